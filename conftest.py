@@ -1,0 +1,131 @@
+"""Fixtures: a phone, a second phone, and what they call."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.cache import caches
+from django.http import HttpResponse
+from django.test import Client
+
+from devices import tokens
+from devices.models import Device
+
+
+# Without `collectstatic` there is no manifest; the browser's tests make one.
+settings.STORAGES["staticfiles"]["BACKEND"] = (
+    "django.contrib.staticfiles.storage.StaticFilesStorage"
+)
+
+
+class Api:
+    """A phone: calls the API as one device, JSON in and JSON out."""
+
+    def __init__(self, device: Device | None = None, token: str = "") -> None:
+        self.client = Client(raise_request_exception=False)
+        self.device = device
+        self.token = token
+
+    def request(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> Any:
+        """Send a request; a body that is bytes goes out as it is."""
+        sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body)
+        response: HttpResponse = self.client.generic(
+            method,
+            path,
+            data,
+            content_type="application/json" if body is not None else "",
+            headers=sent | (headers or {}),
+        )
+        return response
+
+    def get(self, path: str, **headers: str) -> Any:
+        return self.request("GET", path, headers=headers)
+
+    def post(self, path: str, body: Any = None, **headers: str) -> Any:
+        return self.request("POST", path, body, headers)
+
+    def put(self, path: str, body: Any = None) -> Any:
+        return self.request("PUT", path, body)
+
+    def patch(self, path: str, body: Any = None) -> Any:
+        return self.request("PATCH", path, body)
+
+    def delete(self, path: str) -> Any:
+        return self.request("DELETE", path)
+
+    def product(self, **values: Any) -> dict[str, Any]:
+        """Create a product and return it as the API does."""
+        body = {"name": "Chicken Breast", "kcal_100g": 165} | values
+        return self._created(self.post("/v1/products", body))
+
+    def portion(self, product: dict[str, Any], **values: Any) -> dict[str, Any]:
+        """Create a portion of a product and return it as the API does."""
+        body = {"name": "1 piece", "grams": 150} | values
+        return self._created(self.post(f"/v1/products/{product['id']}/portions", body))
+
+    def entry(self, **values: Any) -> dict[str, Any]:
+        """Log something eaten, a product's by `product_id`, and return it as the API does."""
+        body: dict[str, Any] = {"date": "2025-02-05", "meal_type": "lunch"} | values
+        if "product_id" not in body:
+            body = {"name": "Soup", "kcal": 250} | body
+        return self._created(self.post("/v1/food-entries", body))
+
+    @staticmethod
+    def _created(response: Any) -> dict[str, Any]:
+        assert response.status_code == 201, response.content
+        created: dict[str, Any] = response.json()
+        return created
+
+
+def new_phone() -> Api:
+    """Register a device, past the throttle, and return it as a phone that has called before."""
+    device, token = Device.objects.register(uuid.uuid4())
+    device.seen()
+    return Api(device, token)
+
+
+@pytest.fixture
+def phone(db: None) -> Api:
+    """A registered device."""
+    return new_phone()
+
+
+@pytest.fixture
+def other(db: None) -> Api:
+    """Another registered device."""
+    return new_phone()
+
+
+@pytest.fixture
+def nobody(db: None) -> Api:
+    """A client without a token."""
+    return Api()
+
+
+@pytest.fixture(autouse=True)
+def own_cache(settings: Any) -> Iterator[None]:
+    """Count each test's calls apart, in a cache that other workers may use too."""
+    prefix = uuid.uuid4().hex
+    for alias in settings.CACHES:
+        settings.CACHES[alias]["KEY_PREFIX"] = prefix
+    forget_caches()
+    yield
+    forget_caches()
+
+
+def forget_caches() -> None:
+    """Have caches made anew from the settings."""
+    for cache in caches.all(initialized_only=True):
+        cache.close()
+    for alias in list(caches.settings):
+        if hasattr(caches._connections, alias):
+            delattr(caches._connections, alias)
+    tokens._keys.cache_clear()

@@ -1,0 +1,137 @@
+"""Every way to fail, as the contract words it: `{"detail": "<one sentence>"}`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from math import ceil
+from typing import Any
+
+from django.core.exceptions import ValidationError as ModelValidationError
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+from rest_framework import exceptions, status
+from rest_framework.fields import get_error_detail
+from rest_framework.response import Response
+
+from countonme.api import conditional
+from countonme.models import Conflict, Missing
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = 2
+
+
+class LengthRequired(exceptions.APIException):
+    status_code = status.HTTP_411_LENGTH_REQUIRED
+    default_detail = "A body needs a Content-Length"
+
+
+class BodyTooLarge(exceptions.APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = "The body is too large"
+
+
+class QueryError(exceptions.ValidationError):
+    """A query parameter is invalid."""
+
+
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
+    """Turn whatever a view raised into an answer; DRF's `EXCEPTION_HANDLER`."""
+    match error:
+        case ModelValidationError():
+            # A rule that stands on the model, as `full_clean()` would word it.
+            detail = exceptions.ValidationError(get_error_detail(error)).detail
+            return _answer(
+                422, "Validation error", errors=list(_validation_errors(detail, ("body",)))
+            )
+        case exceptions.ValidationError():
+            place = "query" if isinstance(error, QueryError) else "body"
+            listed = list(_validation_errors(error.detail, (place,)))
+            return _answer(422, "Validation error", errors=listed)
+        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
+            return _answer(401, "Invalid or expired token", {"WWW-Authenticate": "Bearer"})
+        case exceptions.Throttled(wait=wait):
+            headers = {"Retry-After": str(max(1, ceil(wait or 0)))}
+            return _answer(429, "Too many requests", headers)
+        case exceptions.UnsupportedMediaType():
+            return _answer(415, "The body must be application/json")
+        case exceptions.MethodNotAllowed():
+            # The view has put `Allow` on it.
+            return _answer(405, "Method not allowed")
+        case conditional.NotModified():
+            return Response(status=304)
+        case exceptions.APIException():
+            return _answer(error.status_code, str(error.detail))
+        case Http404():
+            return _answer(404, "Not found")
+        case Missing():
+            return _answer(404, str(error))
+        case Conflict():
+            return _answer(409, str(error))
+        case IntegrityError() if _constraint(error).endswith("_pkey"):
+            # Two devices chose the same id in the same moment.
+            return _answer(409, "ID already in use")
+        case OperationalError() | InterfaceError() if is_passing(error):
+            logger.warning("Database unavailable: %s", type(error.__cause__ or error).__name__)
+            headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+            return _answer(503, "Service temporarily unavailable", headers)
+        case _:
+            logger.exception("Unhandled error", exc_info=error)
+            return _answer(500, "Internal server error")
+
+
+def is_deadlock(error: Exception) -> bool:
+    """Return whether PostgreSQL ended a transaction to resolve a deadlock."""
+    return getattr(error.__cause__, "sqlstate", None) == "40P01"
+
+
+def is_passing(error: DatabaseError | InterfaceError) -> bool:
+    """Return whether the same request may succeed in a moment.
+
+    True for a lost or refused connection (no SQLSTATE, class 08), resources at their limit (53),
+    a deadlock or failed serialisation (40), a lock or statement timeout and a server that stops
+    or starts (55P03, 57).
+    """
+    sqlstate: str | None = getattr(error.__cause__, "sqlstate", None)
+    return sqlstate is None or sqlstate == "55P03" or sqlstate[:2] in {"08", "40", "53", "57"}
+
+
+def _answer(code: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> Response:
+    return Response({"detail": detail, **more}, status=code, headers=headers)
+
+
+def _constraint(error: IntegrityError) -> str:
+    return getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or ""
+
+
+def _validation_errors(detail: Any, loc: tuple[str | int, ...]) -> Iterator[dict[str, Any]]:
+    """Flatten DRF's nested errors; rules over several fields stand at the place itself."""
+    if isinstance(detail, dict):
+        for field, nested in detail.items():
+            here = loc if field == "non_field_errors" else (*loc, field)
+            yield from _validation_errors(nested, here)
+    elif isinstance(detail, list):
+        for nested in detail:
+            yield from _validation_errors(nested, loc)
+    else:
+        yield {"loc": list(loc), "msg": str(detail), "type": detail.code}
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Answer an unknown route with JSON; within the operators' site, a page for people."""
+    if request.path.startswith("/admin/") and exception is not None:
+        return defaults.page_not_found(request, exception)
+    return JsonResponse({"detail": "Not found"}, status=404)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer what Django itself refuses, as a host that is not ours."""
+    return JsonResponse({"detail": HTTPStatus.BAD_REQUEST.phrase.capitalize()}, status=400)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer a crash outside of the API's views."""
+    return JsonResponse({"detail": "Internal server error"}, status=500)

@@ -1,0 +1,178 @@
+"""Serializer fields that convert no type: what JSON calls a number, a string or a boolean is one.
+
+DRF's own take `"165"` for a number, `5` for a name and `20250205` for a day.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db import models
+from rest_framework import serializers
+
+UUID_PATTERN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+DATE_PATTERN = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+# RFC 3339, section 5.6, with an offset.
+DATETIME_PATTERN = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII
+)
+INTEGER_PATTERN = re.compile(r"-?\d{1,18}", re.ASCII)
+BEYOND_ANY_COLUMN = 10**18
+
+
+class TextField(serializers.CharField):
+    """A string: stripped, in NFC, without control characters and lone surrogates."""
+
+    default_error_messages = {"control": "Control characters are not allowed."}
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        text = unicodedata.normalize("NFC", data.strip())
+        if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+            raise serializers.ValidationError(self.error_messages["control"], code="invalid")
+        return text
+
+
+class WholeNumberField(serializers.IntegerField):
+    """A JSON number without a fraction."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, bool) or not isinstance(data, int | Decimal):
+            self.fail("invalid")
+        if isinstance(data, Decimal):
+            if data != data.to_integral_value():
+                self.fail("invalid")
+            if data.adjusted() >= 18:
+                return BEYOND_ANY_COLUMN if data > 0 else -BEYOND_ANY_COLUMN
+        return int(data)
+
+
+class QueryIntegerField(serializers.IntegerField):
+    """An integer in a query string: ASCII digits, nothing else."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if not INTEGER_PATTERN.fullmatch(data):
+            self.fail("invalid")
+        return int(data)
+
+
+class NumberField(serializers.DecimalField):
+    """A JSON number with at most `decimal_places` decimals, trailing zeros aside; exact."""
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        if isinstance(data, bool) or not isinstance(data, int | Decimal):
+            self.fail("invalid")
+        number = Decimal(data)
+        _, digits, exponent = number.as_tuple()
+        assert isinstance(exponent, int) and self.decimal_places is not None
+        surplus = -exponent - self.decimal_places
+        if number and surplus > 0 and any(digits[-surplus:]):
+            self.fail("max_decimal_places", max_decimal_places=self.decimal_places)
+        return number if number else Decimal(0)
+
+    def to_representation(self, value: Decimal) -> float:  # type: ignore[override]  # JSON number
+        return float(value)
+
+
+class StrictBooleanField(serializers.BooleanField):
+    """`true` or `false`."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class StrictUUIDField(serializers.UUIDField):
+    """A UUID in its lower-case form of 36 characters."""
+
+    def to_internal_value(self, data: Any) -> UUID:
+        if not isinstance(data, str) or not UUID_PATTERN.fullmatch(data):
+            self.fail("invalid", value=data)
+        return UUID(data)
+
+
+class DayField(serializers.DateField):
+    """A day, exactly `YYYY-MM-DD`."""
+
+    def to_internal_value(self, value: Any) -> date:
+        try:
+            return parse_day(value)
+        except ValueError:
+            self.fail("invalid", format="YYYY-MM-DD")
+
+    def to_representation(self, value: date) -> str:
+        return value.isoformat()
+
+
+class TimestampField(serializers.DateTimeField):
+    """RFC 3339 with an offset; in UTC with `Z` in answers."""
+
+    def to_internal_value(self, value: Any) -> datetime:
+        if isinstance(value, str) and DATETIME_PATTERN.fullmatch(value):
+            try:
+                return datetime.fromisoformat(value.upper()).astimezone(UTC)
+            except (ValueError, OverflowError):
+                pass
+        self.fail("invalid", format="YYYY-MM-DDThh:mm:ss[.ffffff](Z|±hh:mm)")
+
+    def to_representation(self, value: datetime | None) -> str | None:
+        return value and value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+class StrictChoiceField(serializers.ChoiceField):
+    """One of the strings listed."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str):
+            self.fail("invalid_choice", input=data)
+        return super().to_internal_value(data)
+
+
+def parse_day(value: Any) -> date:
+    """Return the day of exactly `YYYY-MM-DD`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(value, str) or not DATE_PATTERN.fullmatch(value):
+        raise ValueError("not a day")
+    return date.fromisoformat(value)
+
+
+def parse_id(value: str) -> UUID | None:
+    """Return the UUID of a path's segment, or None where it is malformed."""
+    return UUID(value) if UUID_PATTERN.fullmatch(value) else None
+
+
+STRICT_FIELDS: dict[type[models.Field[Any, Any]], type[serializers.Field[Any, Any, Any, Any]]] = {
+    models.CharField: TextField,
+    models.SmallIntegerField: WholeNumberField,
+    models.DecimalField: NumberField,
+    models.BooleanField: StrictBooleanField,
+    models.UUIDField: StrictUUIDField,
+    models.DateField: DayField,
+    models.DateTimeField: TimestampField,
+}
+
+
+class StrictModelSerializer(serializers.ModelSerializer[Any]):
+    """A model serializer of strict fields; a client may choose the `id` of what it creates."""
+
+    serializer_field_mapping = STRICT_FIELDS
+    serializer_choice_field = StrictChoiceField
+
+    id = StrictUUIDField(required=False)
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Leave the id out of an update's input: it is in the path."""
+        fields = super().get_fields()
+        if self.instance is not None:
+            fields["id"].read_only = True
+        return fields

@@ -1,0 +1,92 @@
+"""JSON in, JSON out, whatever `Accept` says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import IO, Any
+
+import orjson
+from rest_framework.exceptions import ParseError
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+
+
+class AlwaysJSON(BaseContentNegotiation):
+    """The one renderer for any `Accept`; the one parser for its media type alone."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        media_type = request.content_type.partition(";")[0].strip().lower()
+        return next((parser for parser in parsers if parser.media_type == media_type), None)
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
+class JSONParser(BaseParser):
+    """A JSON object in UTF-8, fractions as exact decimals."""
+
+    media_type = "application/json"
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Return the object.
+
+        Raises:
+            ParseError: the body is not JSON, is nested too deep, or is no object.
+        """
+        try:
+            data = json.loads(
+                stream.read().decode("utf-8"),
+                parse_float=Decimal,
+                parse_int=_parse_int,
+                parse_constant=_refuse,
+            )
+        except (ValueError, RecursionError) as error:
+            raise ParseError("The body is not valid JSON") from error
+        if not isinstance(data, dict):
+            raise ParseError("The body is not a JSON object")
+        return data
+
+
+class JSONRenderer(BaseRenderer):
+    """Bytes by orjson; decimals as JSON numbers."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+    render_style = "binary"
+
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """Return the body; empty where the status forbids one."""
+        response = renderer_context and renderer_context.get("response")
+        if data is None and response is not None and response.status_code in (204, 304):
+            return b""
+        return orjson.dumps(data, default=_number)
+
+
+def _parse_int(digits: str) -> int | Decimal:
+    """Python refuses to make an int of thousands of digits; a field says that it is too large."""
+    return int(digits) if len(digits) <= 20 else Decimal(digits)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, Decimal):
+        return float(value)
+    raise TypeError

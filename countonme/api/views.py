@@ -1,0 +1,152 @@
+"""The bases of every view under `/v1`: what comes before and after the one thing that each does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar
+from uuid import UUID
+
+from django.conf import settings
+from django.db import OperationalError
+from rest_framework import serializers
+from rest_framework.exceptions import ParseError, UnsupportedMediaType
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from rest_framework.viewsets import ViewSetMixin
+
+from countonme.api.conditional import ConditionalGetMixin
+from countonme.api.errors import BodyTooLarge, LengthRequired, is_deadlock
+from countonme.api.fields import parse_id
+from countonme.api.query import PageQuery, page_of
+from countonme.models import DeviceScoped, DeviceScopedQuerySet, Missing
+
+T = TypeVar("T")
+
+
+class ApiView(APIView):
+    """A call under `/v1`. Its body is read and checked before any row is locked."""
+
+    http_method_names: ClassVar[list[str]] = ["get", "head", "post", "put", "patch", "delete"]
+    max_body_bytes: ClassVar[int] = settings.MAX_BODY_BYTES
+    accepts_previous_token: ClassVar[bool] = False
+    serializer_class: ClassVar[type[serializers.BaseSerializer[Any]] | None] = None
+
+    def finalize_response(
+        self, request: Request, response: Any, *args: Any, **kwargs: Any
+    ) -> Response:
+        """Keep answers out of caches, where nothing better is said."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    def read_body(self, *, partial: bool = False) -> dict[str, Any]:
+        """Return the body's fields, valid each by itself; `partial` where any may be left out.
+
+        Raises:
+            LengthRequired, BodyTooLarge, UnsupportedMediaType, ParseError: it is no JSON object.
+            ValidationError: with every offending field.
+        """
+        meta = self.request.META
+        if not meta.get("CONTENT_LENGTH") and "HTTP_TRANSFER_ENCODING" in meta:
+            raise LengthRequired
+        length = int(meta.get("CONTENT_LENGTH") or 0)
+        if length > self.max_body_bytes:
+            raise BodyTooLarge
+        media_type = self.request.content_type
+        if media_type.partition(";")[0].strip().lower() != "application/json":
+            raise UnsupportedMediaType(media_type)
+        if length == 0:
+            raise ParseError("The body is not valid JSON")
+        assert self.serializer_class is not None
+        serializer = self.serializer_class(data=self.request.data, partial=partial)
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)
+
+    def write(self, change: Callable[..., T], *args: Any) -> T:
+        """Run a change in one transaction that locks the device first; again after a deadlock."""
+        try:
+            with self.request.user.writing():
+                return change(*args)
+        except OperationalError as error:
+            if not is_deadlock(error):
+                raise
+        with self.request.user.writing():
+            return change(*args)
+
+
+class DeviceView(ConditionalGetMixin, ApiView):
+    """A call on the device's own rows."""
+
+
+class DeviceViewSet(ViewSetMixin, DeviceView):
+    """List, create, retrieve, update and delete the device's own rows of one model."""
+
+    model: ClassVar[type[DeviceScoped]]
+    query_class: ClassVar[type[PageQuery]] = PageQuery
+
+    @property
+    def rows(self) -> DeviceScopedQuerySet[Any]:
+        """The device's live rows."""
+        return self.model.objects.for_device(self.request.user)
+
+    def filtered(self, query: Mapping[str, Any]) -> DeviceScopedQuerySet[Any]:
+        """Return the rows that a list's query asks for, in the list's order."""
+        return self.rows
+
+    def representation(self, row: Any, **kwargs: Any) -> Any:
+        """Return a row, or with `many` rows, in the wire format."""
+        assert self.serializer_class is not None
+        return self.serializer_class(row, **kwargs).data
+
+    def fetch(self, id: str) -> Any:
+        """Return the row of a path's id.
+
+        Raises:
+            Missing: the id is malformed, or the device has no such live row.
+        """
+        return self.rows.fetch(self.read_id(id))
+
+    def read_id(self, id: str, model: type[DeviceScoped] | None = None) -> UUID:
+        """Return a path's id, of this view's model if no other is given.
+
+        Raises:
+            Missing: it is malformed.
+        """
+        parsed = parse_id(id)
+        if parsed is None:
+            raise Missing(model or self.model)
+        return parsed
+
+    def list(self, request: Request, **path: str) -> Response:
+        query = self.query_class.read(request)
+        page, headers = page_of(self.filtered(query), request, query)
+        return Response(self.representation(page, many=True), headers=headers)
+
+    def create(self, request: Request, **path: str) -> Response:
+        row, created = self.write(self.add, self.read_body())
+        return Response(self.representation(row), status=201 if created else 200)
+
+    def retrieve(self, request: Request, id: str) -> Response:
+        return Response(self.representation(self.fetch(id)))
+
+    def update(self, request: Request, id: str) -> Response:
+        row = self.write(self.change, id, self.read_body(partial=True))
+        return Response(self.representation(row))
+
+    def partial_update(self, request: Request, id: str) -> Response:
+        return self.update(request, id)
+
+    def destroy(self, request: Request, id: str) -> Response:
+        self.write(lambda: self.fetch(id).delete())
+        return Response(status=204)
+
+    def add(self, values: dict[str, Any]) -> tuple[DeviceScoped, bool]:
+        """Create a row, or find the one that the same request created before."""
+        return self.rows.add(**values)
+
+    def change(self, id: str, values: dict[str, Any]) -> DeviceScoped:
+        """Update a row."""
+        row: DeviceScoped = self.fetch(id)
+        row.change(**values)
+        return row

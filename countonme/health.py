@@ -1,0 +1,32 @@
+"""Whether the process serves, and whether it can."""
+
+from __future__ import annotations
+
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
+
+
+@require_safe
+def live(request: HttpRequest) -> JsonResponse:
+    """Answer while the process serves; ask nothing of the database."""
+    return JsonResponse({"ok": True})
+
+
+@require_safe
+def ready(request: HttpRequest) -> JsonResponse:
+    """Answer 200, or 503 with what is missing: the database, or migrations to apply."""
+    try:
+        executor = MigrationExecutor(connection)
+        pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError:
+        connection.close()
+        return _missing("The database can't be reached")
+    if pending:
+        return _missing(f"{len(pending)} migrations are not applied")
+    return JsonResponse({"ok": True})
+
+
+def _missing(what: str) -> JsonResponse:
+    return JsonResponse({"ok": False, "detail": what}, status=503, headers={"Retry-After": "2"})

@@ -1,0 +1,380 @@
+"""What every device-scoped model shares: device scope, soft deletion and revision."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+
+from django.apps import apps
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models import sql
+from django.db.models.fields.related_descriptors import ReverseManyToOneDescriptor
+from django.utils import timezone
+from django.utils.functional import cached_property
+
+if TYPE_CHECKING:
+    from devices.models import Device
+
+ACROSS_DEVICES = object()
+
+
+class UnscopedQuery(RuntimeError):
+    """A query on a device-scoped model did not say whose rows it means."""
+
+
+class Conflict(Exception):
+    """What was asked contradicts what is stored; the message is a sentence for the client."""
+
+
+class Missing(Exception):
+    """A device has no such live row; whether another device has one, nobody learns."""
+
+    def __init__(self, model: type[models.Model]) -> None:
+        super().__init__(f"{str(model._meta.verbose_name).capitalize()} not found")
+
+
+class ScopedQuery(sql.Query):
+    """A query that compiles only once it has a scope: a device's id, or all devices."""
+
+    scope: object = None
+
+    def require_scope(self) -> None:
+        if self.scope is None and not self.is_empty():
+            assert self.model is not None
+            raise UnscopedQuery(
+                f"{self.model.__name__} rows belong to devices: call .for_device(device) first, or "
+                "in operators' code .across_devices() (dumpdata needs --all)."
+            )
+
+    def get_compiler(self, *args: Any, **kwargs: Any) -> Any:
+        self.require_scope()
+        return super().get_compiler(*args, **kwargs)
+
+
+M = TypeVar("M", bound="DeviceScoped", covariant=True)
+
+
+class DeviceScopedQuerySet(models.QuerySet[M]):
+    """A queryset that refuses to run without a device, and whose `delete()` is soft."""
+
+    query: ScopedQuery
+
+    def __init__(
+        self,
+        model: type[M] | None = None,
+        query: sql.Query | None = None,
+        using: str | None = None,
+        hints: dict[str, models.Model] | None = None,
+    ) -> None:
+        super().__init__(model, query or ScopedQuery(model), using, hints)
+
+    def for_device(self, device: Device | uuid.UUID) -> Self:
+        """Return the rows of one device, given as itself or by its id."""
+        device_id = device if isinstance(device, uuid.UUID) else device.pk
+        rows = self.filter(device_id=device_id)
+        rows.query.scope = device_id
+        return rows
+
+    def across_devices(self) -> Self:
+        """Return the rows of all devices; in operators' code only."""
+        rows = self.all()
+        rows.query.scope = ACROSS_DEVICES
+        return rows
+
+    @property
+    def device_id(self) -> uuid.UUID:
+        """The one device that these rows belong to.
+
+        Raises:
+            UnscopedQuery: there is no such device.
+        """
+        if not isinstance(self.query.scope, uuid.UUID):
+            raise UnscopedQuery(f"{self.model.__name__} needs .for_device(device) here.")
+        return self.query.scope
+
+    def create(self, **kwargs: Any) -> M:
+        """Insert a row, of this queryset's device unless another is named."""
+        if isinstance(self.query.scope, uuid.UUID):
+            kwargs.setdefault("device_id", self.query.scope)
+        return super().create(**kwargs)
+
+    def fetch(self, id: uuid.UUID) -> M:
+        """Return the row of this id.
+
+        Raises:
+            Missing: these rows have none.
+        """
+        try:
+            return self.get(pk=id)
+        except self.model.DoesNotExist as error:
+            raise Missing(self.model) from error
+
+    def existing(self, id: uuid.UUID | None) -> M | None:
+        """Return this device's live row of a client-chosen id, or None where the id is free.
+
+        Raises:
+            Conflict: the id is that of a deleted row or of another device's.
+        """
+        if id is None:
+            return None
+        row = self.model._base_manager.filter(pk=id).first()
+        if row is not None and (row.device_id != self.device_id or row.deleted_at is not None):
+            raise Conflict("ID already in use")
+        return row
+
+    def add(self, *, id: uuid.UUID | None = None, **values: Any) -> tuple[M, bool]:
+        """Create a row under a client's id or a new one; a repeated request finds its first row.
+
+        Returns:
+            The row, and whether it was created now.
+
+        Raises:
+            Conflict: the id is in use, or a quota is reached.
+            ValidationError, Missing: as the model's own rules say.
+        """
+        row = self.model(device_id=self.device_id, **({"id": id} if id else {}), **values)
+        row.clean()
+        known = self.existing(id)
+        if known is not None:
+            return known, False
+        row.check_quota()
+        row.save(force_insert=True)
+        return row, True
+
+    def update(self, **kwargs: Any) -> int:
+        self.query.require_scope()
+        if self.query.scope is not ACROSS_DEVICES:
+            return super().update(**kwargs)
+        with transaction.atomic(using=self.db):
+            self.lock_devices()
+            return super().update(**kwargs)
+
+    update.alters_data = True  # type: ignore[attr-defined]  # Django's mark for templates
+
+    def _update(self, values: Any) -> int:
+        self.query.require_scope()
+        return super()._update(values)  # type: ignore[misc]  # private to Django, not in the stubs
+
+    def _raw_delete(self, using: str | None) -> int:
+        self.query.require_scope()
+        return super()._raw_delete(using)  # type: ignore[misc]  # likewise
+
+    def lock_devices(self) -> None:
+        """Lock the devices of these rows in one order, so that no two writers to many deadlock."""
+        owners = set(self.order_by().values_list("device_id", flat=True))
+        devices = self.model._meta.get_field("device").related_model._base_manager
+        list(devices.select_for_update(no_key=True).filter(pk__in=owners).order_by("pk"))
+
+    def in_same_scope(self, model: type[DeviceScoped]) -> DeviceScopedQuerySet[Any]:
+        """Return the live rows of another model that belong to the same device, or to any."""
+        rows = model.objects.all()
+        if isinstance(self.query.scope, uuid.UUID):
+            return rows.for_device(self.query.scope)
+        rows.query.scope = self.query.scope
+        return rows
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Delete softly: the rows get `deleted_at` and leave `objects`."""
+        count = self.delete_at(timezone.now())
+        return count, {self.model._meta.label: count}
+
+    delete.alters_data = True  # type: ignore[attr-defined]  # Django's mark for templates
+    delete.queryset_only = True  # type: ignore[attr-defined]  # a manager has no delete()
+
+    def delete_at(self, moment: datetime) -> int:
+        """Delete softly as of a moment, and return how many rows; subclasses add what goes along."""
+        return self.filter(deleted_at=None).update(deleted_at=moment)
+
+    def hard_delete(self) -> int:
+        """Remove rows for ever, and return how many.
+
+        Raises:
+            IntegrityError: a row is live and its device is not erased, or another row names it.
+        """
+        return self.order_by()._raw_delete(self.db)
+
+    hard_delete.alters_data = True  # type: ignore[attr-defined]  # likewise
+    hard_delete.queryset_only = True  # type: ignore[attr-defined]  # likewise
+
+    def raw(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse: straight SQL can't be seen to keep to a device.
+
+        Raises:
+            UnscopedQuery: always.
+        """
+        raise UnscopedQuery(f"{self.model.__name__}.objects.raw() can't be scoped to a device.")
+
+
+class AllObjectsManager(models.Manager.from_queryset(DeviceScopedQuerySet)[M]):  # type: ignore[misc]
+    """Live and deleted rows."""
+
+
+class LiveManager(AllObjectsManager[M]):
+    """Live rows only."""
+
+    def get_queryset(self) -> DeviceScopedQuerySet[M]:
+        return super().get_queryset().filter(deleted_at=None)  # type: ignore[no-any-return]
+
+
+class ScopedReverseDescriptor(ReverseManyToOneDescriptor):
+    """`product.portions`, `device.products`: scoped by the instance that it hangs on."""
+
+    @cached_property
+    def related_manager_cls(self) -> Any:
+        base: Any = super().related_manager_cls
+
+        def owner(instance: models.Model) -> uuid.UUID:
+            return getattr(instance, "device_id", instance.pk)
+
+        class ScopedRelatedManager(base):
+            def get_queryset(self) -> Any:
+                rows = super().get_queryset()
+                prefetched = rows._result_cache is not None
+                return rows if prefetched else rows.for_device(owner(self.instance))
+
+            def get_prefetch_querysets(self, instances: Any, querysets: Any = None) -> Any:
+                if not querysets:
+                    owners = {owner(instance) for instance in instances}
+                    rows = self.model._default_manager.filter(device_id__in=owners)
+                    querysets = [rows.across_devices()]
+                return super().get_prefetch_querysets(instances, querysets)
+
+        return ScopedRelatedManager
+
+
+class ScopedForeignKey(models.ForeignKey):  # type: ignore[type-arg]  # generic in the stubs only
+    """A reference between device-scoped tables, or from one to its device.
+
+    The database holds it as a foreign key that the migration writes (`countonme.triggers`), between
+    device-scoped tables composite with the device; the indexes that serve it stand in the models.
+    """
+
+    related_accessor_class = ScopedReverseDescriptor
+
+    def __init__(self, to: Any, on_delete: Any = models.DO_NOTHING, **kwargs: Any) -> None:
+        super().__init__(to, on_delete, **kwargs | {"db_constraint": False, "db_index": False})
+
+    def formfield(self, **kwargs: Any) -> Any:
+        """Forms are operators' code: they choose among all devices' rows."""
+        model = self.remote_field.model
+        if issubclass(model, DeviceScoped):
+            kwargs.setdefault("queryset", model.all_objects.across_devices())
+        return super().formfield(**kwargs)
+
+
+class DeviceScoped(models.Model):
+    """A row that belongs to one device, is deleted softly and carries a revision.
+
+    `revision` and the refusals (another `device_id`, a hard delete of a live row) are kept by the
+    triggers of `countonme.triggers`, whoever writes.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    device = ScopedForeignKey("devices.Device", editable=False)
+    revision = models.BigIntegerField(default=0, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(null=True, editable=False)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    objects: ClassVar[LiveManager[Self]] = LiveManager()
+    all_objects: ClassVar[AllObjectsManager[Self]] = AllObjectsManager()
+
+    device_id: uuid.UUID
+
+    class Meta:
+        abstract = True
+        default_manager_name = "objects"
+
+    def check_quota(self) -> None:
+        """Refuse one row more than a device may have; called before a row is created.
+
+        Raises:
+            Conflict: with the quota in its sentence.
+        """
+
+    def change(self, **values: Any) -> bool:
+        """Set the fields given and save those that differ; return whether any did.
+
+        Raises:
+            ValidationError, Conflict, Missing: as the model's own rules say.
+        """
+        changed = {name: new for name, new in values.items() if getattr(self, name) != new}
+        if changed:
+            for name, new in changed.items():
+                setattr(self, name, new)
+            self.clean()
+            self.updated_at = timezone.now()
+            copies = (f.name for f in self._meta.fields if getattr(f, "source", None) in changed)
+            self.save(update_fields=[*changed, *copies, "updated_at"])
+        return bool(changed)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Delete softly, as the queryset does."""
+        self.deleted_at = timezone.now()
+        row = type(self).objects.for_device(self.device_id).filter(pk=self.pk)
+        count = row.delete_at(self.deleted_at)
+        return count, {self._meta.label: count}
+
+    def hard_delete(self) -> None:
+        """Remove this row for ever.
+
+        Raises:
+            IntegrityError: it is live and its device is not erased, or another row names it.
+        """
+        type(self).all_objects.for_device(self.device_id).filter(pk=self.pk).hard_delete()
+
+    def validate_unique(self, exclude: Iterable[str] | None = None) -> None:
+        """Check the only uniqueness that is not a constraint: the id, among all devices' rows.
+
+        Raises:
+            ValidationError: the id is in use.
+        """
+        if self._state.adding and type(self)._base_manager.filter(pk=self.pk).exists():
+            raise ValidationError({"id": "ID already in use"})
+
+
+class DeviceUniqueConstraint(models.UniqueConstraint):
+    """Unique among a device's rows; a form asks that device's rows and no others."""
+
+    def validate(
+        self,
+        model: type[models.Model],
+        instance: models.Model,
+        exclude: Iterable[str] | None = None,
+        using: str = "default",
+    ) -> None:
+        """Check an instance, also where its device is no field of the form.
+
+        Raises:
+            ValidationError: another row holds the place.
+        """
+        assert isinstance(instance, DeviceScoped)
+        stored = {field.name: getattr(instance, field.attname) for field in instance._meta.fields}
+        condition = self.condition or models.Q()
+        if condition.check(stored, using=using):
+            rows = type(instance).all_objects.using(using).for_device(instance.device_id)
+            place = {name: stored[name] for name in self.fields}
+            if rows.filter(condition, **place).exclude(pk=instance.pk).exists():
+                raise ValidationError(self.get_violation_error_message(), code="unique")
+
+
+def device_scoped_models() -> list[type[DeviceScoped]]:
+    """Return the concrete device-scoped models, each after those that its foreign keys name."""
+    ordered: list[type[DeviceScoped]] = []
+
+    def add(model: type[DeviceScoped]) -> None:
+        if model in ordered:
+            return
+        for field in model._meta.get_fields():
+            target = field.related_model if field.many_to_one else None
+            if isinstance(target, type) and issubclass(target, DeviceScoped) and target != model:
+                add(target)
+        ordered.append(model)
+
+    for model in apps.get_models():
+        if issubclass(model, DeviceScoped):
+            add(model)
+    return ordered

@@ -1,0 +1,238 @@
+"""Settings: one file, each value from one environment variable (or a line of `.env`)."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from countonme import embedded
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")
+
+
+def secret_key() -> str:
+    """Return SECRET_KEY, or the key that the first `make run` wrote into DATA_DIR.
+
+    Raises:
+        ImproperlyConfigured: neither exists, or the key can be guessed.
+    """
+    local = DATA_DIR / "secret_key"
+    key = env.str("SECRET_KEY", "") or (local.read_text().strip() if local.exists() else "")
+    if not key:
+        raise ImproperlyConfigured("Set SECRET_KEY to a random text of at least 50 characters.")
+    if not DEBUG and (len(key) < 50 or len(set(key)) < 5 or key.startswith("django-insecure")):
+        raise ImproperlyConfigured("SECRET_KEY is too weak: set 50 random characters or more.")
+    return key
+
+
+def source_digest() -> str:
+    """Return a digest of everything in the release that can change the bytes of an answer."""
+    digest = hashlib.blake2b(digest_size=8)
+    for path in [*sorted(BASE_DIR.glob("*/**/*.py")), BASE_DIR / "requirements.txt"]:
+        parts = path.relative_to(BASE_DIR).parts
+        if parts[0].startswith(".") or "tests" in parts:
+            continue
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+DATA_DIR = (BASE_DIR / env.str("DATA_DIR", ".data")).resolve()
+DEBUG = env.bool("DEBUG", False)
+HTTPS = env.bool("HTTPS", not DEBUG)
+SECRET_KEY = secret_key()
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+RELEASE = source_digest()
+
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+if "*" in ALLOWED_HOSTS and not DEBUG:
+    raise ImproperlyConfigured("ALLOWED_HOSTS must name the hosts: * is for DEBUG only.")
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "countonme",
+    "devices",
+    "products",
+    "entries",
+]
+
+MIDDLEWARE = [
+    "countonme.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "countonme.urls"
+WSGI_APPLICATION = "countonme.wsgi.application"
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "countonme" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.db("DATABASE_URL", default=embedded.database_url(DATA_DIR)),
+}
+DATABASES["default"].update(CONN_MAX_AGE=None)
+if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
+    raise ImproperlyConfigured("DATABASE_URL must be a postgres:// URL.")
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# "default" may forget and may differ between workers; "shared" may not: registration counts there.
+CACHE_URL = env.str("CACHE_URL", "")
+CACHES: dict[str, dict[str, Any]]
+if CACHE_URL:
+    redis = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CACHE_URL}
+    CACHES = {"default": redis, "shared": redis}
+else:
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+            "OPTIONS": {"MAX_ENTRIES": 100_000},
+        },
+        "shared": {
+            "BACKEND": "countonme.cache.AtomicDatabaseCache",
+            "LOCATION": "cache",
+            "OPTIONS": {"MAX_ENTRIES": 100_000},
+        },
+    }
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+LANGUAGE_CODE = "en-us"
+USE_I18N = False
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = env.path("STATIC_ROOT", default=str(BASE_DIR / "staticfiles"))
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^health(/ready)?$"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+CORS_ORIGINS = env.str("CORS_ORIGINS", "*")
+CORS_ALLOWED_ORIGINS = (
+    env.json("CORS_ORIGINS")
+    if CORS_ORIGINS.startswith("[")
+    else env.list("CORS_ORIGINS", default=["*"])
+)
+CORS_ALLOW_ALL_ORIGINS = "*" in CORS_ALLOWED_ORIGINS
+if CORS_ALLOW_ALL_ORIGINS:
+    CORS_ALLOWED_ORIGINS = []
+CORS_ALLOW_CREDENTIALS = False
+CORS_EXPOSE_HEADERS = ["ETag", "Link", "Retry-After"]
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "if-none-match", "x-request-id"]
+CORS_URLS_REGEX = r"^/(v1/.*|health.*|openapi\.json)$"
+
+# The body of a request, in bytes; sync has its own bound.
+MAX_BODY_BYTES = 1024 * 1024
+MAX_PRODUCTS_PER_DEVICE = env.int("MAX_PRODUCTS_PER_DEVICE", 5000)
+MAX_PORTIONS_PER_PRODUCT = 50
+MAX_ENTRIES_PER_DAY = env.int("MAX_ENTRIES_PER_DAY", 500)
+BCRYPT_ROUNDS = env.int("BCRYPT_ROUNDS", 12)
+
+REGISTER_THROTTLE = env.str("REGISTER_THROTTLE", "10/min")
+DEVICE_THROTTLE = env.str("DEVICE_THROTTLE", "600/min")
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["devices.authentication.DeviceTokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["devices.throttling.DeviceThrottle"],
+    "DEFAULT_PARSER_CLASSES": ["countonme.api.json.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["countonme.api.json.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "countonme.api.json.AlwaysJSON",
+    "DEFAULT_SCHEMA_CLASS": "countonme.api.schema.ApiSchema",
+    "DEFAULT_METADATA_CLASS": None,
+    "EXCEPTION_HANDLER": "countonme.api.errors.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
+    "NUM_PROXIES": env.int("NUM_PROXIES", 0),
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "CountOnMe API",
+    "DESCRIPTION": (
+        "Foods, portions and a diary for a calorie tracker without accounts: a phone registers "
+        "itself, gets a token, and sees what it wrote itself and nothing else."
+    ),
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "countonme.middleware.RequestIdFilter"}},
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["request_id"],
+        },
+    },
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
+    "loggers": {
+        "django": {"handlers": [], "propagate": True},
+        # The access log has these already, with their status.
+        "django.request": {"level": "ERROR"},
+    },
+}

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path, re_path
+from django.views.generic import RedirectView
+
+from countonme import health
+from countonme.api import docs, errors
+
+urlpatterns = [
+    path("v1/", include("devices.urls")),
+    path("v1/", include("products.urls")),
+    path("v1/", include("entries.urls")),
+    path("health", health.live),
+    path("health/ready", health.ready),
+    path("openapi.json", docs.openapi, name="openapi"),
+    path("docs", docs.SwaggerView.as_view()),
+    path("redoc", docs.RedocView.as_view()),
+    path("admin", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.urls),
+    re_path("", errors.not_found),
+]
+
+handler400 = errors.bad_request
+handler404 = errors.not_found
+handler500 = errors.server_error

@@ -1,0 +1,75 @@
+"""`Authorization: Bearer <token>`: who is calling."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import OperationalError, connection
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed, Throttled
+from rest_framework.request import Request
+
+from devices import tokens
+from devices.models import Device, TokenSlot
+from devices.throttling import RekeyThrottle
+
+MAX_TOKEN_LENGTH = 200
+
+
+class DeviceTokenAuthentication(BaseAuthentication):
+    """One query: the device's row by its id, which the token names. `request.user` is the device.
+
+    Right or wrong is decided by the HMAC alone. bcrypt decides once for a token whose HMAC was made
+    with a key that is known no more, and the HMAC is made anew.
+    """
+
+    def authenticate(self, request: Request) -> tuple[Device, str]:
+        """Return the device and the token.
+
+        Raises:
+            AuthenticationFailed: there is no token, or it is none that this device may use here.
+            Throttled: too many tokens of this device had to be checked with bcrypt.
+        """
+        token = self._bearer(request)
+        device_id = tokens.parse(token)
+        device = self._device(device_id) if device_id else None
+        if device is None or not device.is_usable:
+            raise AuthenticationFailed
+        slot = device.match_signature(token) or self._match_secret(request, device, token)
+        view = request.parser_context["view"]
+        if slot is None or (slot.is_previous and not view.accepts_previous_token):
+            raise AuthenticationFailed
+        device.token_used(slot, token)
+        device.seen()
+        return device, token
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+    @staticmethod
+    def _bearer(request: Request) -> str:
+        scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+        if scheme.lower() != "bearer" or len(token) > MAX_TOKEN_LENGTH:
+            raise AuthenticationFailed
+        return str(token)
+
+    @staticmethod
+    def _device(device_id: uuid.UUID) -> Device | None:
+        """Fetch the row; on a connection that died while it lay idle, try again on a new one."""
+        rows = Device.objects.filter(pk=device_id)
+        try:
+            return rows.first()
+        except OperationalError:
+            if connection.in_atomic_block or connection.is_usable():
+                raise
+            connection.close()
+            return rows.first()
+
+    @staticmethod
+    def _match_secret(request: Request, device: Device, token: str) -> TokenSlot | None:
+        slots = device.slots_of_unknown_keys()
+        if slots:
+            throttle = RekeyThrottle()
+            if not throttle.allow_request(request, device.pk):
+                raise Throttled(throttle.wait())
+        return next((slot for slot in slots if tokens.check_secret(token, slot.hashed)), None)

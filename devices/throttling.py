@@ -1,0 +1,79 @@
+"""Throttles that count in windows: one counter a caller and window, not a list of timestamps."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.conf import settings
+from django.core.cache import caches
+from rest_framework.request import Request
+from rest_framework.throttling import SimpleRateThrottle
+
+
+class WindowThrottle(SimpleRateThrottle):
+    """At most so many calls in each window of the rate's length, as `10/min`; no rate, no limit."""
+
+    cache_alias = "default"
+
+    def get_rate(self) -> str | None:
+        raise NotImplementedError
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        """Count the call and return whether it is within the rate."""
+        if not self.rate:
+            return True
+        cache = caches[self.cache_alias]
+        window, self.elapsed = divmod(time.time(), self.duration)
+        key = f"{self.get_cache_key(request, view)}:{int(window)}"
+        cache.add(key, 0, timeout=self.duration)
+        try:
+            self.count = cache.incr(key)
+        except ValueError:  # the window ended between the two lines
+            return True
+        return bool(self.count <= self.num_requests)
+
+    def wait(self) -> float:
+        """Return the seconds until the window ends."""
+        return float(self.duration - self.elapsed)
+
+
+class DeviceThrottle(WindowThrottle):
+    """Calls of one device."""
+
+    scope = "device"
+
+    def get_rate(self) -> str | None:
+        return settings.DEVICE_THROTTLE or None
+
+    def get_cache_key(self, request: Request, view: Any) -> str:
+        return f"throttle:device:{request.user.pk}"
+
+
+class RegisterThrottle(WindowThrottle):
+    """Attempts to register from one address, valid or not, over all workers."""
+
+    scope = "register"
+    cache_alias = "shared"
+
+    def get_rate(self) -> str | None:
+        return settings.REGISTER_THROTTLE or None
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        return request.method != "POST" or super().allow_request(request, view)
+
+    def get_cache_key(self, request: Request, view: Any) -> str:
+        return f"throttle:register:{self.get_ident(request)}"
+
+
+class RekeyThrottle(WindowThrottle):
+    """bcrypt checks of one device's token from one address, once its HMAC's key is gone."""
+
+    scope = "rekey"
+    cache_alias = "shared"
+
+    def get_rate(self) -> str | None:
+        return "5/min"
+
+    def get_cache_key(self, request: Request, view: Any) -> str:
+        return f"throttle:rekey:{view}:{self.get_ident(request)}"

@@ -1,0 +1,49 @@
+"""`/v1/auth`: a phone registers itself, changes its token, and is forgotten."""
+
+from __future__ import annotations
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from countonme.api.views import ApiView
+from devices.models import Device
+from devices.serializers import DeviceSerializer, RegisterSerializer, TokenSerializer
+from devices.throttling import RegisterThrottle
+
+
+class RegisterView(ApiView):
+    """Register a device and hand out its token."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = (RegisterThrottle,)
+    serializer_class = RegisterSerializer
+
+    def post(self, request: Request) -> Response:
+        _, token = Device.objects.register(self.read_body()["device_id"])
+        return Response(TokenSerializer({"token": token}).data)
+
+
+class RotateView(ApiView):
+    """Replace the token. Until the new one is first used, the old one may ask again."""
+
+    accepts_previous_token = True
+    serializer_class = TokenSerializer
+
+    def post(self, request: Request) -> Response:
+        token = request.user.rotate_token(request.auth)
+        return Response(TokenSerializer({"token": token}).data)
+
+
+class DeviceView(ApiView):
+    """The calling device."""
+
+    serializer_class = DeviceSerializer
+
+    def get(self, request: Request) -> Response:
+        return Response(DeviceSerializer(request.user).data)
+
+    def delete(self, request: Request) -> Response:
+        """Erase the device and, with the next purge, everything that it owns."""
+        request.user.erase()
+        return Response(status=204)

@@ -1,0 +1,287 @@
+"""FoodEntry: what was eaten. A diary records facts: what an entry says is worked out once."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import date
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Count, Q, Sum, Value
+from django.db.models.functions import Coalesce
+
+from countonme.models import (
+    AllObjectsManager,
+    Conflict,
+    DeviceScoped,
+    DeviceScopedQuerySet,
+    LiveManager,
+    Missing,
+    ScopedForeignKey,
+)
+from countonme.text import name_constraint, name_field
+from products.models import CENT, MACROS, MAX_GRAMS, Portion, Product, grams_field, rounded
+
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2100, 12, 31)
+MAX_QUANTITY = 100
+# What a client may send for something without a product, and what a product can come to.
+MAX_SENT_KCAL, MAX_KCAL = 10_000, 100_000
+MAX_SENT_MACRO, MAX_MACRO = 1000, 10_000
+NUTRIENTS = ("kcal", *MACROS)
+
+
+class MealType(models.TextChoices):
+    BREAKFAST = "breakfast"
+    LUNCH = "lunch"
+    DINNER = "dinner"
+    SNACKS = "snacks"
+
+
+class FoodEntryQuerySet(DeviceScopedQuerySet["FoodEntry"]):
+    def in_order(self) -> FoodEntryQuerySet:
+        """Sort the newest day first, and within a day as it was logged."""
+        return self.order_by("-date", "created_at", "id")
+
+    def add(self, *, id: uuid.UUID | None = None, **values: Any) -> tuple[FoodEntry, bool]:
+        """Log something eaten; see the base class.
+
+        Args:
+            values: `product_id` with `grams`, or with `portion_id` and `quantity` (default 1);
+                or `name` and `kcal` and what else is known. Always `date` and `meal_type`.
+
+        Raises:
+            ValidationError: these values do not say what was eaten, or it is too much.
+            Missing: the device has no such live product, or that product no such live portion.
+        """
+        known = self.existing(id)
+        if known is not None:
+            return known, False
+        entry = FoodEntry(device_id=self.device_id, **({"id": id} if id else {}))
+        entry.date = values["date"]
+        entry.check_quota()
+        for name, value in entry.settled(values).items():
+            setattr(entry, name, value)
+        entry.save(force_insert=True)
+        return entry, True
+
+    def totals(self, *by: str) -> models.QuerySet[FoodEntry, dict[str, Any]]:
+        """Return a count and exact sums for each value of the fields `by`, in one query."""
+        sums = {
+            name: Coalesce(Sum(name), Value(Decimal(0)), output_field=models.DecimalField())
+            for name in NUTRIENTS
+        }
+        return self.order_by(*by).values(*by).annotate(entries=Count("pk"), **sums)
+
+
+class FoodEntry(DeviceScoped):
+    """Something eaten on a day: so many grams or portions of a product, or without a product."""
+
+    product = ScopedForeignKey(Product, null=True, blank=True, related_name="entries")
+    portion = ScopedForeignKey(Portion, null=True, blank=True, related_name="entries")
+    date = models.DateField(validators=[MinValueValidator(FIRST_DAY), MaxValueValidator(LAST_DAY)])
+    meal_type = models.CharField(max_length=9, choices=MealType)
+    name = name_field()
+    grams = grams_field(null=True, blank=True)
+    quantity = models.DecimalField(
+        max_digits=5,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(CENT), MaxValueValidator(MAX_QUANTITY)],
+    )
+    kcal = models.DecimalField(
+        max_digits=8,
+        decimal_places=2,
+        validators=[MinValueValidator(0), MaxValueValidator(MAX_KCAL)],
+    )
+    protein, carbs, fat = (
+        models.DecimalField(
+            max_digits=7,
+            decimal_places=2,
+            null=True,
+            blank=True,
+            validators=[MinValueValidator(0), MaxValueValidator(MAX_MACRO)],
+        )
+        for _ in MACROS
+    )
+    eaten_at = models.DateTimeField(null=True, blank=True)
+
+    product_id: uuid.UUID | None
+    portion_id: uuid.UUID | None
+    objects: ClassVar[Any] = LiveManager.from_queryset(FoodEntryQuerySet)()
+    all_objects: ClassVar[Any] = AllObjectsManager.from_queryset(FoodEntryQuerySet)()
+
+    class Meta(DeviceScoped.Meta):
+        db_table = "food_entries"
+        verbose_name = "food entry"
+        verbose_name_plural = "food entries"
+        indexes = [
+            models.Index(
+                "device",
+                models.F("date").desc(),
+                "created_at",
+                "id",
+                name="food_entries_by_day",
+                condition=Q(deleted_at=None),
+            ),
+            # Deleted entries too: a product that any entry names is not purged.
+            models.Index(
+                "device",
+                "product",
+                models.F("date").desc(),
+                "created_at",
+                "id",
+                name="food_entries_by_product",
+                condition=Q(product__isnull=False),
+            ),
+        ]
+        constraints = [
+            name_constraint("food_entries"),
+            models.CheckConstraint(
+                name="food_entries_date_in_range", condition=Q(date__range=(FIRST_DAY, LAST_DAY))
+            ),
+            models.CheckConstraint(
+                name="food_entries_meal_type", condition=Q(meal_type__in=MealType.values)
+            ),
+            models.CheckConstraint(
+                name="food_entries_grams_in_range",
+                condition=Q(grams=None) | Q(grams__gt=0, grams__lte=MAX_GRAMS),
+            ),
+            models.CheckConstraint(
+                name="food_entries_quantity_in_range",
+                condition=Q(quantity=None) | Q(quantity__gt=0, quantity__lte=MAX_QUANTITY),
+            ),
+            models.CheckConstraint(
+                name="food_entries_kcal_in_range", condition=Q(kcal__range=(0, MAX_KCAL))
+            ),
+            *(
+                models.CheckConstraint(
+                    name=f"food_entries_{macro}_in_range",
+                    condition=Q(**{macro: None}) | Q(**{f"{macro}__range": (0, MAX_MACRO)}),
+                )
+                for macro in MACROS
+            ),
+            models.CheckConstraint(
+                name="food_entries_amount_is_whole",
+                condition=Q(product=None, portion=None, quantity=None)
+                | Q(product__isnull=False, grams__isnull=False, portion=None, quantity=None)
+                | Q(
+                    product__isnull=False,
+                    grams__isnull=False,
+                    portion__isnull=False,
+                    quantity__isnull=False,
+                ),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.date} {self.name}"
+
+    def check_quota(self) -> None:
+        limit = settings.MAX_ENTRIES_PER_DAY
+        day = FoodEntry.objects.for_device(self.device_id).filter(date=self.date)
+        if day.count() >= limit:
+            raise Conflict(f"A day has at most {limit} food entries")
+
+    def change(self, **values: Any) -> bool:
+        """Update; name, grams, kcal and macros are worked out again only if their sources change.
+
+        Raises:
+            ValidationError, Missing, Conflict: as `FoodEntryQuerySet.add()` does.
+        """
+        if values.get("date", self.date) != self.date:
+            FoodEntry(device_id=self.device_id, date=values["date"]).check_quota()
+        return super().change(**self.settled(values))
+
+    def settled(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return what the columns become by what a client sent; fields left out stay.
+
+        Raises:
+            ValidationError, Missing: as `FoodEntryQuerySet.add()` does.
+        """
+        plain = {name: values[name] for name in ("date", "meal_type", "eaten_at") if name in values}
+        if values.get("product_id", self.product_id) is None:
+            return plain | self._without_product(values)
+        amount = self._amount(values)
+        stored = {name: getattr(self, name) for name in amount}
+        if amount == stored:
+            return plain
+        unmeasured = {"portion_id": None, "quantity": None}
+        if "portion_id" not in values and amount == stored | unmeasured:
+            # A portion entry becomes one of the same grams: nothing to work out anew.
+            return plain | unmeasured
+        return plain | amount | self._worked_out(amount)
+
+    def _without_product(self, values: dict[str, Any]) -> dict[str, Any]:
+        if values.get("portion_id") is not None:
+            raise _required("product_id")
+        sent = {name: values[name] for name in ("name", "grams", *NUTRIENTS) if name in values}
+        missing = [name for name in ("name", "kcal") if sent.get(name, getattr(self, name)) is None]
+        if not sent.get("name", self.name):
+            missing = ["name", *(name for name in missing if name != "name")]
+        if missing:
+            raise _required(*missing)
+        return {"product_id": None, "portion_id": None, "quantity": None, **sent}
+
+    def _amount(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return how much of which product: by portion (its grams follow), or by grams."""
+        product_id = values.get("product_id", self.product_id)
+        portion_id = values.get("portion_id")
+        by_grams = "portion_id" in values or ("grams" in values and "quantity" not in values)
+        if portion_id is None and not by_grams:
+            portion_id = self.portion_id
+            if portion_id is not None and product_id != self.product_id:
+                raise _required("portion_id")
+        if portion_id is None:
+            grams = values.get("grams", self.grams)
+            if grams is None:
+                raise _required("grams")
+            return {
+                "product_id": product_id,
+                "portion_id": None,
+                "quantity": None,
+                "grams": grams,
+            }
+        quantity = values.get("quantity", self.quantity) or Decimal(1)
+        same = (portion_id, quantity) == (self.portion_id, self.quantity)
+        return {
+            "product_id": product_id,
+            "portion_id": portion_id,
+            "quantity": quantity,
+            "grams": self.grams if same else None,
+        }
+
+    def _worked_out(self, amount: dict[str, Any]) -> dict[str, Any]:
+        """Return name, grams, kcal and macros of an amount, from the rows as they are now."""
+        product = self._named(Product, amount["product_id"], self.product_id)
+        grams = amount["grams"]
+        if amount["portion_id"] is not None:
+            portion = self._named(Portion, amount["portion_id"], self.portion_id)
+            if portion.product_id != product.pk:
+                raise Missing(Portion)
+            grams = rounded(portion.grams * amount["quantity"])
+            if not CENT <= grams <= MAX_GRAMS:
+                raise ValidationError(
+                    f"The portion's grams times the quantity must be {CENT} to {MAX_GRAMS}.",
+                    code="max_value" if grams > MAX_GRAMS else "min_value",
+                )
+        return {"name": product.name, "grams": grams, **product.nutrition(grams)}
+
+    def _named(self, model: type[Any], id: Any, stored_id: Any) -> Any:
+        """Return a row that the entry names: a live one, or be it deleted, if it names it already.
+
+        Raises:
+            Missing: the device has no such row.
+        """
+        rows = model.all_objects if id == stored_id else model.objects
+        return rows.for_device(self.device_id).fetch(id)
+
+
+def _required(*names: str) -> ValidationError:
+    return ValidationError(
+        {name: ValidationError("This field is required.", code="required") for name in names}
+    )

@@ -1,0 +1,140 @@
+"""Food entries and statistics on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+from countonme.api.fields import (
+    DayField,
+    NumberField,
+    StrictChoiceField,
+    StrictModelSerializer,
+    StrictUUIDField,
+)
+from countonme.api.query import PageQuery, QuerySerializer, RangeMixin
+from countonme.text import MAX_NAME_LENGTH
+from entries.models import (
+    MAX_SENT_KCAL,
+    MAX_SENT_MACRO,
+    NUTRIENTS,
+    FoodEntry,
+    MealType,
+)
+
+MAX_RANGE_DAYS = 366
+
+
+class FoodEntrySerializer(StrictModelSerializer):
+    product_id = StrictUUIDField(required=False, allow_null=True)
+    portion_id = StrictUUIDField(required=False, allow_null=True)
+    kcal = NumberField(
+        max_digits=None, decimal_places=2, min_value=0, max_value=MAX_SENT_KCAL, required=False
+    )
+    protein, carbs, fat = (
+        NumberField(
+            max_digits=None,
+            decimal_places=2,
+            min_value=0,
+            max_value=MAX_SENT_MACRO,
+            required=False,
+            allow_null=True,
+        )
+        for _ in range(3)
+    )
+
+    class Meta:
+        model = FoodEntry
+        fields = [
+            "id",
+            "product_id",
+            "portion_id",
+            "date",
+            "meal_type",
+            "name",
+            "grams",
+            "quantity",
+            "kcal",
+            "protein",
+            "carbs",
+            "fat",
+            "eaten_at",
+            "created_at",
+            "updated_at",
+        ]
+        read_only_fields = ["created_at", "updated_at"]
+        extra_kwargs = {"name": {"required": False, "max_length": MAX_NAME_LENGTH}}
+
+    def to_internal_value(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Leave out what a product or a portion decides: phones send back whole records."""
+        ignored: set[str] = set()
+        if data.get("product_id") is not None:
+            ignored |= {"name", *NUTRIENTS}
+        elif not self.partial:
+            self.fields["name"].required = self.fields["kcal"].required = True
+        if self.partial and data.get("portion_id") is not None:
+            ignored.add("grams")
+        kept = {name: value for name, value in data.items() if name not in ignored}
+        return super().to_internal_value(kept)  # type: ignore[no-any-return]  # DRF's is untyped
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """On POST, refuse an amount that is said twice, or not at all."""
+        if not self.partial and attrs.get("product_id") is not None:
+            by_grams, by_portion = (attrs.get(name) is not None for name in ("grams", "portion_id"))
+            if by_grams == by_portion:
+                raise serializers.ValidationError(
+                    "Send grams or portion_id, and not both.",
+                    code="invalid" if by_grams else "required",
+                )
+        return attrs
+
+
+class FoodEntryQuery(RangeMixin, PageQuery):
+    date = DayField(required=False, help_text="One day.")
+    meal_type = StrictChoiceField(MealType.choices, required=False)
+    product_id = StrictUUIDField(required=False)
+
+
+class DailyQuery(RangeMixin, QuerySerializer):
+    """Both ends are required here."""
+
+    def get_fields(self) -> dict[str, Any]:
+        fields = super().get_fields()
+        fields["from"].required = fields["to"].required = True
+        return fields
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Bound the range."""
+        attrs = super().validate(attrs)
+        if (attrs["to"] - attrs["from"]).days >= MAX_RANGE_DAYS:
+            raise serializers.ValidationError(
+                f"The range must be at most {MAX_RANGE_DAYS} days.", code="max_value"
+            )
+        return attrs
+
+
+class TotalsSerializer(serializers.Serializer[Any]):
+    """Exact sums; a macro counts as 0 where it is null."""
+
+    kcal, protein, carbs, fat = (NumberField(max_digits=None, decimal_places=2) for _ in range(4))
+
+
+class DayTotalsSerializer(serializers.Serializer[Any]):
+    date = DayField()
+    entries = serializers.IntegerField()
+    totals = TotalsSerializer()
+
+
+class DaySerializer(DayTotalsSerializer):
+    by_meal_type = serializers.DictField(
+        child=TotalsSerializer(), help_text="Only the meal types logged."
+    )
+
+
+class DailySerializer(serializers.Serializer[Any]):
+    vars()["from"] = DayField()
+    to = DayField()
+    days = DayTotalsSerializer(many=True)
+    average = TotalsSerializer(help_text="Over the days with an entry, rounded half up.")

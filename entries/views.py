@@ -1,0 +1,67 @@
+"""`/v1/food-entries` and `/v1/stats`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import Http404
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from countonme.api.fields import parse_day
+from countonme.api.views import DeviceView, DeviceViewSet
+from entries import statistics
+from entries.models import FoodEntry, FoodEntryQuerySet
+from entries.serializers import (
+    DailyQuery,
+    DailySerializer,
+    DaySerializer,
+    FoodEntryQuery,
+    FoodEntrySerializer,
+)
+
+
+class FoodEntryViewSet(DeviceViewSet):
+    """The diary. What an entry says is worked out when it is written, and then stays."""
+
+    model = FoodEntry
+    query_class = FoodEntryQuery
+    serializer_class = FoodEntrySerializer
+
+    def filtered(self, query: Mapping[str, Any]) -> FoodEntryQuerySet:
+        lookups = {
+            "date": "date",
+            "from": "date__gte",
+            "to": "date__lte",
+            "meal_type": "meal_type",
+            "product_id": "product_id",
+        }
+        asked = {lookup: query[name] for name, lookup in lookups.items() if name in query}
+        rows: FoodEntryQuerySet = self.rows.filter(**asked).in_order()
+        return rows
+
+
+class DayView(DeviceView):
+    """A day's totals."""
+
+    serializer_class = DaySerializer
+
+    def get(self, request: Request, date: str) -> Response:
+        try:
+            day = parse_day(date)
+        except ValueError as error:
+            raise Http404 from error
+        return Response(DaySerializer(statistics.day(request.user, day)).data)
+
+
+class DailyView(DeviceView):
+    """The totals of every day of a range, and their average over the days logged."""
+
+    serializer_class = DailySerializer
+    query_class = DailyQuery
+
+    def get(self, request: Request) -> Response:
+        query = DailyQuery.read(request)
+        days = statistics.daily(request.user, query["from"], query["to"])
+        return Response(DailySerializer(days).data)

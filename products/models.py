@@ -1,0 +1,294 @@
+"""Product and Portion: what can be eaten, and in what measures."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models, transaction
+from django.db.models import F, Prefetch, Q, Value
+from django.db.models.functions import Coalesce
+from django.db.models.lookups import LessThanOrEqual
+from django.utils import timezone
+
+from countonme.models import (
+    AllObjectsManager,
+    Conflict,
+    DeviceScoped,
+    DeviceScopedQuerySet,
+    DeviceUniqueConstraint,
+    LiveManager,
+    ScopedForeignKey,
+)
+from countonme.text import FoldedField, WordsField, name_constraint, name_field, words
+from products import gtin
+
+MAX_KCAL_100G = 1000
+MAX_GRAMS = 10_000
+CENT = Decimal("0.01")
+MACROS = ("protein", "carbs", "fat")
+ZERO = Value(Decimal(0), output_field=models.DecimalField())
+
+
+def rounded(value: Decimal) -> Decimal:
+    """Round half up to two decimals."""
+    return value.quantize(CENT, ROUND_HALF_UP)
+
+
+def macro_100g_field() -> models.DecimalField[Any, Any]:
+    """Return the field of a macronutrient in grams per 100 g, null where unknown."""
+    return models.DecimalField(
+        max_digits=5,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0), MaxValueValidator(100)],
+    )
+
+
+def grams_field(**kwargs: Any) -> models.DecimalField[Any, Any]:
+    """Return the field of a weight in grams: over 0, at most 10000."""
+    return models.DecimalField(
+        max_digits=7,
+        decimal_places=2,
+        validators=[MinValueValidator(CENT), MaxValueValidator(MAX_GRAMS)],
+        **kwargs,
+    )
+
+
+class ProductQuerySet(DeviceScopedQuerySet["Product"]):
+    def search(self, text: str) -> ProductQuerySet:
+        """Return the rows where every word of a text starts some word of the name."""
+        wanted = words(text)
+        if not wanted:
+            return self.none()
+        return self.filter(*(Q(name_words__contains=f" {word}") for word in wanted))
+
+    def with_barcode(self, barcode: str) -> ProductQuerySet:
+        """Return the rows of a GTIN, whatever its number of leading zeros."""
+        return self.filter(gtin_14=gtin.normalize(barcode))
+
+    def in_order(self) -> ProductQuerySet:
+        """Sort by the folded name."""
+        return self.order_by("name_folded", "id")
+
+    def with_portions(self) -> ProductQuerySet:
+        """Fetch the live portions too, in their order, by one query more."""
+        portions = Portion.objects.for_device(self.device_id).in_order()
+        return self.prefetch_related(Prefetch("portions", portions))
+
+    def add(self, *, id: uuid.UUID | None = None, **values: Any) -> tuple[Product, bool]:
+        """Create a product with its first portion, 100 g; see the base class."""
+        product, created = super().add(id=id, **values)
+        if created:
+            Portion.objects.for_device(self.device_id).create(
+                product=product, name="100g", grams=Decimal(100), is_default=True
+            )
+        return product, created
+
+    def delete_at(self, moment: datetime) -> int:
+        """Delete softly, the portions with their products and at the same moment."""
+        with transaction.atomic():
+            self.lock_devices()
+            doomed = list(self.filter(deleted_at=None).values_list("pk", flat=True))
+            self.in_same_scope(Portion).filter(product__in=doomed).update(deleted_at=moment)
+            return self.filter(pk__in=doomed).update(deleted_at=moment)
+
+
+class Product(DeviceScoped):
+    """A food, with its energy and macronutrients per 100 g."""
+
+    name = name_field()
+    name_folded = FoldedField()
+    name_words = WordsField()
+    kcal_100g = models.SmallIntegerField(
+        validators=[MinValueValidator(0), MaxValueValidator(MAX_KCAL_100G)]
+    )
+    protein_100g = macro_100g_field()
+    carbs_100g = macro_100g_field()
+    fat_100g = macro_100g_field()
+    barcode = models.CharField(max_length=14, null=True, blank=True, validators=[gtin.validate])
+    gtin_14 = gtin.NormalizedField("barcode", null=True)
+
+    objects: ClassVar[Any] = LiveManager.from_queryset(ProductQuerySet)()
+    all_objects: ClassVar[Any] = AllObjectsManager.from_queryset(ProductQuerySet)()
+
+    class Meta(DeviceScoped.Meta):
+        db_table = "products"
+        verbose_name = "product"
+        indexes = [
+            models.Index(
+                fields=["device", "name_folded", "id"],
+                name="products_by_name",
+                condition=Q(deleted_at=None),
+            ),
+            models.Index(
+                fields=["device", "gtin_14"],
+                name="products_by_barcode",
+                condition=Q(deleted_at=None, gtin_14__isnull=False),
+            ),
+        ]
+        constraints = [
+            # What the composite foreign keys of portions and entries refer to.
+            models.UniqueConstraint(fields=["device", "id"], name="products_device_id"),
+            name_constraint("products"),
+            models.CheckConstraint(
+                name="products_kcal_in_range", condition=Q(kcal_100g__range=(0, MAX_KCAL_100G))
+            ),
+            *(
+                models.CheckConstraint(
+                    name=f"products_{macro}_in_range",
+                    condition=Q(**{f"{macro}_100g": None})
+                    | Q(**{f"{macro}_100g__range": (0, 100)}),
+                )
+                for macro in MACROS
+            ),
+            models.CheckConstraint(
+                name="products_macros_fit_100g",
+                condition=LessThanOrEqual(
+                    sum(
+                        (Coalesce(F(f"{macro}_100g"), ZERO) for macro in MACROS[1:]),
+                        start=Coalesce(F(f"{MACROS[0]}_100g"), ZERO),
+                    ),
+                    Value(100),
+                ),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        """Check the rule over several fields.
+
+        Raises:
+            ValidationError: protein, carbs and fat of 100 g weigh more than that.
+        """
+        macros = (getattr(self, f"{macro}_100g") for macro in MACROS)
+        if sum(macro or 0 for macro in macros) > 100:
+            raise ValidationError(
+                "protein_100g, carbs_100g and fat_100g must not exceed 100 together.",
+                code="max_value",
+            )
+
+    def check_quota(self) -> None:
+        limit = settings.MAX_PRODUCTS_PER_DEVICE
+        if Product.objects.for_device(self.device_id).count() >= limit:
+            raise Conflict(f"A device has at most {limit} products")
+
+    def nutrition(self, grams: Decimal) -> dict[str, Decimal | None]:
+        """Return kcal and macros in grams of so many grams, each rounded half up to 2 decimals.
+
+        per 100 g × grams ÷ 100; a macro is None where the product's is.
+        """
+
+        def share(per_100g: Decimal | int | None) -> Decimal | None:
+            return None if per_100g is None else rounded(per_100g * grams / 100)
+
+        macros = {macro: share(getattr(self, f"{macro}_100g")) for macro in MACROS}
+        return {"kcal": share(self.kcal_100g), **macros}
+
+
+class PortionQuerySet(DeviceScopedQuerySet["Portion"]):
+    def in_order(self) -> PortionQuerySet:
+        """Sort the default first, then by the folded name."""
+        return self.order_by("-is_default", "name_folded", "id")
+
+    def add(self, *, id: uuid.UUID | None = None, **values: Any) -> tuple[Portion, bool]:
+        """Create a portion of `product`; see the base class."""
+        known = self.existing(id)
+        if known is not None:
+            return known, False
+        portion = Portion(device_id=self.device_id, **({"id": id} if id else {}), **values)
+        portion.check_quota()
+        if portion.is_default:
+            portion.others().demote()
+        portion.save(force_insert=True)
+        return portion, True
+
+    def demote(self) -> None:
+        """Take the default from the row that has it, which counts as its update."""
+        self.filter(is_default=True).update(is_default=False, updated_at=timezone.now())
+
+    def delete_at(self, moment: datetime) -> int:
+        """Delete softly, one by one: each product keeps a default portion.
+
+        Raises:
+            Conflict: a product would lose its last portion.
+        """
+        with transaction.atomic():
+            self.lock_devices()
+            portions = list(self.filter(deleted_at=None))
+            for portion in portions:
+                heir = portion.others().order_by("created_at", "id").first()
+                if heir is None:
+                    raise Conflict("A product keeps at least one portion")
+                self.filter(pk=portion.pk).update(deleted_at=moment)
+                if portion.is_default:
+                    heir.change(is_default=True)
+            return len(portions)
+
+
+class Portion(DeviceScoped):
+    """A measure of a product, as "1 slice": a name and its weight in grams."""
+
+    product = ScopedForeignKey(Product, related_name="portions")
+    name = name_field()
+    name_folded = FoldedField()
+    grams = grams_field()
+    is_default = models.BooleanField(default=False)
+
+    product_id: uuid.UUID
+    objects: ClassVar[Any] = LiveManager.from_queryset(PortionQuerySet)()
+    all_objects: ClassVar[Any] = AllObjectsManager.from_queryset(PortionQuerySet)()
+
+    class Meta(DeviceScoped.Meta):
+        db_table = "portions"
+        verbose_name = "portion"
+        constraints = [
+            # What the composite foreign key of entries refers to; it also lists a product's.
+            models.UniqueConstraint(
+                fields=["device", "product", "id"], name="portions_device_product_id"
+            ),
+            DeviceUniqueConstraint(
+                fields=["device", "product"],
+                name="portions_one_default",
+                condition=Q(is_default=True, deleted_at=None),
+                violation_error_message="A product has one default portion.",
+            ),
+            name_constraint("portions"),
+            models.CheckConstraint(
+                name="portions_grams_in_range", condition=Q(grams__gt=0, grams__lte=MAX_GRAMS)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def others(self) -> PortionQuerySet:
+        """Return the product's other live portions."""
+        rows: PortionQuerySet = Portion.objects.for_device(self.device_id)
+        return rows.filter(product=self.product_id).exclude(pk=self.pk)
+
+    def check_quota(self) -> None:
+        limit = settings.MAX_PORTIONS_PER_PRODUCT
+        if self.others().count() >= limit:
+            raise Conflict(f"A product has at most {limit} portions")
+
+    def change(self, **values: Any) -> bool:
+        """Update; `is_default` takes the default from the other portion.
+
+        Raises:
+            Conflict: the default portion would be none any more, and no other would be it.
+        """
+        becomes_default = values.get("is_default", self.is_default)
+        if self.is_default and not becomes_default:
+            raise Conflict("Make another portion the default instead")
+        if becomes_default and not self.is_default:
+            self.others().demote()
+        return super().change(**values)

@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from countonme.api.urls import collection, resource
+from products.views import PortionViewSet, ProductPortionViewSet, ProductViewSet
+
+urlpatterns = [
+    path("products", ProductViewSet.as_view(collection)),
+    path("products/<str:id>", ProductViewSet.as_view(resource)),
+    path("products/<str:id>/portions", ProductPortionViewSet.as_view(collection)),
+    path("portions/<str:id>", PortionViewSet.as_view(resource)),
+]

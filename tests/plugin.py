@@ -1,0 +1,33 @@
+"""Loaded before Django: what the suite needs of the environment, a PostgreSQL included."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from countonme import embedded
+
+ROOT = Path(__file__).resolve().parent.parent
+
+os.environ.update(
+    SECRET_KEY="only for tests, " * 4,
+    SECRET_KEY_FALLBACKS="",
+    DEBUG="false",
+    HTTPS="false",
+    ALLOWED_HOSTS="testserver,localhost,127.0.0.1",
+    BCRYPT_ROUNDS="4",
+    REGISTER_THROTTLE="10/min",
+    DEVICE_THROTTLE="",
+    NUM_PROXIES="0",
+    CORS_ORIGINS="*",
+    LOG_LEVEL="WARNING",
+)
+(ROOT / ".data" / "test-static").mkdir(parents=True, exist_ok=True)
+os.environ["STATIC_ROOT"] = str(ROOT / ".data" / "test-static")
+if not os.environ.get("DATABASE_URL"):
+    try:
+        embedded.join(ROOT / os.environ.get("DATA_DIR", ".data"))
+    except embedded.EmbeddedError as error:
+        pytest.exit(str(error), returncode=1)
