@@ -29,6 +29,10 @@ class Conflict(Exception):
     """What was asked contradicts what is stored; the message is a sentence for the client."""
 
 
+class DeviceGone(Exception):
+    """The device was erased, blocked or lost its token since it was looked up."""
+
+
 class Missing(Exception):
     """A device has no such live row; whether another device has one, nobody learns."""
 
@@ -317,6 +321,17 @@ class DeviceScoped(models.Model):
         row = type(self).objects.for_device(self.device_id).filter(pk=self.pk)
         count = row.delete_at(self.deleted_at)
         return count, {self._meta.label: count}
+
+    def restore(self) -> None:
+        """Bring a deleted row back.
+
+        Raises:
+            Conflict: a live row holds its place, a quota is reached, or what it belongs to is gone.
+        """
+        if self.deleted_at is not None:
+            self.check_quota()
+            self.deleted_at = None
+            self.save(update_fields=["deleted_at"])
 
     def hard_delete(self) -> None:
         """Remove this row for ever.

@@ -13,14 +13,10 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from countonme.models import Conflict, device_scoped_models
+from countonme.models import Conflict, DeviceGone, device_scoped_models
 from devices import tokens
 
 SEEN_EVERY = timedelta(minutes=5)
-
-
-class DeviceGone(Exception):
-    """The device was erased, blocked or lost its token since it was looked up."""
 
 
 @dataclass(frozen=True)
@@ -255,20 +251,32 @@ class Device(models.Model):
                 self.last_seen_at = now
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """A transaction that writes this device's rows: its row is locked before any other.
 
         So commits of one device are serial, and no two writers lock in different orders.
 
         Raises:
-            DeviceGone: the device's token would be refused by now.
+            DeviceGone: the device is erased.
         """
         with transaction.atomic():
-            locked = Device.objects.select_for_update(no_key=True).get(pk=self.pk)
-            if not locked.is_usable:
-                raise DeviceGone
+            row = Device.objects.select_for_update(no_key=True).get(pk=self.pk)
             for field in self._meta.concrete_fields:
-                setattr(self, field.attname, getattr(locked, field.attname))
+                setattr(self, field.attname, getattr(row, field.attname))
+            if self.erased_at is not None:
+                raise DeviceGone
+            yield
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """The same for a call of the phone itself.
+
+        Raises:
+            DeviceGone: its token would be refused by now.
+        """
+        with self.locked():
+            if not self.is_usable:
+                raise DeviceGone
             yield
 
     def owned_rows(self) -> dict[str, int]:

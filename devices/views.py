@@ -18,6 +18,8 @@ class RegisterView(ApiView):
     permission_classes = ()
     throttle_classes = (RegisterThrottle,)
     serializer_class = RegisterSerializer
+    response_class = TokenSerializer
+    answers = {"post": {409: ["Device already registered"]}}
 
     def post(self, request: Request) -> Response:
         _, token = Device.objects.register(self.read_body()["device_id"])
@@ -29,6 +31,7 @@ class RotateView(ApiView):
 
     accepts_previous_token = True
     serializer_class = TokenSerializer
+    takes_body = False
 
     def post(self, request: Request) -> Response:
         token = request.user.rotate_token(request.auth)

@@ -15,6 +15,7 @@ from countonme.api.fields import (
     StrictUUIDField,
 )
 from countonme.api.query import PageQuery, QuerySerializer, RangeMixin
+from countonme.api.schema import example
 from countonme.text import MAX_NAME_LENGTH
 from entries.models import (
     MAX_SENT_KCAL,
@@ -27,7 +28,43 @@ from entries.models import (
 MAX_RANGE_DAYS = 366
 
 
+LOGGED = {
+    "product_id": "5b0f0b1e-9a58-4c40-8a3b-0c7f3d2b9e10",
+    "date": "2025-02-05",
+    "meal_type": "lunch",
+    "grams": 150,
+}
+TOTALS = {"kcal": 247.5, "protein": 46.5, "carbs": 0, "fat": 5.4}
+
+
+@example("Grams of a product", LOGGED, request_only=True)
+@example(
+    "Without a product",
+    {"name": "Soup", "kcal": 250, "date": "2025-02-05", "meal_type": "dinner"},
+    request_only=True,
+)
+@example(
+    "Grams of a product",
+    {
+        "id": "c0a8c1d2-7d3f-4b7e-9a4e-5f6a7b8c9d0e",
+        **LOGGED,
+        **TOTALS,
+        "portion_id": None,
+        "name": "Chicken Breast",
+        "quantity": None,
+        "eaten_at": None,
+        "created_at": "2025-02-05T12:30:00Z",
+        "updated_at": None,
+    },
+    response_only=True,
+)
 class FoodEntrySerializer(StrictModelSerializer):
+    """Something eaten: grams or portions of a product, or a name and its kcal.
+
+    On POST with a product, send `grams`, or `portion_id` and `quantity`; without one, `name` and
+    `kcal`. What a product decides is worked out here and ignored where it is sent.
+    """
+
     product_id = StrictUUIDField(required=False, allow_null=True)
     portion_id = StrictUUIDField(required=False, allow_null=True)
     kcal = NumberField(
@@ -127,12 +164,25 @@ class DayTotalsSerializer(serializers.Serializer[Any]):
     totals = TotalsSerializer()
 
 
+@example(
+    "A lunch",
+    {"date": "2025-02-05", "entries": 1, "totals": TOTALS, "by_meal_type": {"lunch": TOTALS}},
+)
 class DaySerializer(DayTotalsSerializer):
     by_meal_type = serializers.DictField(
         child=TotalsSerializer(), help_text="Only the meal types logged."
     )
 
 
+@example(
+    "One day",
+    {
+        "from": "2025-02-05",
+        "to": "2025-02-05",
+        "days": [{"date": "2025-02-05", "entries": 1, "totals": TOTALS}],
+        "average": TOTALS,
+    },
+)
 class DailySerializer(serializers.Serializer[Any]):
     vars()["from"] = DayField()
     to = DayField()

@@ -26,8 +26,22 @@ class FoodEntryViewSet(DeviceViewSet):
     """The diary. What an entry says is worked out when it is written, and then stays."""
 
     model = FoodEntry
-    query_class = FoodEntryQuery
     serializer_class = FoodEntrySerializer
+    list_query_class = FoodEntryQuery
+    answers = {
+        "create": {
+            404: ["Product not found", "Portion not found"],
+            409: ["ID already in use", "A day has at most 500 food entries"],
+        },
+        "update": {
+            404: ["Product not found", "Portion not found"],
+            409: ["A day has at most 500 food entries"],
+        },
+        "partial_update": {
+            404: ["Product not found", "Portion not found"],
+            409: ["A day has at most 500 food entries"],
+        },
+    }
 
     def filtered(self, query: Mapping[str, Any]) -> FoodEntryQuerySet:
         lookups = {
@@ -59,9 +73,9 @@ class DailyView(DeviceView):
     """The totals of every day of a range, and their average over the days logged."""
 
     serializer_class = DailySerializer
-    query_class = DailyQuery
+    get_query_class = DailyQuery
 
     def get(self, request: Request) -> Response:
-        query = DailyQuery.read(request)
+        query = self.get_query_class.read(request)
         days = statistics.daily(request.user, query["from"], query["to"])
         return Response(DailySerializer(days).data)

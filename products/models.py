@@ -181,6 +181,13 @@ class Product(DeviceScoped):
         if Product.objects.for_device(self.device_id).count() >= limit:
             raise Conflict(f"A device has at most {limit} products")
 
+    def restore(self) -> None:
+        """Bring a deleted product back, with the portions that went with it."""
+        deleted_at = self.deleted_at
+        super().restore()
+        portions = Portion.all_objects.for_device(self.device_id).filter(product=self.pk)
+        portions.filter(deleted_at=deleted_at, deleted_at__isnull=False).update(deleted_at=None)
+
     def nutrition(self, grams: Decimal) -> dict[str, Decimal | None]:
         """Return kcal and macros in grams of so many grams, each rounded half up to 2 decimals.
 
@@ -292,3 +299,18 @@ class Portion(DeviceScoped):
         if becomes_default and not self.is_default:
             self.others().demote()
         return super().change(**values)
+
+    def restore(self) -> None:
+        """Bring a deleted portion back; the default stays where it is by now.
+
+        Raises:
+            Conflict: its product is deleted, or has as many portions as it may.
+        """
+        if self.deleted_at is None:
+            return
+        if self.product.deleted_at is not None:
+            raise Conflict("Restore its product first")
+        if self.is_default and self.others().filter(is_default=True).exists():
+            self.is_default = False
+            self.save(update_fields=["is_default"])
+        super().restore()

@@ -6,11 +6,38 @@ from rest_framework import serializers
 
 from countonme.api.fields import StrictModelSerializer, StrictUUIDField, TextField
 from countonme.api.query import PageQuery, QuerySerializer
+from countonme.api.schema import example
 from products import gtin
 from products.models import Portion, Product
 
 
+PORTION = {
+    "id": "8d7d1a5e-6f3c-4e0a-9a55-2f7b0f6f2a11",
+    "product_id": "5b0f0b1e-9a58-4c40-8a3b-0c7f3d2b9e10",
+    "name": "100g",
+    "grams": 100,
+    "is_default": True,
+    "created_at": "2025-02-05T08:30:00Z",
+    "updated_at": None,
+}
+PRODUCT = {
+    "id": PORTION["product_id"],
+    "name": "Chicken Breast",
+    "kcal_100g": 165,
+    "protein_100g": 31,
+    "carbs_100g": 0,
+    "fat_100g": 3.6,
+    "barcode": None,
+    "created_at": "2025-02-05T08:30:00Z",
+    "updated_at": None,
+}
+
+
+@example("100 g", PORTION, response_only=True)
+@example("A piece", {"name": "1 piece", "grams": 174}, request_only=True)
 class PortionSerializer(StrictModelSerializer):
+    """A measure of a product."""
+
     product_id = StrictUUIDField(read_only=True)
 
     class Meta:
@@ -19,7 +46,11 @@ class PortionSerializer(StrictModelSerializer):
         read_only_fields = ["created_at", "updated_at"]
 
 
+@example("Chicken Breast", PRODUCT, response_only=True)
+@example("Chicken Breast", {"name": "Chicken Breast", "kcal_100g": 165}, request_only=True)
 class ProductSerializer(StrictModelSerializer):
+    """A food; energy and macronutrients per 100 g."""
+
     class Meta:
         model = Product
         fields = [
@@ -36,8 +67,11 @@ class ProductSerializer(StrictModelSerializer):
         read_only_fields = ["created_at", "updated_at"]
 
 
+@example("Chicken Breast", PRODUCT | {"portions": [PORTION]}, response_only=True)
 class ProductWithPortionsSerializer(ProductSerializer):
-    portions = PortionSerializer(many=True, read_only=True)
+    """A food, with its portions where the query includes them."""
+
+    portions = PortionSerializer(many=True, required=False, help_text="With `include=portions`.")
 
     class Meta(ProductSerializer.Meta):
         fields = [*ProductSerializer.Meta.fields, "portions"]

@@ -25,27 +25,39 @@ class ProductViewSet(DeviceViewSet):
     """Foods of the device. A product comes with a first portion of 100 g."""
 
     model = Product
-    query_class = ProductQuery
     serializer_class = ProductSerializer
+    list_query_class = ProductQuery
+    retrieve_query_class = IncludeQuery
+    list_response_class = retrieve_response_class = ProductWithPortionsSerializer
+    answers = {"create": {409: ["ID already in use", "A device has at most 5000 products"]}}
 
-    def included(self, rows: ProductQuerySet, query: Mapping[str, Any]) -> ProductQuerySet:
-        """Fetch what `include` names, and have it in the wire format."""
-        if query.get("include") == "portions":
-            self.serializer_class = ProductWithPortionsSerializer  # type: ignore[misc]  # this one
-            rows = rows.with_portions()
-        return rows
+    @property
+    def includes_portions(self) -> bool:
+        """Whether the answer to a GET has each product's portions."""
+        asked = self.request.query_params.get("include") == "portions"
+        return asked and self.request.method in ("GET", "HEAD")
+
+    @property
+    def rows(self) -> ProductQuerySet:
+        rows: ProductQuerySet = super().rows
+        return rows.with_portions() if self.includes_portions else rows
+
+    def representation(self, row: Any, **kwargs: Any) -> Any:
+        if self.includes_portions:
+            return ProductWithPortionsSerializer(row, **kwargs).data
+        return super().representation(row, **kwargs)
 
     def filtered(self, query: Mapping[str, Any]) -> ProductQuerySet:
-        rows: ProductQuerySet = self.rows.in_order()
+        rows = self.rows.in_order()
         if query.get("search"):
             rows = rows.search(query["search"])
         if "barcode" in query:
             rows = rows.with_barcode(query["barcode"])
-        return self.included(rows, query)
+        return rows
 
     def retrieve(self, request: Request, id: str) -> Response:
-        rows = self.included(self.rows, IncludeQuery.read(request))
-        return Response(self.representation(rows.fetch(self.read_id(id))))
+        self.retrieve_query_class.read(request)
+        return super().retrieve(request, id)
 
 
 class PortionViewSet(DeviceViewSet):
@@ -53,10 +65,18 @@ class PortionViewSet(DeviceViewSet):
 
     model = Portion
     serializer_class = PortionSerializer
+    answers = {
+        "create": {409: ["ID already in use", "A product has at most 50 portions"]},
+        "update": {409: ["Make another portion the default instead"]},
+        "partial_update": {409: ["Make another portion the default instead"]},
+        "destroy": {409: ["A product keeps at least one portion"]},
+    }
 
 
 class ProductPortionViewSet(PortionViewSet):
     """The portions of one product."""
+
+    path_model = Product
 
     @property
     def product_id(self) -> UUID:

@@ -24,6 +24,8 @@ class NotModified(APIException):
 class ConditionalGetMixin(APIView):
     """Answers 200 to GET carry a weak ETag; a request that names it is answered 304."""
 
+    is_conditional = True
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, throttle, and stop here where nothing has changed.
 

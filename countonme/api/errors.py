@@ -17,7 +17,7 @@ from rest_framework.fields import get_error_detail
 from rest_framework.response import Response
 
 from countonme.api import conditional
-from countonme.models import Conflict, Missing
+from countonme.models import Conflict, DeviceGone, Missing
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
             place = "query" if isinstance(error, QueryError) else "body"
             listed = list(_validation_errors(error.detail, (place,)))
             return _answer(422, "Validation error", errors=listed)
-        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
+        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed() | DeviceGone():
             return _answer(401, "Invalid or expired token", {"WWW-Authenticate": "Bearer"})
         case exceptions.Throttled(wait=wait):
             headers = {"Retry-After": str(max(1, ceil(wait or 0)))}

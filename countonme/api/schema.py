@@ -1,9 +1,229 @@
-"""The OpenAPI document: what every call shares is said here once."""
+"""How calls are described in the OpenAPI document: what they share is said here once."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import force_instance
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema_serializer,
+)
+from rest_framework import serializers
+
+from countonme.models import Missing
+
+S = TypeVar("S", bound=type[serializers.BaseSerializer[Any]])
+
+INTEGER, STRING = {"type": "integer"}, {"type": "string"}
+RETRY_AFTER = {"Retry-After": {"schema": INTEGER, "description": "Seconds to wait."}}
+ERROR_HEADERS = {
+    401: {"WWW-Authenticate": {"schema": STRING, "description": "`Bearer`."}},
+    429: RETRY_AFTER,
+    503: RETRY_AFTER,
+}
+CONDITIONAL_HEADERS = {
+    "ETag": {
+        "schema": STRING,
+        "description": "Weak; send it as `If-None-Match` to be answered 304 while nothing changed.",
+    },
+    "Cache-Control": {"schema": STRING, "description": "`private, no-cache`."},
+    "Vary": {"schema": STRING, "description": "Names `Authorization`."},
+}
+PATH_PARAMETERS = {
+    "{id}": OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH),
+    "{date}": OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH),
+}
+LINK_HEADER = {
+    "Link": {
+        "schema": STRING,
+        "description": 'The neighbouring pages, where there are any: `rel="next"`, `rel="prev"`.',
+    }
+}
+
+
+class ErrorSerializer(serializers.Serializer[Any]):
+    detail = serializers.CharField(help_text="One sentence.")
+
+
+class FieldErrorSerializer(serializers.Serializer[Any]):
+    loc = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="`body` or `query`, then the field; alone for a rule over several fields.",
+    )
+    msg = serializers.CharField()
+    type = serializers.CharField(help_text="As `required`, `null`, `max_length`, `invalid`.")
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A field is missing",
+            value={
+                "detail": "Validation error",
+                "errors": [
+                    {
+                        "loc": ["body", "name"],
+                        "msg": "This field is required.",
+                        "type": "required",
+                    }
+                ],
+            },
+            status_codes=["422"],
+        )
+    ]
+)
+class ValidationErrorSerializer(ErrorSerializer):
+    errors = FieldErrorSerializer(many=True)
+
+
+class DeviceTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # theirs
+    target_class = "devices.authentication.DeviceTokenAuthentication"
+    name = "deviceToken"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The token that `POST /v1/auth/register` handed out.",
+        }
 
 
 class ApiSchema(AutoSchema):
-    pass
+    """A call's description, completed with its errors and headers.
+
+    Views say what only they know, in the class attributes that `ApiView` lists; `answers` has the
+    sentences of 404 and 409, by action or method.
+    """
+
+    @property
+    def action(self) -> str:
+        """The viewset's action, or the method of a plain view."""
+        return getattr(self.view, "action", None) or self.method.lower()
+
+    def get_override_parameters(self) -> list[Any]:
+        """Describe the query, and what stands in the path."""
+        query = getattr(self.view, f"{self.action}_query_class", None)
+        path = [parameter for name, parameter in PATH_PARAMETERS.items() if name in self.path]
+        return [*path, query] if query else path
+
+    def get_request_serializer(self) -> Any:
+        """Describe PUT as what it is: an update that may leave fields out, as PATCH does."""
+        if not self.view.takes_body:
+            return None
+        serializer = force_instance(self._get_serializer())
+        if self.method == "PUT":
+            serializer.partial = True
+        return serializer
+
+    def get_response_serializers(self) -> Any:
+        """Describe the answers of success."""
+        if self.method == "DELETE":
+            return {204: OpenApiResponse(None, description="Deleted.")}
+        own = getattr(self.view, f"{self.action}_response_class", None)
+        serializer = own or self.view.response_class or self._get_serializer()
+        if self.action == "create":
+            found = "The same request was answered before; nothing has changed."
+            return {
+                201: OpenApiResponse(serializer, description="Created."),
+                200: OpenApiResponse(serializer, description=found),
+            }
+        return {200: serializer}
+
+    def get_operation(self, *args: Any) -> dict[str, Any] | None:
+        """Describe the call, and add what it shares with all others."""
+        operation: dict[str, Any] | None = super().get_operation(*args)
+        if operation is None:
+            return None
+        responses = operation["responses"]
+        if getattr(self.view, "is_conditional", False) and self.method == "GET":
+            headers = CONDITIONAL_HEADERS | (LINK_HEADER if self._is_list_view() else {})
+            responses["200"]["headers"] = headers
+            responses["304"] = {
+                "description": "Nothing has changed since `If-None-Match`.",
+                "headers": CONDITIONAL_HEADERS,
+            }
+            operation.setdefault("parameters", []).append(
+                {
+                    "in": "header",
+                    "name": "If-None-Match",
+                    "schema": STRING,
+                    "description": "The `ETag` of an earlier answer.",
+                }
+            )
+        for status, sentences in self._errors(operation).items():
+            responses[str(status)] = self._error(status, sentences)
+        operation["responses"] = dict(sorted(responses.items()))
+        return operation
+
+    def _errors(self, operation: dict[str, Any]) -> dict[int, list[str]]:
+        """Return the sentences of each error that the call may answer."""
+        errors: dict[int, list[str]] = {}
+        if "security" in operation:
+            errors[401] = ["Invalid or expired token"]
+        if "{" in self.path:
+            model = self.view.path_model or getattr(self.view, "model", None)
+            errors[404] = [str(Missing(model)) if model else "Not found"]
+        if "requestBody" in operation:
+            errors |= {
+                400: ["The body is not valid JSON", "The body is not a JSON object"],
+                411: ["A body needs a Content-Length"],
+                413: ["The body is too large"],
+                415: ["The body must be application/json"],
+            }
+        in_query = any(parameter["in"] == "query" for parameter in operation.get("parameters", []))
+        if "requestBody" in operation or in_query:
+            errors[422] = []
+        for status, sentences in self.view.answers.get(self.action, {}).items():
+            errors[status] = [*errors.get(status, []), *sentences]
+        return errors | {
+            429: ["Too many requests"],
+            500: ["Internal server error"],
+            503: ["Service temporarily unavailable"],
+        }
+
+    def _error(self, status: int, sentences: list[str]) -> dict[str, Any]:
+        serializer = ValidationErrorSerializer if status == 422 else ErrorSerializer
+        examples = [
+            OpenApiExample(sentence, value={"detail": sentence}, status_codes=[str(status)])
+            for sentence in sentences
+        ]
+        description = "; ".join(sentences) or "A field or a query parameter is invalid"
+        answer: dict[str, Any] = self._get_response_for_code(
+            OpenApiResponse(serializer, description=f"{description}.", examples=examples),
+            str(status),
+            media_types=["application/json"],
+        )
+        return answer | ({"headers": ERROR_HEADERS[status]} if status in ERROR_HEADERS else {})
+
+
+def complete_answers(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Say of answers what holds for them: every field is there, and bounds are for requests.
+
+    A hook of drf-spectacular's, which describes both from the same serializer.
+    """
+    for name, component in result["components"]["schemas"].items():
+        if name.endswith("Request") or "properties" not in component:
+            continue
+        component["required"] = [field for field in component["properties"] if field != "portions"]
+        for field in component["properties"].values():
+            for bound in ("maximum", "minimum", "maxLength", "minLength"):
+                field.pop(bound, None)
+    return result
+
+
+def example(name: str, value: dict[str, Any], **kwargs: Any) -> Callable[[S], S]:
+    """Return a decorator that gives a serializer an example, before those that it has."""
+
+    def add(serializer: S) -> S:
+        own = vars(serializer).get("_spectacular_annotation", {}).get("examples", [])
+        first = OpenApiExample(name, value=value, **kwargs)
+        return extend_schema_serializer(examples=[first, *own])(serializer)
+
+    return add

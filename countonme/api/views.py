@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
@@ -31,6 +31,12 @@ class ApiView(APIView):
     max_body_bytes: ClassVar[int] = settings.MAX_BODY_BYTES
     accepts_previous_token: ClassVar[bool] = False
     serializer_class: ClassVar[type[serializers.BaseSerializer[Any]] | None] = None
+
+    # For the OpenAPI document alone, where it can't tell from what stands above.
+    takes_body: ClassVar[bool] = True
+    response_class: ClassVar[type[serializers.BaseSerializer[Any]] | None] = None
+    path_model: ClassVar[type[DeviceScoped] | None] = None
+    answers: ClassVar[Mapping[str, Mapping[int, Sequence[str]]]] = {}
 
     def finalize_response(
         self, request: Request, response: Any, *args: Any, **kwargs: Any
@@ -83,7 +89,7 @@ class DeviceViewSet(ViewSetMixin, DeviceView):
     """List, create, retrieve, update and delete the device's own rows of one model."""
 
     model: ClassVar[type[DeviceScoped]]
-    query_class: ClassVar[type[PageQuery]] = PageQuery
+    list_query_class: ClassVar[type[PageQuery]] = PageQuery
 
     @property
     def rows(self) -> DeviceScopedQuerySet[Any]:
@@ -119,7 +125,7 @@ class DeviceViewSet(ViewSetMixin, DeviceView):
         return parsed
 
     def list(self, request: Request, **path: str) -> Response:
-        query = self.query_class.read(request)
+        query = self.list_query_class.read(request)
         page, headers = page_of(self.filtered(query), request, query)
         return Response(self.representation(page, many=True), headers=headers)
 

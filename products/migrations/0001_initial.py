@@ -19,113 +19,306 @@ from products import gtin
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('devices', '0001_initial'),
+        ("devices", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Product',
+            name="Product",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, primary_key=True, serialize=False)),
-                ('revision', models.BigIntegerField(default=0, editable=False)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('updated_at', models.DateTimeField(editable=False, null=True)),
-                ('deleted_at', models.DateTimeField(editable=False, null=True)),
-                ('name', models.CharField(max_length=100, validators=[django.core.validators.MinLengthValidator(1), django.core.validators.MaxLengthValidator(100)])),
-                ('name_folded', countonme.text.FoldedField(db_collation='C', editable=False, source='name')),
-                ('name_words', countonme.text.WordsField(db_collation='C', editable=False, source='name')),
-                ('kcal_100g', models.SmallIntegerField(validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(1000)])),
-                ('protein_100g', models.DecimalField(blank=True, decimal_places=2, max_digits=5, null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(100)])),
-                ('carbs_100g', models.DecimalField(blank=True, decimal_places=2, max_digits=5, null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(100)])),
-                ('fat_100g', models.DecimalField(blank=True, decimal_places=2, max_digits=5, null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(100)])),
-                ('barcode', models.CharField(blank=True, max_length=14, null=True, validators=[products.gtin.validate])),
-                ('gtin_14', products.gtin.NormalizedField(db_collation='C', editable=False, null=True, source='barcode')),
-                ('device', countonme.models.ScopedForeignKey(db_constraint=False, db_index=False, editable=False, on_delete=django.db.models.deletion.DO_NOTHING, to='devices.device')),
+                ("id", models.UUIDField(default=uuid.uuid4, primary_key=True, serialize=False)),
+                ("revision", models.BigIntegerField(default=0, editable=False)),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("updated_at", models.DateTimeField(editable=False, null=True)),
+                ("deleted_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=100,
+                        validators=[
+                            django.core.validators.MinLengthValidator(1),
+                            django.core.validators.MaxLengthValidator(100),
+                        ],
+                    ),
+                ),
+                (
+                    "name_folded",
+                    countonme.text.FoldedField(db_collation="C", editable=False, source="name"),
+                ),
+                (
+                    "name_words",
+                    countonme.text.WordsField(db_collation="C", editable=False, source="name"),
+                ),
+                (
+                    "kcal_100g",
+                    models.SmallIntegerField(
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(1000),
+                        ]
+                    ),
+                ),
+                (
+                    "protein_100g",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        max_digits=5,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(100),
+                        ],
+                    ),
+                ),
+                (
+                    "carbs_100g",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        max_digits=5,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(100),
+                        ],
+                    ),
+                ),
+                (
+                    "fat_100g",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        max_digits=5,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(100),
+                        ],
+                    ),
+                ),
+                (
+                    "barcode",
+                    models.CharField(
+                        blank=True, max_length=14, null=True, validators=[products.gtin.validate]
+                    ),
+                ),
+                (
+                    "gtin_14",
+                    products.gtin.NormalizedField(
+                        db_collation="C", editable=False, null=True, source="barcode"
+                    ),
+                ),
+                (
+                    "device",
+                    countonme.models.ScopedForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        to="devices.device",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'product',
-                'db_table': 'products',
-                'abstract': False,
-                'default_manager_name': 'objects',
+                "verbose_name": "product",
+                "db_table": "products",
+                "abstract": False,
+                "default_manager_name": "objects",
             },
         ),
         migrations.CreateModel(
-            name='Portion',
+            name="Portion",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, primary_key=True, serialize=False)),
-                ('revision', models.BigIntegerField(default=0, editable=False)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('updated_at', models.DateTimeField(editable=False, null=True)),
-                ('deleted_at', models.DateTimeField(editable=False, null=True)),
-                ('name', models.CharField(max_length=100, validators=[django.core.validators.MinLengthValidator(1), django.core.validators.MaxLengthValidator(100)])),
-                ('name_folded', countonme.text.FoldedField(db_collation='C', editable=False, source='name')),
-                ('grams', models.DecimalField(decimal_places=2, max_digits=7, validators=[django.core.validators.MinValueValidator(Decimal('0.01')), django.core.validators.MaxValueValidator(10000)])),
-                ('is_default', models.BooleanField(default=False)),
-                ('device', countonme.models.ScopedForeignKey(db_constraint=False, db_index=False, editable=False, on_delete=django.db.models.deletion.DO_NOTHING, to='devices.device')),
-                ('product', countonme.models.ScopedForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='portions', to='products.product')),
+                ("id", models.UUIDField(default=uuid.uuid4, primary_key=True, serialize=False)),
+                ("revision", models.BigIntegerField(default=0, editable=False)),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("updated_at", models.DateTimeField(editable=False, null=True)),
+                ("deleted_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=100,
+                        validators=[
+                            django.core.validators.MinLengthValidator(1),
+                            django.core.validators.MaxLengthValidator(100),
+                        ],
+                    ),
+                ),
+                (
+                    "name_folded",
+                    countonme.text.FoldedField(db_collation="C", editable=False, source="name"),
+                ),
+                (
+                    "grams",
+                    models.DecimalField(
+                        decimal_places=2,
+                        max_digits=7,
+                        validators=[
+                            django.core.validators.MinValueValidator(Decimal("0.01")),
+                            django.core.validators.MaxValueValidator(10000),
+                        ],
+                    ),
+                ),
+                ("is_default", models.BooleanField(default=False)),
+                (
+                    "device",
+                    countonme.models.ScopedForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        to="devices.device",
+                    ),
+                ),
+                (
+                    "product",
+                    countonme.models.ScopedForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="portions",
+                        to="products.product",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'portion',
-                'db_table': 'portions',
-                'abstract': False,
-                'default_manager_name': 'objects',
+                "verbose_name": "portion",
+                "db_table": "portions",
+                "abstract": False,
+                "default_manager_name": "objects",
             },
         ),
         migrations.AddIndex(
-            model_name='product',
-            index=models.Index(condition=models.Q(('deleted_at', None)), fields=['device', 'name_folded', 'id'], name='products_by_name'),
+            model_name="product",
+            index=models.Index(
+                condition=models.Q(("deleted_at", None)),
+                fields=["device", "name_folded", "id"],
+                name="products_by_name",
+            ),
         ),
         migrations.AddIndex(
-            model_name='product',
-            index=models.Index(condition=models.Q(('deleted_at', None), ('gtin_14__isnull', False)), fields=['device', 'gtin_14'], name='products_by_barcode'),
+            model_name="product",
+            index=models.Index(
+                condition=models.Q(("deleted_at", None), ("gtin_14__isnull", False)),
+                fields=["device", "gtin_14"],
+                name="products_by_barcode",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='product',
-            constraint=models.UniqueConstraint(fields=('device', 'id'), name='products_device_id'),
+            model_name="product",
+            constraint=models.UniqueConstraint(fields=("device", "id"), name="products_device_id"),
         ),
         migrations.AddConstraint(
-            model_name='product',
-            constraint=models.CheckConstraint(condition=models.Q(('name__regex', '^[^\\u0001-\\u001f\\u007f-\\u009f]+$'), ('name', django.db.models.functions.text.Trim(models.F('name')))), name='products_name_is_clean'),
+            model_name="product",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("name__regex", "^[^\\u0001-\\u001f\\u007f-\\u009f]+$"),
+                    ("name", django.db.models.functions.text.Trim(models.F("name"))),
+                ),
+                name="products_name_is_clean",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='product',
-            constraint=models.CheckConstraint(condition=models.Q(('kcal_100g__range', (0, 1000))), name='products_kcal_in_range'),
+            model_name="product",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("kcal_100g__range", (0, 1000))), name="products_kcal_in_range"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='product',
-            constraint=models.CheckConstraint(condition=models.Q(('protein_100g', None), ('protein_100g__range', (0, 100)), _connector='OR'), name='products_protein_in_range'),
+            model_name="product",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("protein_100g", None), ("protein_100g__range", (0, 100)), _connector="OR"
+                ),
+                name="products_protein_in_range",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='product',
-            constraint=models.CheckConstraint(condition=models.Q(('carbs_100g', None), ('carbs_100g__range', (0, 100)), _connector='OR'), name='products_carbs_in_range'),
+            model_name="product",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("carbs_100g", None), ("carbs_100g__range", (0, 100)), _connector="OR"
+                ),
+                name="products_carbs_in_range",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='product',
-            constraint=models.CheckConstraint(condition=models.Q(('fat_100g', None), ('fat_100g__range', (0, 100)), _connector='OR'), name='products_fat_in_range'),
+            model_name="product",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("fat_100g", None), ("fat_100g__range", (0, 100)), _connector="OR"
+                ),
+                name="products_fat_in_range",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='product',
-            constraint=models.CheckConstraint(condition=django.db.models.lookups.LessThanOrEqual(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.functions.comparison.Coalesce(models.F('protein_100g'), models.Value(Decimal('0'), output_field=models.DecimalField())), '+', django.db.models.functions.comparison.Coalesce(models.F('carbs_100g'), models.Value(Decimal('0'), output_field=models.DecimalField()))), '+', django.db.models.functions.comparison.Coalesce(models.F('fat_100g'), models.Value(Decimal('0'), output_field=models.DecimalField()))), models.Value(100)), name='products_macros_fit_100g'),
+            model_name="product",
+            constraint=models.CheckConstraint(
+                condition=django.db.models.lookups.LessThanOrEqual(
+                    django.db.models.expressions.CombinedExpression(
+                        django.db.models.expressions.CombinedExpression(
+                            django.db.models.functions.comparison.Coalesce(
+                                models.F("protein_100g"),
+                                models.Value(Decimal("0"), output_field=models.DecimalField()),
+                            ),
+                            "+",
+                            django.db.models.functions.comparison.Coalesce(
+                                models.F("carbs_100g"),
+                                models.Value(Decimal("0"), output_field=models.DecimalField()),
+                            ),
+                        ),
+                        "+",
+                        django.db.models.functions.comparison.Coalesce(
+                            models.F("fat_100g"),
+                            models.Value(Decimal("0"), output_field=models.DecimalField()),
+                        ),
+                    ),
+                    models.Value(100),
+                ),
+                name="products_macros_fit_100g",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='portion',
-            constraint=models.UniqueConstraint(fields=('device', 'product', 'id'), name='portions_device_product_id'),
+            model_name="portion",
+            constraint=models.UniqueConstraint(
+                fields=("device", "product", "id"), name="portions_device_product_id"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='portion',
-            constraint=countonme.models.DeviceUniqueConstraint(condition=models.Q(('deleted_at', None), ('is_default', True)), fields=('device', 'product'), name='portions_one_default', violation_error_message='A product has one default portion.'),
+            model_name="portion",
+            constraint=countonme.models.DeviceUniqueConstraint(
+                condition=models.Q(("deleted_at", None), ("is_default", True)),
+                fields=("device", "product"),
+                name="portions_one_default",
+                violation_error_message="A product has one default portion.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='portion',
-            constraint=models.CheckConstraint(condition=models.Q(('name__regex', '^[^\\u0001-\\u001f\\u007f-\\u009f]+$'), ('name', django.db.models.functions.text.Trim(models.F('name')))), name='portions_name_is_clean'),
+            model_name="portion",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("name__regex", "^[^\\u0001-\\u001f\\u007f-\\u009f]+$"),
+                    ("name", django.db.models.functions.text.Trim(models.F("name"))),
+                ),
+                name="portions_name_is_clean",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='portion',
-            constraint=models.CheckConstraint(condition=models.Q(('grams__gt', 0), ('grams__lte', 10000)), name='portions_grams_in_range'),
+            model_name="portion",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("grams__gt", 0), ("grams__lte", 10000)),
+                name="portions_grams_in_range",
+            ),
         ),
         gtin.constraint("products", "barcode", "gtin_14"),
         triggers.scoped_foreign_key("portions", "product_id", "products"),

@@ -1,0 +1,41 @@
+"""Arguments that commands share."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentTypeError
+from datetime import timedelta
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import CommandError
+
+from devices.models import Device
+
+UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+
+
+def age(text: str) -> timedelta:
+    """Read an age as `30d`, `12h` or `8w`.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    found = re.fullmatch(r"(\d{1,5})([hdw])", text, re.ASCII)
+    if not found:
+        raise ArgumentTypeError(f"{text!r} is no age: write it as 30d, 12h or 8w")
+    return timedelta(**{UNITS[found[2]]: int(found[1])})
+
+
+def living_device(id: str) -> Device:
+    """Return the device of an id.
+
+    Raises:
+        CommandError: there is none, or it is erased.
+    """
+    try:
+        device = Device.objects.get(pk=id)
+    except (Device.DoesNotExist, ValidationError) as error:
+        raise CommandError(f"No device has the id {id}.") from error
+    if device.erased_at is not None:
+        raise CommandError(f"Device {id} is erased.")
+    return device

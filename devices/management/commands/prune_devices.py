@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from devices import maintenance
+from devices.management.arguments import age
+from devices.models import Device
+
+
+class Command(BaseCommand):
+    help = (
+        "Erase the devices neither registered nor seen within an age. An erased device's token is "
+        "refused for ever; the next purge_deleted removes its rows. Works in batches of "
+        f"{maintenance.BATCH}; after an interruption, run it again."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--inactive",
+            type=age,
+            required=True,
+            metavar="AGE",
+            help="how long a device was neither registered nor seen, as 365d or 52w",
+        )
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="say how many devices would be erased, and erase none",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        since = timezone.now() - options["inactive"]
+        if options["dry_run"]:
+            count = Device.objects.inactive_since(since).count()
+            self.stdout.write(f"Devices that would be erased: {count}.")
+            return
+        total = 0
+        for erased in maintenance.erase_inactive(since):
+            total += erased
+            self.stdout.write(f"devices: {erased} erased")
+        self.stdout.write(f"Devices erased: {total}.")

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections import Counter
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from countonme.models import device_scoped_models
+from devices import maintenance
+from devices.management.arguments import age
+
+
+class Command(BaseCommand):
+    help = (
+        "Remove for ever what was soft-deleted longer ago than an age, and at once all that erased "
+        "devices owned. Products and portions that a diary entry names stay. Works in batches of "
+        f"{maintenance.BATCH}, each a short transaction, beside live traffic; after an interruption, "
+        "run it again."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--older-than",
+            type=age,
+            required=True,
+            metavar="AGE",
+            help="how long ago a row was deleted, as 30d, 12h or 8w",
+        )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="say how many rows would go, and remove none"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        before = timezone.now() - options["older_than"]
+        counts: Counter[str] = Counter()
+        if options["dry_run"]:
+            for model in device_scoped_models():
+                counts[model._meta.db_table] = maintenance.purgeable(
+                    model, before, foresee=True
+                ).count()
+        else:
+            for model, removed in maintenance.purge_all(before):
+                counts[model._meta.db_table] += removed
+                self.stdout.write(f"{model._meta.db_table}: {removed} rows removed")
+        verb = "would be removed" if options["dry_run"] else "removed"
+        listed = ", ".join(f"{count} {table}" for table, count in counts.items() if count)
+        self.stdout.write(f"Rows {verb}: {listed or 'none'}.")

@@ -1,0 +1,105 @@
+"""A month of a made-up phone's diary, for trying things out."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from devices.models import Device
+from entries.models import FoodEntry, MealType
+from products.models import Portion, Product
+
+
+class Food(NamedTuple):
+    name: str
+    kcal: int
+    protein: str
+    carbs: str
+    fat: str
+    portion: str
+    grams: int
+
+
+# Per 100 g; rounded from USDA FoodData Central, SR Legacy (2018).
+FOODS = {
+    "oats": Food("Rolled oats", 379, "13.2", "67.7", "6.5", "1 bowl", 50),
+    "milk": Food("Milk 1.5 %", 46, "3.4", "4.8", "1.5", "1 glass", 200),
+    "banana": Food("Banana", 89, "1.1", "22.8", "0.3", "1 banana", 118),
+    "egg": Food("Egg, boiled", 155, "12.6", "1.1", "10.6", "1 egg", 50),
+    "bread": Food("Whole-wheat bread", 247, "13", "41.3", "3.4", "1 slice", 36),
+    "cheese": Food("Gouda", 356, "24.9", "2.2", "27.4", "1 slice", 28),
+    "chicken": Food("Chicken Breast", 165, "31", "0", "3.6", "1 fillet", 150),
+    "rice": Food("White rice, cooked", 130, "2.7", "28.2", "0.3", "1 cup", 158),
+    "broccoli": Food("Broccoli, cooked", 35, "2.4", "7.2", "0.4", "1 serving", 120),
+    "salmon": Food("Salmon, baked", 206, "22.1", "0", "12.4", "1 fillet", 140),
+    "potatoes": Food("Potatoes, boiled", 87, "1.9", "20.1", "0.1", "1 serving", 200),
+    "lentils": Food("Lentils, cooked", 116, "9", "20.1", "0.4", "1 bowl", 250),
+    "pasta": Food("Pasta, cooked", 158, "5.8", "30.9", "0.9", "1 plate", 220),
+    "tomato": Food("Tomato sauce", 24, "1.2", "5.3", "0.3", "1 ladle", 125),
+    "apple": Food("Apple", 52, "0.3", "13.8", "0.2", "1 apple", 182),
+    "yoghurt": Food("Yoghurt, plain", 61, "3.5", "4.7", "3.3", "1 cup", 150),
+    "almonds": Food("Almonds", 579, "21.2", "21.6", "49.9", "1 handful", 28),
+}
+MEALS = {
+    MealType.BREAKFAST: [("oats", "milk", "banana"), ("bread", "cheese", "egg"), ("yoghurt",)],
+    MealType.LUNCH: [("chicken", "rice", "broccoli"), ("lentils", "bread"), ("pasta", "tomato")],
+    MealType.DINNER: [("salmon", "potatoes", "broccoli"), ("bread", "egg"), ("chicken", "pasta")],
+    MealType.SNACKS: [("apple",), ("almonds",), ("yoghurt", "apple"), ()],
+}
+HOURS = {
+    MealType.BREAKFAST: 7,
+    MealType.LUNCH: 12,
+    MealType.DINNER: 19,
+    MealType.SNACKS: 16,
+}
+QUANTITIES = [Decimal("0.5"), Decimal(1), Decimal(1), Decimal(1), Decimal("1.5")]
+
+
+def create_phone(last: date, days: int = 30) -> tuple[Device, str]:
+    """Register a device with products and a diary that ends on a day; return it and its token."""
+    device, token = Device.objects.register(uuid.uuid4())
+    chance = random.Random(last.toordinal())  # noqa: S311  # believable meals need no secrecy
+    with device.locked():
+        portions = {key: _stock(device, food) for key, food in FOODS.items()}
+        diary = FoodEntry.objects.for_device(device)
+        for back in reversed(range(days)):
+            for values in _day(last - timedelta(days=back), portions, chance):
+                diary.add(**values)
+    return device, token
+
+
+def _stock(device: Device, food: Food) -> Portion:
+    product, _ = Product.objects.for_device(device).add(
+        name=food.name,
+        kcal_100g=food.kcal,
+        protein_100g=Decimal(food.protein),
+        carbs_100g=Decimal(food.carbs),
+        fat_100g=Decimal(food.fat),
+    )
+    portions = Portion.objects.for_device(device)
+    portion: Portion = portions.add(
+        product=product, name=food.portion, grams=Decimal(food.grams), is_default=True
+    )[0]
+    return portion
+
+
+def _day(day: date, portions: dict[str, Portion], chance: random.Random) -> list[dict[str, Any]]:
+    logged = []
+    for meal, choices in MEALS.items():
+        eaten_at = datetime.combine(day, time(HOURS[meal], chance.randrange(60)), UTC)
+        for key in chance.choice(choices):
+            portion = portions[key]
+            logged.append(
+                {
+                    "date": day,
+                    "meal_type": meal,
+                    "eaten_at": eaten_at,
+                    "product_id": portion.product_id,
+                    "portion_id": portion.pk,
+                    "quantity": chance.choice(QUANTITIES),
+                }
+            )
+    return logged

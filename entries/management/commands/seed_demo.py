@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from entries import demo
+
+CURL = """\
+Device {id}, with {days} days of meals. Its token, shown this once:
+
+TOKEN={token}
+
+curl -H "Authorization: Bearer $TOKEN" "{url}/v1/products?limit=5"
+curl -H "Authorization: Bearer $TOKEN" "{url}/v1/food-entries?date={today}"
+curl -H "Authorization: Bearer $TOKEN" "{url}/v1/stats/day/{today}"
+curl -H "Authorization: Bearer $TOKEN" "{url}/v1/stats/daily?from={first}&to={today}"
+"""
+
+
+class Command(BaseCommand):
+    help = (
+        "Register a demo phone with a month of believable meals, and print its token and curl lines "
+        "that work with it. Each run makes another phone."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--url",
+            default="http://127.0.0.1:8000",
+            help="where the server answers, for the curl lines (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--days", type=int, default=30, help="how many days, up to today (default: %(default)s)"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        today = timezone.now().date()
+        days = options["days"]
+        device, token = demo.create_phone(today, days)
+        self.stdout.write(
+            CURL.format(
+                id=device.pk,
+                days=days,
+                token=token,
+                url=options["url"].rstrip("/"),
+                today=today,
+                first=today - timedelta(days=days - 1),
+            )
+        )
