@@ -10,12 +10,10 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.cache import caches
-from django.http import HttpResponse
 from django.test import Client
 
 from devices import tokens
 from devices.models import Device
-
 
 # Without `collectstatic` there is no manifest; the browser's tests make one.
 settings.STORAGES["staticfiles"]["BACKEND"] = (
@@ -37,14 +35,13 @@ class Api:
         """Send a request; a body that is bytes goes out as it is."""
         sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body)
-        response: HttpResponse = self.client.generic(
+        return self.client.generic(
             method,
             path,
             data,
             content_type="application/json" if body is not None else "",
             headers=sent | (headers or {}),
         )
-        return response
 
     def get(self, path: str, **headers: str) -> Any:
         return self.request("GET", path, headers=headers)
@@ -125,7 +122,8 @@ def forget_caches() -> None:
     """Have caches made anew from the settings."""
     for cache in caches.all(initialized_only=True):
         cache.close()
-    for alias in list(caches.settings):
-        if hasattr(caches._connections, alias):
-            delattr(caches._connections, alias)
+    connections: Any = vars(caches)["_connections"]
+    for alias in caches.settings:
+        if hasattr(connections, alias):
+            delattr(connections, alias)
     tokens._keys.cache_clear()

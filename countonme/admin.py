@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from countonme.models import Conflict, DeviceGone, DeviceScoped, Missing
+from countonme.models import Conflict, DeviceGone, Missing
 
 BROKEN_RULES = (Conflict, DeviceGone, Missing, ValidationError)
 
@@ -105,7 +105,7 @@ class ScopedAdmin(ModelAdmin):  # type: ignore[misc]  # unfold comes without typ
                     row.refresh_from_db()
                     act(row)
                     LogEntry.objects.log_actions(
-                        user_id=request.user.pk,
+                        user_id=request.user.pk or 0,
                         queryset=[row],
                         action_flag=CHANGE,
                         change_message=f"{done}.",

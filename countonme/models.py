@@ -160,17 +160,18 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
 
     def _update(self, values: Any) -> int:
         self.query.require_scope()
-        return super()._update(values)  # type: ignore[misc]  # private to Django, not in the stubs
+        return super()._update(values)  # type: ignore[misc]  # private, so not in the stubs
 
     def _raw_delete(self, using: str | None) -> int:
         self.query.require_scope()
-        return super()._raw_delete(using)  # type: ignore[misc]  # likewise
+        return super()._raw_delete(using)
 
     def lock_devices(self) -> None:
         """Lock the devices of these rows in one order, so that no two writers to many deadlock."""
         owners = set(self.order_by().values_list("device_id", flat=True))
-        devices = self.model._meta.get_field("device").related_model._base_manager
-        list(devices.select_for_update(no_key=True).filter(pk__in=owners).order_by("pk"))
+        devices: Any = self.model._meta.get_field("device").related_model
+        rows = devices._base_manager.filter(pk__in=owners)
+        list(rows.select_for_update(no_key=True).order_by("pk"))
 
     def in_same_scope(self, model: type[DeviceScoped]) -> DeviceScopedQuerySet[Any]:
         """Return the live rows of another model that belong to the same device, or to any."""
@@ -189,7 +190,7 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
     delete.queryset_only = True  # type: ignore[attr-defined]  # a manager has no delete()
 
     def delete_at(self, moment: datetime) -> int:
-        """Delete softly as of a moment, and return how many rows; subclasses add what goes along."""
+        """Delete softly as of a moment, and return how many; models add what goes along."""
         return self.filter(deleted_at=None).update(deleted_at=moment)
 
     def hard_delete(self) -> int:
@@ -212,18 +213,18 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         raise UnscopedQuery(f"{self.model.__name__}.objects.raw() can't be scoped to a device.")
 
 
-class AllObjectsManager(models.Manager.from_queryset(DeviceScopedQuerySet)[M]):  # type: ignore[misc]
+class AllObjectsManager(models.Manager.from_queryset(DeviceScopedQuerySet)):  # type: ignore[misc]  # made at run time
     """Live and deleted rows."""
 
 
-class LiveManager(AllObjectsManager[M]):
+class LiveManager(AllObjectsManager):
     """Live rows only."""
 
-    def get_queryset(self) -> DeviceScopedQuerySet[M]:
-        return super().get_queryset().filter(deleted_at=None)  # type: ignore[no-any-return]
+    def get_queryset(self) -> DeviceScopedQuerySet[Any]:
+        return super().get_queryset().filter(deleted_at=None)
 
 
-class ScopedReverseDescriptor(ReverseManyToOneDescriptor):
+class ScopedReverseDescriptor(ReverseManyToOneDescriptor):  # type: ignore[type-arg]  # in stubs
     """`product.portions`, `device.products`: scoped by the instance that it hangs on."""
 
     @cached_property
@@ -233,7 +234,7 @@ class ScopedReverseDescriptor(ReverseManyToOneDescriptor):
         def owner(instance: models.Model) -> uuid.UUID:
             return getattr(instance, "device_id", instance.pk)
 
-        class ScopedRelatedManager(base):
+        class ScopedRelatedManager(base):  # type: ignore[misc]  # made at run time
             def get_queryset(self) -> Any:
                 rows = super().get_queryset()
                 prefetched = rows._result_cache is not None
@@ -283,8 +284,8 @@ class DeviceScoped(models.Model):
     updated_at = models.DateTimeField(null=True, editable=False)
     deleted_at = models.DateTimeField(null=True, editable=False)
 
-    objects: ClassVar[LiveManager[Self]] = LiveManager()
-    all_objects: ClassVar[AllObjectsManager[Self]] = AllObjectsManager()
+    objects: ClassVar[Any] = LiveManager()
+    all_objects: ClassVar[Any] = AllObjectsManager()
 
     device_id: uuid.UUID
 

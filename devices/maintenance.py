@@ -1,4 +1,4 @@
-"""What operators' commands do to devices and to all that they own, in batches beside live traffic."""
+"""What operators' commands do to devices and to what they own, in batches beside live traffic."""
 
 from __future__ import annotations
 

@@ -282,7 +282,7 @@ class Device(models.Model):
     def owned_rows(self) -> dict[str, int]:
         """Count what the device owns, deleted rows included, by model."""
         return {
-            model._meta.verbose_name_plural or "": model.all_objects.for_device(self).count()
+            str(model._meta.verbose_name_plural): model.all_objects.for_device(self).count()
             for model in device_scoped_models()
         }
 

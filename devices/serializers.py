@@ -10,7 +10,6 @@ from countonme.api.fields import StrictUUIDField, TimestampField
 from countonme.api.schema import example
 from devices.models import Device
 
-
 DEVICE_ID = "0b5b1c9e-3b1e-4f4e-8d9c-6f1a2b3c4d5e"
 
 

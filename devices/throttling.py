@@ -15,6 +15,9 @@ class WindowThrottle(SimpleRateThrottle):
     """At most so many calls in each window of the rate's length, as `10/min`; no rate, no limit."""
 
     cache_alias = "default"
+    # Set by DRF, from the rate.
+    num_requests: int
+    duration: int
 
     def get_rate(self) -> str | None:
         raise NotImplementedError

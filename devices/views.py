@@ -34,7 +34,7 @@ class RotateView(ApiView):
     takes_body = False
 
     def post(self, request: Request) -> Response:
-        token = request.user.rotate_token(request.auth)
+        token = self.device.rotate_token(str(request.auth))
         return Response(TokenSerializer({"token": token}).data)
 
 
@@ -44,9 +44,9 @@ class DeviceView(ApiView):
     serializer_class = DeviceSerializer
 
     def get(self, request: Request) -> Response:
-        return Response(DeviceSerializer(request.user).data)
+        return Response(DeviceSerializer(self.device).data)
 
     def delete(self, request: Request) -> Response:
         """Erase the device and, with the next purge, everything that it owns."""
-        request.user.erase()
+        self.device.erase()
         return Response(status=204)

@@ -203,7 +203,9 @@ class FoodEntry(DeviceScoped):
         Raises:
             ValidationError, Missing: as `FoodEntryQuerySet.add()` does.
         """
-        plain = {name: values[name] for name in ("date", "meal_type", "eaten_at") if name in values}
+        plain: dict[str, Any] = {
+            name: values[name] for name in ("date", "meal_type", "eaten_at") if name in values
+        }
         if values.get("product_id", self.product_id) is None:
             return plain | self._without_product(values)
         amount = self._amount(values)

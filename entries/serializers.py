@@ -114,7 +114,7 @@ class FoodEntrySerializer(StrictModelSerializer):
         if self.partial and data.get("portion_id") is not None:
             ignored.add("grams")
         kept = {name: value for name, value in data.items() if name not in ignored}
-        return super().to_internal_value(kept)  # type: ignore[no-any-return]  # DRF's is untyped
+        return super().to_internal_value(kept)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """On POST, refuse an amount that is said twice, or not at all."""

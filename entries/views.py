@@ -52,8 +52,8 @@ class FoodEntryViewSet(DeviceViewSet):
             "product_id": "product_id",
         }
         asked = {lookup: query[name] for name, lookup in lookups.items() if name in query}
-        rows: FoodEntryQuerySet = self.rows.filter(**asked).in_order()
-        return rows
+        rows: FoodEntryQuerySet = self.rows.filter(**asked)  # type: ignore[assignment]  # its model's
+        return rows.in_order()
 
 
 class DayView(DeviceView):
@@ -66,7 +66,7 @@ class DayView(DeviceView):
             day = parse_day(date)
         except ValueError as error:
             raise Http404 from error
-        return Response(DaySerializer(statistics.day(request.user, day)).data)
+        return Response(DaySerializer(statistics.day(self.device, day)).data)
 
 
 class DailyView(DeviceView):
@@ -77,5 +77,5 @@ class DailyView(DeviceView):
 
     def get(self, request: Request) -> Response:
         query = self.get_query_class.read(request)
-        days = statistics.daily(request.user, query["from"], query["to"])
+        days = statistics.daily(self.device, query["from"], query["to"])
         return Response(DailySerializer(days).data)

@@ -10,7 +10,6 @@ from countonme.api.schema import example
 from products import gtin
 from products.models import Portion, Product
 
-
 PORTION = {
     "id": "8d7d1a5e-6f3c-4e0a-9a55-2f7b0f6f2a11",
     "product_id": "5b0f0b1e-9a58-4c40-8a3b-0c7f3d2b9e10",

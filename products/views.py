@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from rest_framework.request import Request
@@ -39,7 +39,7 @@ class ProductViewSet(DeviceViewSet):
 
     @property
     def rows(self) -> ProductQuerySet:
-        rows: ProductQuerySet = super().rows
+        rows = cast("ProductQuerySet", super().rows)
         return rows.with_portions() if self.includes_portions else rows
 
     def representation(self, row: Any, **kwargs: Any) -> Any:
@@ -89,10 +89,11 @@ class ProductPortionViewSet(PortionViewSet):
         Raises:
             Missing: the device has no such live product.
         """
-        return Product.objects.for_device(self.request.user).fetch(self.product_id)
+        return Product.objects.for_device(self.device).fetch(self.product_id)
 
     def filtered(self, query: Mapping[str, Any]) -> PortionQuerySet:
-        return self.rows.filter(product=self.product_id).in_order()
+        portions = cast("PortionQuerySet", self.rows)
+        return portions.filter(product=self.product_id).in_order()
 
     def list(self, request: Request, **path: str) -> Response:
         response = super().list(request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.conf import settings
 from django.utils.cache import patch_vary_headers
@@ -13,6 +13,9 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
+
+if TYPE_CHECKING:
+    from devices.models import Device
 
 
 class NotModified(APIException):
@@ -56,7 +59,7 @@ def etag(request: Request) -> str:
     The revision was read before the rows: a write in between makes the tag older than the answer,
     never newer, so that the phone asks once too often and never keeps what is stale.
     """
-    device = request.user
+    device = cast("Device", request.user)
     parts = (settings.RELEASE, device.pk, device.revision, request.build_absolute_uri())
     digest = hashlib.blake2b("\n".join(map(str, parts)).encode(), digest_size=12)
     return f'W/"{digest.hexdigest()}"'

@@ -44,7 +44,6 @@ def redoc(request: HttpRequest) -> HttpResponse:
 
 
 def _page(request: HttpRequest, template: str) -> HttpResponse:
-    headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
     response = render(request, template)
-    response.headers.update(headers)
+    response["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     return response

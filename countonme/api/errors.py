@@ -53,8 +53,8 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
             return _answer(422, "Validation error", errors=listed)
         case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed() | DeviceGone():
             return _answer(401, "Invalid or expired token", {"WWW-Authenticate": "Bearer"})
-        case exceptions.Throttled(wait=wait):
-            headers = {"Retry-After": str(max(1, ceil(wait or 0)))}
+        case exceptions.Throttled():
+            headers = {"Retry-After": str(max(1, ceil(getattr(error, "wait", None) or 0)))}
             return _answer(429, "Too many requests", headers)
         case exceptions.UnsupportedMediaType():
             return _answer(415, "The body must be application/json")

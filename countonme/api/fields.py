@@ -70,7 +70,8 @@ class NumberField(serializers.DecimalField):
             self.fail("invalid")
         number = Decimal(data)
         _, digits, exponent = number.as_tuple()
-        assert isinstance(exponent, int) and self.decimal_places is not None
+        assert isinstance(exponent, int)
+        assert self.decimal_places is not None
         surplus = -exponent - self.decimal_places
         if number and surplus > 0 and any(digits[-surplus:]):
             self.fail("max_decimal_places", max_decimal_places=self.decimal_places)
@@ -115,15 +116,13 @@ class TimestampField(serializers.DateTimeField):
     """RFC 3339 with an offset; in UTC with `Z` in answers."""
 
     def to_internal_value(self, value: Any) -> datetime:
-        if isinstance(value, str) and DATETIME_PATTERN.fullmatch(value):
-            try:
-                return datetime.fromisoformat(value.upper()).astimezone(UTC)
-            except (ValueError, OverflowError):
-                pass
-        self.fail("invalid", format="YYYY-MM-DDThh:mm:ss[.ffffff](Z|±hh:mm)")
+        try:
+            return parse_timestamp(value)
+        except ValueError:
+            self.fail("invalid", format="YYYY-MM-DDThh:mm:ss[.ffffff](Z|±hh:mm)")
 
-    def to_representation(self, value: datetime | None) -> str | None:
-        return value and value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    def to_representation(self, value: Any) -> str:
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 class StrictChoiceField(serializers.ChoiceField):
@@ -144,6 +143,20 @@ def parse_day(value: Any) -> date:
     if not isinstance(value, str) or not DATE_PATTERN.fullmatch(value):
         raise ValueError("not a day")
     return date.fromisoformat(value)
+
+
+def parse_timestamp(value: Any) -> datetime:
+    """Return the moment of an RFC 3339 timestamp with an offset, in UTC.
+
+    Raises:
+        ValueError: it is none, or falls out of the calendar.
+    """
+    if not isinstance(value, str) or not DATETIME_PATTERN.fullmatch(value):
+        raise ValueError("not a timestamp")
+    try:
+        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("out of the calendar") from error
 
 
 def parse_id(value: str) -> UUID | None:

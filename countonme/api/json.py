@@ -71,7 +71,7 @@ class JSONRenderer(BaseRenderer):
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
         """Return the body; empty where the status forbids one."""
-        response = renderer_context and renderer_context.get("response")
+        response = (renderer_context or {}).get("response")
         if data is None and response is not None and response.status_code in (204, 304):
             return b""
         return orjson.dumps(data, default=_number)

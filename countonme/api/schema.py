@@ -80,10 +80,10 @@ class FieldErrorSerializer(serializers.Serializer[Any]):
     ]
 )
 class ValidationErrorSerializer(ErrorSerializer):
-    errors = FieldErrorSerializer(many=True)
+    errors = FieldErrorSerializer(many=True)  # type: ignore[assignment]  # a field, in DRF too
 
 
-class DeviceTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # theirs
+class DeviceTokenScheme(OpenApiAuthenticationExtension):
     target_class = "devices.authentication.DeviceTokenAuthentication"
     name = "deviceToken"
 
@@ -102,6 +102,8 @@ class ApiSchema(AutoSchema):
     sentences of 404 and 409, by action or method.
     """
 
+    view: Any  # an ApiView; spectacular sets it
+
     @property
     def action(self) -> str:
         """The viewset's action, or the method of a plain view."""
@@ -117,17 +119,20 @@ class ApiSchema(AutoSchema):
         """Describe PUT as what it is: an update that may leave fields out, as PATCH does."""
         if not self.view.takes_body:
             return None
-        serializer = force_instance(self._get_serializer())
+        serializer = force_instance(self._serializer())
         if self.method == "PUT":
             serializer.partial = True
         return serializer
+
+    def _serializer(self) -> Any:
+        return super()._get_serializer()  # type: ignore[no-untyped-call]  # theirs
 
     def get_response_serializers(self) -> Any:
         """Describe the answers of success."""
         if self.method == "DELETE":
             return {204: OpenApiResponse(None, description="Deleted.")}
         own = getattr(self.view, f"{self.action}_response_class", None)
-        serializer = own or self.view.response_class or self._get_serializer()
+        serializer = own or self.view.response_class or self._serializer()
         if self.action == "create":
             found = "The same request was answered before; nothing has changed."
             return {
@@ -195,7 +200,7 @@ class ApiSchema(AutoSchema):
             for sentence in sentences
         ]
         description = "; ".join(sentences) or "A field or a query parameter is invalid"
-        answer: dict[str, Any] = self._get_response_for_code(
+        answer: dict[str, Any] = self._get_response_for_code(  # type: ignore[no-untyped-call]  # theirs
             OpenApiResponse(serializer, description=f"{description}.", examples=examples),
             str(status),
             media_types=["application/json"],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-collection = {"get": "list", "post": "create"}
-resource = {
+from typing import Any
+
+collection: dict[str, Any] = {"get": "list", "post": "create"}
+resource: dict[str, Any] = {
     "get": "retrieve",
     "put": "update",
     "patch": "partial_update",

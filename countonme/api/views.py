@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from uuid import UUID
 
 from django.conf import settings
@@ -21,13 +21,16 @@ from countonme.api.fields import parse_id
 from countonme.api.query import PageQuery, page_of
 from countonme.models import DeviceScoped, DeviceScopedQuerySet, Missing
 
+if TYPE_CHECKING:
+    from devices.models import Device
+
 T = TypeVar("T")
 
 
 class ApiView(APIView):
     """A call under `/v1`. Its body is read and checked before any row is locked."""
 
-    http_method_names: ClassVar[list[str]] = ["get", "head", "post", "put", "patch", "delete"]
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     max_body_bytes: ClassVar[int] = settings.MAX_BODY_BYTES
     accepts_previous_token: ClassVar[bool] = False
     serializer_class: ClassVar[type[serializers.BaseSerializer[Any]] | None] = None
@@ -45,6 +48,11 @@ class ApiView(APIView):
         response = super().finalize_response(request, response, *args, **kwargs)
         response.headers.setdefault("Cache-Control", "no-store")
         return response
+
+    @property
+    def device(self) -> Device:
+        """The device that calls."""
+        return cast("Device", self.request.user)
 
     def read_body(self, *, partial: bool = False) -> dict[str, Any]:
         """Return the body's fields, valid each by itself; `partial` where any may be left out.
@@ -72,12 +80,12 @@ class ApiView(APIView):
     def write(self, change: Callable[..., T], *args: Any) -> T:
         """Run a change in one transaction that locks the device first; again after a deadlock."""
         try:
-            with self.request.user.writing():
+            with self.device.writing():
                 return change(*args)
         except OperationalError as error:
             if not is_deadlock(error):
                 raise
-        with self.request.user.writing():
+        with self.device.writing():
             return change(*args)
 
 
@@ -94,7 +102,7 @@ class DeviceViewSet(ViewSetMixin, DeviceView):
     @property
     def rows(self) -> DeviceScopedQuerySet[Any]:
         """The device's live rows."""
-        return self.model.objects.for_device(self.request.user)
+        return self.model.objects.for_device(self.device)
 
     def filtered(self, query: Mapping[str, Any]) -> DeviceScopedQuerySet[Any]:
         """Return the rows that a list's query asks for, in the list's order."""

@@ -1,15 +1,16 @@
 """Food entries, under their triggers."""
 
-import countonme.models
 import datetime
+import uuid
+from decimal import Decimal
+
 import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.text
 import django.utils.timezone
-import uuid
-from decimal import Decimal
 from django.db import migrations, models
 
+import countonme.models
 from countonme import triggers
 
 

@@ -23,8 +23,8 @@ curl -H "Authorization: Bearer $TOKEN" "{url}/v1/stats/daily?from={first}&to={to
 
 class Command(BaseCommand):
     help = (
-        "Register a demo phone with a month of believable meals, and print its token and curl lines "
-        "that work with it. Each run makes another phone."
+        "Register a demo phone with a month of believable meals, and print its token and curl "
+        "lines that work with it. Each run makes another phone."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
