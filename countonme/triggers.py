@@ -47,8 +47,8 @@ BEGIN
             USING ERRCODE = 'integrity_constraint_violation', TABLE = TG_TABLE_NAME;
     END IF;
     UPDATE devices
-        SET revision = revision + 1,
-            purged_revision = greatest(purged_revision, purged.revision),
+        SET revision = devices.revision + 1,
+            purged_revision = greatest(devices.purged_revision, purged.revision),
             revised_in = pg_current_xact_id()::text::bigint,
             revised_at = transaction_timestamp()
         FROM (SELECT device_id, max(revision) AS revision FROM gone GROUP BY device_id) AS purged

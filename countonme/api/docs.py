@@ -21,7 +21,7 @@ CONTENT_SECURITY_POLICY = (
 @require_safe
 def openapi(request: HttpRequest) -> HttpResponse:
     """Answer the document as JSON."""
-    return HttpResponse(orjson.dumps(document()), content_type="application/json")
+    return HttpResponse(orjson.dumps(document(), default=float), content_type="application/json")
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+import time_machine
+from django.core.management import CommandError, call_command
+
+from conftest import Api
+from countonme.models import device_scoped_models
+from devices import maintenance
+from entries.models import FoodEntry
+from products.models import Portion, Product
+
+LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+def purge(*args: str) -> str:
+    out = StringIO()
+    call_command("purge_deleted", *args, stdout=out)
+    return out.getvalue()
+
+
+def rows(phone: Api) -> dict[str, int]:
+    assert phone.device is not None
+    return {
+        model.__name__: model.all_objects.for_device(phone.device).count()
+        for model in device_scoped_models()
+    }
+
+
+def delete_long_ago(phone: Api, path: str) -> None:
+    with time_machine.travel(LONG_AGO, tick=False):
+        assert phone.delete(path).status_code == 204
+
+
+def test_it_works(phone: Api) -> None:
+    product = phone.product()
+    delete_long_ago(phone, f"/v1/products/{product['id']}")
+    assert "Rows removed: 1 portions, 1 products." in purge("--older-than", "30d")
+    assert rows(phone) == {"Product": 0, "Portion": 0, "FoodEntry": 0}
+
+
+def test_it_keeps_what_was_deleted_within_the_age(phone: Api) -> None:
+    product = phone.product()
+    phone.delete(f"/v1/products/{product['id']}")
+    assert "Rows removed: none." in purge("--older-than", "30d")
+    assert rows(phone)["Product"] == 1
+
+
+def test_it_never_touches_live_rows(phone: Api) -> None:
+    product = phone.product()
+    phone.entry(product_id=product["id"], grams=10)
+    purge("--older-than", "0d")
+    assert rows(phone) == {"Product": 1, "Portion": 1, "FoodEntry": 1}
+
+
+def test_it_leaves_products_and_portions_that_an_entry_names(phone: Api) -> None:
+    product = phone.product()
+    portion = phone.portion(product)
+    phone.entry(product_id=product["id"], portion_id=portion["id"])
+    delete_long_ago(phone, f"/v1/products/{product['id']}")
+    purge("--older-than", "30d")
+    assert rows(phone) == {"Product": 1, "Portion": 1, "FoodEntry": 1}
+    assert Portion.all_objects.across_devices().get().pk.hex == portion["id"].replace("-", "")
+
+
+def test_it_removes_them_once_the_entry_is_purged(phone: Api) -> None:
+    product = phone.product()
+    entry = phone.entry(product_id=product["id"], grams=10)
+    delete_long_ago(phone, f"/v1/products/{product['id']}")
+    delete_long_ago(phone, f"/v1/food-entries/{entry['id']}")
+    purge("--older-than", "30d")
+    assert rows(phone) == {"Product": 0, "Portion": 0, "FoodEntry": 0}
+
+
+def test_it_removes_all_that_erased_devices_owned_at_once(phone: Api, other: Api) -> None:
+    for one in (phone, other):
+        product = one.product()
+        one.entry(product_id=product["id"], grams=10)
+    phone.delete("/v1/auth/device")
+    purge("--older-than", "30d")
+    assert rows(phone) == {"Product": 0, "Portion": 0, "FoodEntry": 0}
+    assert rows(other) == {"Product": 1, "Portion": 1, "FoodEntry": 1}
+
+
+def test_a_dry_run_counts_and_removes_nothing(phone: Api) -> None:
+    product = phone.product()
+    entry = phone.entry(product_id=product["id"], grams=10)
+    delete_long_ago(phone, f"/v1/products/{product['id']}")
+    delete_long_ago(phone, f"/v1/food-entries/{entry['id']}")
+    printed = purge("--older-than", "30d", "--dry-run")
+    assert "Rows would be removed: 1 products, 1 portions, 1 food_entries." in printed
+    assert rows(phone) == {"Product": 1, "Portion": 1, "FoodEntry": 1}
+
+
+def test_it_works_in_batches(phone: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maintenance, "BATCH", 2)
+    for _ in range(5):
+        entry = phone.entry()
+        delete_long_ago(phone, f"/v1/food-entries/{entry['id']}")
+    printed = purge("--older-than", "30d")
+    assert printed.count("food_entries: 2 rows removed") == 2
+    assert "Rows removed: 5 food_entries." in printed
+
+
+def test_it_remembers_how_far_tombstones_are_gone(phone: Api) -> None:
+    entry = phone.entry()
+    delete_long_ago(phone, f"/v1/food-entries/{entry['id']}")
+    assert phone.device is not None
+    gone = FoodEntry.all_objects.for_device(phone.device).get().revision
+    purge("--older-than", "30d")
+    phone.device.refresh_from_db()
+    assert phone.device.purged_revision == gone
+
+
+@pytest.mark.parametrize("age", ["30", "d", "-1d", "30 d", "1y", "٣d", "999999d"])
+def test_it_refuses_what_is_no_age(age: str) -> None:
+    with pytest.raises(CommandError, match=r"is no age|expected one argument"):
+        purge("--older-than", age)
+
+
+def test_the_age_is_required() -> None:
+    with pytest.raises(CommandError, match="--older-than"):
+        purge()
+
+
+def test_a_row_restored_meanwhile_stays(phone: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = phone.entry()
+    delete_long_ago(phone, f"/v1/food-entries/{entry['id']}")
+    assert phone.device is not None
+    row = FoodEntry.all_objects.for_device(phone.device).get()
+    found: list[Any] = []
+    original = maintenance.purgeable
+
+    def restored_after_the_first_look(*args: Any, **kwargs: Any) -> Any:
+        candidates = original(*args, **kwargs)
+        if found and row.deleted_at is not None:
+            row.restore()
+        found.append(candidates)
+        return candidates
+
+    monkeypatch.setattr(maintenance, "purgeable", restored_after_the_first_look)
+    list(maintenance.purge(FoodEntry, datetime.now(UTC) - timedelta(days=1)))
+    assert phone.get(f"/v1/food-entries/{entry['id']}").status_code == 200
+
+
+def test_products_come_after_what_names_them() -> None:
+    order = device_scoped_models()
+    assert order.index(Product) < order.index(Portion) < order.index(FoodEntry)

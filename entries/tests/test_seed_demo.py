@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import re
+from io import StringIO
+from urllib.parse import urlsplit
+
+from django.core.management import call_command
+
+from conftest import Api
+
+
+def seed(*args: str) -> str:
+    out = StringIO()
+    call_command("seed_demo", *args, stdout=out)
+    return out.getvalue()
+
+
+def phone_of(printed: str) -> Api:
+    found = re.search(r"^TOKEN=(\S+)$", printed, re.MULTILINE)
+    assert found
+    return Api(token=found[1])
+
+
+def test_it_works(db: None) -> None:
+    phone = phone_of(seed("--days", "3"))
+    assert len(phone.get("/v1/products").json()) > 10
+    assert {entry["meal_type"] for entry in phone.get("/v1/food-entries").json()} >= {
+        "breakfast",
+        "lunch",
+        "dinner",
+    }
+
+
+def test_its_curl_lines_answer_something(db: None) -> None:
+    printed = seed("--days", "3", "--url", "http://127.0.0.1:9000/")
+    urls = re.findall(r'"(http://127\.0\.0\.1:9000/v1/\S+)"', printed)
+    assert len(urls) == 4
+    for url in urls:
+        response = phone_of(printed).get(url.removeprefix("http://127.0.0.1:9000"))
+        assert response.status_code == 200, url
+        assert response.json(), urlsplit(url).path
+
+
+def test_its_days_are_believable(db: None) -> None:
+    printed = seed("--days", "10")
+    url = re.findall(r"/v1/stats/daily\S+(?=\")", printed)[0]
+    average = phone_of(printed).get(url).json()["average"]
+    assert 1200 < average["kcal"] < 3000
+
+
+def test_each_run_makes_another_phone(db: None) -> None:
+    assert phone_of(seed("--days", "1")).token != phone_of(seed("--days", "1")).token
