@@ -9,14 +9,15 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
+from django.forms.models import construct_instance
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from countonme.models import Conflict, DeviceGone, Missing
 
-BROKEN_RULES = (Conflict, DeviceGone, Missing, ValidationError)
+BROKEN_RULES = (Conflict, DeviceGone, Missing, ValidationError, IntegrityError)
 
 
 class DeletedFilter(admin.SimpleListFilter):
@@ -35,8 +36,17 @@ class DeletedFilter(admin.SimpleListFilter):
 class ScopedForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     """A correction by the model's own rules: a rule that it would break is an error of the form."""
 
-    def clean(self) -> dict[str, Any]:
-        values: dict[str, Any] = super().clean() or {}
+    def _post_clean(self) -> None:
+        """Validate the fields, then try the change and take it back.
+
+        Not the constraints, as Django would here: `change()` knows more than they do, such as that
+        another portion loses the default first.
+        """
+        try:
+            self.instance = construct_instance(self, self.instance, self._meta.fields)
+            self.instance.clean_fields(exclude=self._get_validation_exclusions())
+        except ValidationError as error:
+            self._update_errors(error)
         if not self.errors:
             try:
                 with transaction.atomic():
@@ -44,7 +54,6 @@ class ScopedForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the s
                     transaction.set_rollback(True)
             except BROKEN_RULES as error:
                 self.add_error(None, _sentence(error))
-        return values
 
     def apply(self) -> None:
         """Change the stored row by the fields that the operator changed."""
@@ -61,6 +70,7 @@ class ScopedAdmin(ModelAdmin):  # type: ignore[misc]  # unfold comes without typ
     actions: ClassVar[Any] = ["soft_delete", "restore"]
     list_filter: ClassVar[Any] = [DeletedFilter, "created_at"]
     list_per_page = 50
+    list_select_related: ClassVar[Any] = ["device"]
     show_full_result_count = False
     own_readonly: ClassVar[tuple[str, ...]] = ()
 
@@ -120,4 +130,6 @@ class ScopedAdmin(ModelAdmin):  # type: ignore[misc]  # unfold comes without typ
 def _sentence(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return " ".join(error.messages)
+    if isinstance(error, IntegrityError):
+        return "The database holds a rule that this would break."
     return "The device is erased." if isinstance(error, DeviceGone) else f"{error}."

@@ -368,11 +368,11 @@ class DeviceUniqueConstraint(models.UniqueConstraint):
             ValidationError: another row holds the place.
         """
         assert isinstance(instance, DeviceScoped)
-        stored = {field.name: getattr(instance, field.attname) for field in instance._meta.fields}
+        values = instance._get_field_expression_map(meta=instance._meta)  # type: ignore[attr-defined]  # private
         condition = self.condition or models.Q()
-        if condition.check(stored, using=using):
+        if condition.check(values, using=using):
             rows = type(instance).all_objects.using(using).for_device(instance.device_id)
-            place = {name: stored[name] for name in self.fields}
+            place = {name: getattr(instance, name) for name in self.fields}
             if rows.filter(condition, **place).exclude(pk=instance.pk).exists():
                 raise ValidationError(self.get_violation_error_message(), code="unique")
 

@@ -17,6 +17,6 @@ class ProductAdmin(ScopedAdmin):
 @admin.register(Portion)
 class PortionAdmin(ScopedAdmin):
     list_display = ["name", "grams", "is_default", "product", "device", "created_at", "deleted_at"]
-    list_select_related = ["product"]
+    list_select_related = ["device", "product"]
     search_fields = ["name"]
     own_readonly = ("product",)

@@ -1,0 +1,224 @@
+"""Operators: find, read, correct, soft-delete and restore every model's rows."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.test import Client
+
+from conftest import Api
+from countonme.models import DeviceScoped, device_scoped_models
+from devices.models import Device
+from entries.models import FoodEntry
+from products.models import Portion, Product
+
+PAGES = {Product: "products/product", Portion: "products/portion", FoodEntry: "entries/foodentry"}
+
+
+@pytest.fixture
+def operator(db: None) -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("operator", password="x"))
+    return client
+
+
+@pytest.fixture
+def world(phone: Api) -> dict[type[DeviceScoped], Any]:
+    product = phone.product()
+    portion = phone.portion(product)
+    entry = phone.entry(product_id=product["id"], portion_id=portion["id"])
+    found = {Product: product, Portion: portion, FoodEntry: entry}
+    return {model: model._base_manager.get(pk=row["id"]) for model, row in found.items()}
+
+
+def act(operator: Client, action: str, row: DeviceScoped) -> str:
+    response = operator.post(
+        f"/admin/{PAGES[type(row)]}/",
+        {"action": action, "_selected_action": [str(row.pk)]},
+        follow=True,
+    )
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def correct(operator: Client, row: DeviceScoped, **values: str) -> Any:
+    url = f"/admin/{PAGES[type(row)]}/{row.pk}/change/"
+    form = operator.get(url).context["adminform"].form
+    sent = {name: form[name].value() for name in form.fields}
+    sent = {name: value for name, value in sent.items() if value not in (None, False)}
+    for name in [name for name in sent if hasattr(sent[name], "isoformat")]:
+        moment = sent.pop(name)
+        sent[name] = moment.isoformat()
+    return operator.post(url, sent | values)
+
+
+@pytest.mark.parametrize("path", ["", "devices/device/", *(f"{page}/" for page in PAGES.values())])
+def test_it_works(operator: Client, world: Any, path: str) -> None:
+    assert operator.get(f"/admin/{path}").status_code == 200
+
+
+def test_every_device_scoped_model_has_its_page() -> None:
+    assert set(PAGES) == set(device_scoped_models())
+
+
+def test_the_site_is_found_without_its_slash(operator: Client) -> None:
+    assert operator.get("/admin")["Location"] == "/admin/"
+
+
+def test_an_unknown_page_is_a_page_for_people(operator: Client) -> None:
+    response = operator.get("/admin/nothing/")
+    assert response.status_code == 404
+    assert response["Content-Type"].startswith("text/html")
+
+
+def test_strangers_are_sent_to_the_login(db: None) -> None:
+    assert "/admin/login/" in Client().get("/admin/products/product/")["Location"]
+
+
+@pytest.mark.parametrize("model", PAGES)
+def test_a_row_is_found_by_its_name(operator: Client, world: Any, model: Any) -> None:
+    url = f"/admin/{PAGES[model]}/"
+    assert str(world[model].pk) in operator.get(url, {"q": world[model].name}).content.decode()
+    assert str(world[model].pk) not in operator.get(url, {"q": "no such"}).content.decode()
+
+
+def test_a_row_is_read_and_corrected(operator: Client, world: Any) -> None:
+    response = correct(operator, world[Product], name="Turkey")
+    assert response.status_code == 302
+    product = Product._base_manager.get()
+    assert product.name == "Turkey"
+    assert product.name_folded == "turkey"
+    assert product.updated_at is not None
+
+
+def test_a_broken_rule_is_an_error_of_the_form(operator: Client, world: Any) -> None:
+    response = correct(operator, world[Product], protein_100g="60", fat_100g="60")
+    assert response.status_code == 200
+    assert "must not exceed 100" in response.content.decode()
+    assert Product._base_manager.get().protein_100g is None
+
+
+def test_the_default_portion_cannot_be_made_none(operator: Client, world: Any) -> None:
+    default = Portion._base_manager.get(is_default=True)
+    response = correct(operator, default, is_default="")
+    assert "Make another portion the default instead" in response.content.decode()
+
+
+def test_making_a_portion_the_default_takes_it_from_the_other(operator: Client, world: Any) -> None:
+    assert correct(operator, world[Portion], is_default="on").status_code == 302
+    assert list(Portion._base_manager.filter(is_default=True)) == [world[Portion]]
+
+
+def test_the_device_is_no_field_of_a_form(operator: Client, world: Any, other: Api) -> None:
+    assert other.device is not None
+    correct(operator, world[Product], name="Turkey", device=str(other.device.pk))
+    assert Product._base_manager.get().device_id == world[Product].device_id
+
+
+@pytest.mark.parametrize("model", PAGES)
+def test_a_row_is_soft_deleted_and_restored(operator: Client, world: Any, model: Any) -> None:
+    row = world[model]
+    assert "Soft-deleted: 1." in act(operator, "soft_delete", row)
+    row.refresh_from_db()
+    assert row.deleted_at is not None
+    assert "Restored: 1." in act(operator, "restore", row)
+    row.refresh_from_db()
+    assert row.deleted_at is None
+
+
+def test_a_product_comes_back_with_the_portions_that_went_with_it(
+    operator: Client, phone: Api, world: Any
+) -> None:
+    gone_before = phone.portion({"id": str(world[Product].pk)}, name="gone before")
+    phone.delete(f"/v1/portions/{gone_before['id']}")
+    act(operator, "soft_delete", world[Product])
+    act(operator, "restore", world[Product])
+    names = [row["name"] for row in phone.get(f"/v1/products/{world[Product].pk}/portions").json()]
+    assert names == ["100g", "1 piece"]
+
+
+def test_the_last_portion_is_not_soft_deleted(operator: Client, phone: Api) -> None:
+    phone.product()
+    portion = Portion._base_manager.get()
+    assert "keeps at least one portion" in act(operator, "soft_delete", portion)
+    portion.refresh_from_db()
+    assert portion.deleted_at is None
+
+
+def test_a_portion_of_a_deleted_product_is_not_restored(operator: Client, world: Any) -> None:
+    act(operator, "soft_delete", world[Product])
+    assert "Restore its product first" in act(operator, "restore", world[Portion])
+
+
+def test_a_restored_portion_leaves_the_default_where_it_is(
+    operator: Client, phone: Api, world: Any
+) -> None:
+    first = Portion._base_manager.get(name="100g")
+    act(operator, "soft_delete", first)
+    act(operator, "restore", first)
+    default = Portion._base_manager.get(is_default=True, deleted_at=None)
+    assert default == world[Portion]
+
+
+def test_a_product_is_not_restored_past_the_quota(
+    operator: Client, phone: Api, settings: Any
+) -> None:
+    product = phone.product()
+    phone.delete(f"/v1/products/{product['id']}")
+    phone.product()
+    settings.MAX_PRODUCTS_PER_DEVICE = 1
+    row = Product._base_manager.get(pk=product["id"])
+    assert "at most 1 products" in act(operator, "restore", row)
+
+
+def test_actions_stand_in_the_log(operator: Client, world: Any) -> None:
+    act(operator, "soft_delete", world[FoodEntry])
+    assert LogEntry.objects.get().change_message == "Soft-deleted."
+
+
+def test_nothing_is_added_or_deleted_for_ever(operator: Client, world: Any) -> None:
+    for model, page in PAGES.items():
+        assert operator.get(f"/admin/{page}/add/").status_code == 403
+        assert operator.post(f"/admin/{page}/{world[model].pk}/delete/").status_code == 403
+
+
+def test_rows_of_a_blocked_device_can_be_corrected(operator: Client, world: Any) -> None:
+    world[Product].device.block("spam")
+    assert correct(operator, world[Product], name="Turkey").status_code == 302
+
+
+def test_no_hash_or_hmac_is_on_any_page(operator: Client, phone: Api) -> None:
+    assert phone.device is not None
+    phone.post("/v1/auth/rotate")
+    device = Device.objects.get()
+    secrets = [device.token_hash, device.token_hmac]
+    secrets += [device.previous_token_hash, device.previous_token_hmac]
+    for path in ("", f"{device.pk}/change/"):
+        page = operator.get(f"/admin/devices/device/{path}").content.decode()
+        assert str(device.pk) in page
+        for secret in secrets:
+            assert secret is not None
+            assert secret not in page
+            assert secret.split(":")[-1] not in page
+
+
+def test_a_device_is_found_by_the_start_of_its_id(operator: Client, phone: Api) -> None:
+    assert phone.device is not None
+    url = "/admin/devices/device/"
+    start = str(phone.device.pk)[:13]
+    assert str(phone.device.pk) in operator.get(url, {"q": start}).content.decode()
+
+
+def test_a_list_page_costs_the_same_for_any_number_of_rows(
+    operator: Client, phone: Api, django_assert_max_num_queries: Any
+) -> None:
+    product = phone.product()
+    for _ in range(20):
+        phone.portion(product)
+    with django_assert_max_num_queries(12):
+        page = operator.get("/admin/products/portion/").content.decode()
+    assert len(set(re.findall(r"/admin/products/portion/[0-9a-f-]{36}/change/", page))) == 21
