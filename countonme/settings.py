@@ -33,12 +33,11 @@ def secret_key() -> str:
 
 def source_digest() -> str:
     """Return a digest of everything in the release that can change the bytes of an answer."""
-    digest = hashlib.blake2b(digest_size=8)
-    for path in [*sorted(BASE_DIR.glob("*/**/*.py")), BASE_DIR / "requirements.txt"]:
-        parts = path.relative_to(BASE_DIR).parts
-        if parts[0].startswith(".") or "tests" in parts:
-            continue
-        digest.update(path.read_bytes())
+    digest = hashlib.blake2b((BASE_DIR / "requirements.txt").read_bytes(), digest_size=8)
+    for app in OWN_APPS:
+        for path in sorted((BASE_DIR / app).rglob("*.py")):
+            if "tests" not in path.parts:
+                digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
@@ -47,6 +46,7 @@ DEBUG = env.bool("DEBUG", False)
 HTTPS = env.bool("HTTPS", not DEBUG)
 SECRET_KEY = secret_key()
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+OWN_APPS = ["countonme", "devices", "products", "entries"]
 RELEASE = source_digest()
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
@@ -65,10 +65,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "countonme",
-    "devices",
-    "products",
-    "entries",
+    *OWN_APPS,
 ]
 
 MIDDLEWARE = [
@@ -106,7 +103,8 @@ TEMPLATES = [
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db("DATABASE_URL", default=embedded.database_url(DATA_DIR)),
 }
-DATABASES["default"].update(CONN_MAX_AGE=None)
+DATABASES["default"]["CONN_MAX_AGE"] = None
+DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
 if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
     raise ImproperlyConfigured("DATABASE_URL must be a postgres:// URL.")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -118,11 +118,12 @@ class Device(models.Model):
         return str(self.pk)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save, but leave alone what triggers and requests write meanwhile."""
+        """Save; of a stored device only what operators write, if no fields are named.
+
+        Triggers and requests write the others meanwhile, and erasing is for ever.
+        """
         if not self._state.adding and kwargs.get("update_fields") is None:
-            kept = {"id", "revision", "revised_at", "revised_in", "purged_revision", "last_seen_at"}
-            fields = {field.name for field in self._meta.concrete_fields}
-            kwargs["update_fields"] = fields - kept
+            kwargs["update_fields"] = ["blocked_at", "blocked_reason"]
         super().save(*args, **kwargs)
 
     @property

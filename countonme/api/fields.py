@@ -186,6 +186,6 @@ class StrictModelSerializer(serializers.ModelSerializer[Any]):
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Leave the id out of an update's input: it is in the path."""
         fields = super().get_fields()
-        if self.instance is not None:
+        if self.partial:
             fields["id"].read_only = True
         return fields
