@@ -230,7 +230,8 @@ class PortionQuerySet(DeviceScopedQuerySet["Portion"]):
         """
         with transaction.atomic():
             self.lock_devices()
-            portions = list(self.filter(deleted_at=None))
+            # The default last: its heir is to be one that stays.
+            portions = list(self.filter(deleted_at=None).order_by("is_default"))
             for portion in portions:
                 heir = portion.others().order_by("created_at", "id").first()
                 if heir is None:

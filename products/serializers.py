@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from rest_framework import serializers
-
-from countonme.api.fields import StrictModelSerializer, StrictUUIDField, TextField
+from countonme.api.fields import (
+    StrictChoiceField,
+    StrictModelSerializer,
+    StrictUUIDField,
+    TextField,
+)
 from countonme.api.query import PageQuery, QuerySerializer
 from countonme.api.schema import example
 from products import gtin
@@ -64,6 +67,8 @@ class ProductSerializer(StrictModelSerializer):
             "updated_at",
         ]
         read_only_fields = ["created_at", "updated_at"]
+        # The model allows it to operators' forms, which send it for null.
+        extra_kwargs = {"barcode": {"allow_blank": False}}
 
 
 @example("Chicken Breast", PRODUCT | {"portions": [PORTION]}, response_only=True)
@@ -77,7 +82,7 @@ class ProductWithPortionsSerializer(ProductSerializer):
 
 
 class IncludeQuery(QuerySerializer):
-    include = serializers.ChoiceField(
+    include = StrictChoiceField(
         ["portions"], required=False, help_text="Add each product's portions."
     )
 

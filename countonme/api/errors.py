@@ -8,10 +8,12 @@ from http import HTTPStatus
 from math import ceil
 from typing import Any
 
+from django.core.exceptions import SuspiciousOperation
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions, status
 from rest_framework.fields import get_error_detail
 from rest_framework.response import Response
@@ -65,6 +67,8 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
             return Response(status=304)
         case exceptions.APIException():
             return _answer(error.status_code, str(error.detail))
+        case SuspiciousOperation():
+            return _answer(400, "Bad request")
         case Http404():
             return _answer(404, "Not found")
         case Missing():
@@ -120,6 +124,7 @@ def _validation_errors(detail: Any, loc: tuple[str | int, ...]) -> Iterator[dict
         yield {"loc": list(loc), "msg": str(detail), "type": detail.code}
 
 
+@csrf_exempt
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer an unknown route with JSON; within the operators' site, a page for people."""
     if request.path.startswith("/admin/") and exception is not None:

@@ -65,6 +65,9 @@ class QueryIntegerField(serializers.IntegerField):
 class NumberField(serializers.DecimalField):
     """A JSON number with at most `decimal_places` decimals, trailing zeros aside; exact."""
 
+    # DRF's own takes an empty string for null.
+    validate_empty_values = serializers.Field.validate_empty_values
+
     def to_internal_value(self, data: Any) -> Decimal:
         if isinstance(data, bool) or not isinstance(data, int | Decimal):
             self.fail("invalid")
@@ -86,16 +89,18 @@ class StrictBooleanField(serializers.BooleanField):
 
     def to_internal_value(self, data: Any) -> bool:
         if not isinstance(data, bool):
-            self.fail("invalid", input=data)
+            self.fail("invalid")
         return data
 
 
 class StrictUUIDField(serializers.UUIDField):
     """A UUID in its lower-case form of 36 characters."""
 
+    default_error_messages = {"invalid": "Not a UUID in lower case."}
+
     def to_internal_value(self, data: Any) -> UUID:
         if not isinstance(data, str) or not UUID_PATTERN.fullmatch(data):
-            self.fail("invalid", value=data)
+            self.fail("invalid")
         return UUID(data)
 
 
@@ -126,11 +131,13 @@ class TimestampField(serializers.DateTimeField):
 
 
 class StrictChoiceField(serializers.ChoiceField):
-    """One of the strings listed."""
+    """One of the strings listed. A wrong one is not repeated: it may be anything."""
+
+    default_error_messages = {"invalid_choice": "Not a valid choice."}
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, str):
-            self.fail("invalid_choice", input=data)
+            self.fail("invalid_choice")
         return super().to_internal_value(data)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import IO, Any
 
 import orjson
@@ -45,7 +45,7 @@ class JSONParser(BaseParser):
         try:
             data = json.loads(
                 stream.read().decode("utf-8"),
-                parse_float=Decimal,
+                parse_float=_parse_float,
                 parse_int=_parse_int,
                 parse_constant=_refuse,
             )
@@ -80,6 +80,16 @@ class JSONRenderer(BaseRenderer):
 def _parse_int(digits: str) -> int | Decimal:
     """Python refuses to make an int of thousands of digits; a field says that it is too large."""
     return int(digits) if len(digits) <= 20 else Decimal(digits)
+
+
+def _parse_float(text: str) -> Decimal:
+    """Read an exact number; where the exponent is past all bounds, one that is as wrong."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        mantissa, _, exponent = text.lower().partition("e")
+        beyond = Decimal("1e-99999" if exponent.startswith("-") else "1e99999")
+        return -beyond if mantissa.startswith("-") else beyond
 
 
 def _refuse(constant: str) -> None:
