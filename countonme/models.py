@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -14,6 +14,8 @@ from django.db.models import sql
 from django.db.models.fields.related_descriptors import ReverseManyToOneDescriptor
 from django.utils import timezone
 from django.utils.functional import cached_property
+
+from countonme.text import DerivedField
 
 if TYPE_CHECKING:
     from devices.models import Device
@@ -312,7 +314,11 @@ class DeviceScoped(models.Model):
                 setattr(self, name, new)
             self.clean()
             self.updated_at = timezone.now()
-            copies = (f.name for f in self._meta.fields if getattr(f, "source", None) in changed)
+            copies = [
+                field.name
+                for field in self._meta.concrete_fields
+                if isinstance(field, DerivedField) and field.source in changed
+            ]
             self.save(update_fields=[*changed, *copies, "updated_at"])
         return bool(changed)
 
@@ -341,6 +347,23 @@ class DeviceScoped(models.Model):
             IntegrityError: it is live and its device is not erased, or another row names it.
         """
         type(self).all_objects.for_device(self.device_id).filter(pk=self.pk).hard_delete()
+
+    @classmethod
+    def violations(cls) -> Iterator[tuple[str, Iterable[DeviceScoped]]]:
+        """Ask the data for every rule that the code promises: yield each with its offenders."""
+        rows = cls.all_objects.across_devices()
+        yield (
+            "a row's revision is never above its device's",
+            rows.filter(revision__gt=models.F("device__revision"), device__erased_at=None),
+        )
+        for field in cls._meta.concrete_fields:
+            if isinstance(field, ScopedForeignKey) and field.name != "device":
+                same = {f"{field.name}__device_id": models.F("device_id")}
+                named = rows.filter(**{f"{field.attname}__isnull": False})
+                yield f"a {field.name} belongs to the same device", named.exclude(**same)
+            if isinstance(field, DerivedField):
+                stale = (row for row in rows.iterator() if not field.is_current(row))
+                yield f"{field.name} follows {field.source}", stale
 
     def validate_unique(self, exclude: Iterable[str] | None = None) -> None:
         """Check the only uniqueness that is not a constraint: the id, among all devices' rows.

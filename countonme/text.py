@@ -52,11 +52,18 @@ class DerivedField(models.TextField):  # type: ignore[type-arg]  # generic in th
         """Return what is stored for a value of the source."""
         raise NotImplementedError
 
+    def derived(self, row: models.Model) -> str | None:
+        """Return what a row is to have here."""
+        value = getattr(row, self.source)
+        return None if value is None else self.derive(value)
+
+    def is_current(self, row: models.Model) -> bool:
+        """Return whether a row has it."""
+        return bool(getattr(row, self.attname) == self.derived(row))
+
     def pre_save(self, model_instance: models.Model, add: bool) -> str | None:
-        value = getattr(model_instance, self.source)
-        derived = None if value is None else self.derive(value)
-        setattr(model_instance, self.attname, derived)
-        return derived
+        setattr(model_instance, self.attname, self.derived(model_instance))
+        return getattr(model_instance, self.attname)  # type: ignore[no-any-return]  # set above
 
 
 class FoldedField(DerivedField):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -11,8 +12,9 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Count, Q, Sum, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Count, F, Q, Sum, Value
+from django.db.models.functions import Coalesce, Round
+from django.db.models.lookups import Exact
 
 from countonme.models import (
     AllObjectsManager,
@@ -217,6 +219,27 @@ class FoodEntry(DeviceScoped):
             # A portion entry becomes one of the same grams: nothing to work out anew.
             return plain | unmeasured
         return plain | amount | self._worked_out(amount)
+
+    @classmethod
+    def violations(cls) -> Iterator[tuple[str, Iterable[DeviceScoped]]]:
+        """Ask also for what entries were worked out from, where that has not changed since."""
+        yield from super().violations()
+        rows = cls.all_objects.across_devices().filter(updated_at=None)
+        of_product = rows.filter(
+            Q(product__updated_at=None) | Q(product__updated_at__lte=F("created_at")),
+            product__isnull=False,
+        )
+        unknown = Value(Decimal(-1))
+        for name in NUTRIENTS:
+            share = Round(F(f"product__{name}_100g") * F("grams") / Value(Decimal(100)), 2)
+            is_right = Exact(Coalesce(F(name), unknown), Coalesce(share, unknown))
+            yield f"{name} is the product's for these grams", of_product.exclude(is_right)
+        of_portion = rows.filter(
+            Q(portion__updated_at=None) | Q(portion__updated_at__lte=F("created_at")),
+            portion__isnull=False,
+        )
+        grams = Round(F("portion__grams") * F("quantity"), precision=2)
+        yield "grams are the portion's times the quantity", of_portion.exclude(grams=grams)
 
     def _without_product(self, values: dict[str, Any]) -> dict[str, Any]:
         if values.get("portion_id") is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
-from django.db.models import F, Prefetch, Q, Value
+from django.db.models import Count, F, Prefetch, Q, Value
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
@@ -188,6 +189,15 @@ class Product(DeviceScoped):
         portions = Portion.all_objects.for_device(self.device_id).filter(product=self.pk)
         portions.filter(deleted_at=deleted_at, deleted_at__isnull=False).update(deleted_at=None)
 
+    @classmethod
+    def violations(cls) -> Iterator[tuple[str, Iterable[DeviceScoped]]]:
+        yield from super().violations()
+        live = Q(portions__deleted_at=None)
+        counted = cls.objects.across_devices().annotate(
+            defaults=Count("portions", filter=live & Q(portions__is_default=True))
+        )
+        yield "a live product has exactly one default portion", counted.exclude(defaults=1)
+
     def nutrition(self, grams: Decimal) -> dict[str, Decimal | None]:
         """Return kcal and macros in grams of so many grams, each rounded half up to 2 decimals.
 
@@ -315,3 +325,9 @@ class Portion(DeviceScoped):
             self.is_default = False
             self.save(update_fields=["is_default"])
         super().restore()
+
+    @classmethod
+    def violations(cls) -> Iterator[tuple[str, Iterable[DeviceScoped]]]:
+        yield from super().violations()
+        live = cls.objects.across_devices()
+        yield "a live portion's product is live", live.filter(product__deleted_at__isnull=False)

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser, FileType
+from typing import Any
+
+import orjson
+from django.core.management.base import BaseCommand
+
+from devices import transfer
+from devices.management.arguments import living_device
+
+
+class Command(BaseCommand):
+    help = (
+        "Write a device with all that it owns, deleted rows included, as JSON. The file holds "
+        "health data, and no token: keep it as you keep a backup."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("id", help="the device's id")
+        parser.add_argument(
+            "--output",
+            type=FileType("wb"),
+            default="-",
+            metavar="FILE",
+            help="where to (default: standard output)",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        exported = transfer.export(living_device(options["id"]))
+        with options["output"] as output:
+            output.write(orjson.dumps(exported, option=orjson.OPT_INDENT_2))
+            output.write(b"\n")

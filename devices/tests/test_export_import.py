@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from django.core.management import CommandError, call_command
+
+from conftest import Api
+from countonme.models import device_scoped_models
+from devices.models import Device
+
+
+@pytest.fixture
+def exported(phone: Api, tmp_path: Path) -> Path:
+    product = phone.product(name="Crème", protein_100g=1.1, barcode="4006381333931")
+    portion = phone.portion(product, grams=33.33)
+    phone.entry(product_id=product["id"], portion_id=portion["id"], quantity=1.5)
+    phone.entry(eaten_at="2025-02-05T12:00:00.123456+02:00")
+    phone.delete(f"/v1/portions/{portion['id']}")
+    return export(phone, tmp_path)
+
+
+def export(phone: Api, folder: Path) -> Path:
+    assert phone.device is not None
+    path = folder / "device.json"
+    call_command("export_device", str(phone.device.pk), output=path.open("wb"))
+    return path
+
+
+def forget(phone: Api) -> None:
+    """Remove the device as if this were another database."""
+    assert phone.device is not None
+    Device.objects.get(pk=phone.device.pk).erase()
+    for model in reversed(device_scoped_models()):
+        model.all_objects.for_device(phone.device).hard_delete()
+    Device.objects.filter(pk=phone.device.pk).delete()
+
+
+def load(path: Path) -> str:
+    out = StringIO()
+    call_command("import_device", str(path), stdout=out)
+    return out.getvalue().strip()
+
+
+def snapshot(phone: Api) -> list[Any]:
+    paths = ["/v1/products?include=portions", "/v1/food-entries", "/v1/stats/day/2025-02-05"]
+    return [phone.get(path).json() for path in paths]
+
+
+def test_it_works(phone: Api, exported: Path) -> None:
+    before = snapshot(phone)
+    forget(phone)
+    phone.token = load(exported)
+    assert snapshot(phone) == before
+
+
+def test_a_round_trip_keeps_every_row_deleted_ones_included(
+    phone: Api, exported: Path, tmp_path: Path
+) -> None:
+    before = orjson.loads(exported.read_bytes())
+    forget(phone)
+    load(exported)
+    assert orjson.loads(export(phone, tmp_path).read_bytes())["rows"] == before["rows"]
+    assert any(row["deleted_at"] for row in before["rows"]["portions"])
+
+
+def test_the_revision_is_greater_than_the_exported_one(phone: Api, exported: Path) -> None:
+    before = orjson.loads(exported.read_bytes())["device"]["revision"]
+    forget(phone)
+    load(exported)
+    assert Device.objects.get().revision > before
+
+
+def test_the_old_token_is_of_no_use(phone: Api, exported: Path) -> None:
+    forget(phone)
+    load(exported)
+    assert phone.get("/v1/products").status_code == 401
+
+
+def test_no_secret_is_in_the_file(phone: Api, exported: Path) -> None:
+    text = exported.read_text()
+    device = Device.objects.get()
+    for secret in (phone.token, phone.token.split(".")[1], device.token_hash, device.token_hmac):
+        assert secret is not None
+        assert secret not in text
+    assert "token" not in text
+
+
+def test_a_device_that_is_here_is_refused(phone: Api, exported: Path) -> None:
+    with pytest.raises(CommandError, match="is here already"):
+        load(exported)
+
+
+def test_an_id_that_is_taken_imports_nothing(phone: Api, other: Api, exported: Path) -> None:
+    taken = orjson.loads(exported.read_bytes())["rows"]["food_entries"][0]["id"]
+    forget(phone)
+    other.entry(id=taken)
+    with pytest.raises(CommandError, match="Nothing was imported"):
+        load(exported)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"{", "not JSON"),
+        (b"[]", "no export of the format"),
+        (b'{"format": "countonme-device-0"}', "no export of the format"),
+        (b'{"format": "countonme-device-1"}', "incomplete"),
+        (b'{"format": "countonme-device-1", "device": {}, "rows": {}}', "incomplete"),
+    ],
+)
+def test_it_refuses_what_is_no_export(
+    db: None, tmp_path: Path, content: bytes, sentence: str
+) -> None:
+    path = tmp_path / "device.json"
+    path.write_bytes(content)
+    with pytest.raises(CommandError, match=sentence):
+        load(path)
+
+
+def test_a_value_that_is_none_of_its_columns_is_refused(phone: Api, exported: Path) -> None:
+    broken = orjson.loads(exported.read_bytes())
+    broken["rows"]["products"][0]["kcal_100g"] = "much"
+    exported.write_bytes(orjson.dumps(broken))
+    forget(phone)
+    with pytest.raises(CommandError, match="integer"):
+        load(exported)
+    assert not Device.objects.exists()

@@ -1,0 +1,101 @@
+"""A device with all that it owns as JSON, and back into another database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.utils import timezone
+
+from countonme.models import Conflict, DeviceScoped, device_scoped_models
+from countonme.text import DerivedField
+from devices.models import Device
+
+FORMAT = "countonme-device-1"
+DEVICE_FIELDS = ["id", "created_at", "last_seen_at", "revision", "purged_revision"]
+BATCH = 1000
+
+
+def export(device: Device) -> dict[str, Any]:
+    """Return a device and its rows, deleted ones included, as JSON's types; no token, no hash.
+
+    One consistent snapshot. Decimals and timestamps are strings, so that nothing is rounded.
+    """
+    with transaction.atomic():
+        device = Device.objects.select_for_update(no_key=True).get(pk=device.pk)
+        return {
+            "format": FORMAT,
+            "exported_at": timezone.now().isoformat(),
+            "device": _values(device, [Device._meta.get_field(name) for name in DEVICE_FIELDS]),
+            "rows": {
+                model._meta.db_table: [
+                    _values(row, _columns(model))
+                    for row in model.all_objects.for_device(device).order_by("pk")
+                ]
+                for model in device_scoped_models()
+            },
+        }
+
+
+def load(exported: Any) -> tuple[Device, str]:
+    """Create the device of an export with all its rows; return it with a new token.
+
+    Its revision is greater than the exported one, so that a phone that synced with the old database
+    sees every row as changed.
+
+    Raises:
+        Conflict: the device is known here.
+        ValidationError: this is no export, or a value in it is none of its column's.
+        IntegrityError: a row's id is taken, or a row breaks a rule that the database holds.
+    """
+    if not isinstance(exported, dict) or exported.get("format") != FORMAT:
+        raise ValidationError(f"This is no export of the format {FORMAT}.")
+    try:
+        known = exported["device"]
+        rows = {model: exported["rows"][model._meta.db_table] for model in device_scoped_models()}
+        device = Device(**{name: _read(Device, name, known[name]) for name in DEVICE_FIELDS})
+        if Device.objects.filter(pk=device.pk).exists():
+            raise Conflict(f"Device {device.pk} is here already")
+        token = device.set_new_token()
+        with transaction.atomic():
+            device.save(force_insert=True)
+            for model, values in rows.items():
+                model._base_manager.bulk_create(_instances(model, device, values), BATCH)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValidationError("This export is incomplete.") from error
+    device.refresh_from_db()
+    return device, token
+
+
+def _columns(model: type[DeviceScoped]) -> list[models.Field[Any, Any]]:
+    """Return the columns that an export has: not the owner, and nothing that is made anew."""
+    return [
+        field
+        for field in model._meta.concrete_fields
+        if not isinstance(field, DerivedField) and field.name not in ("device", "revision")
+    ]
+
+
+def _instances(
+    model: type[DeviceScoped], device: Device, rows: list[dict[str, Any]]
+) -> Iterator[DeviceScoped]:
+    for row in rows:
+        names = [field.attname for field in _columns(model)]
+        values = {name: _read(model, name, row[name]) for name in names}
+        yield model(device=device, **values)
+
+
+def _values(row: models.Model, fields: list[Any]) -> dict[str, Any]:
+    values = {}
+    for field in fields:
+        value = getattr(row, field.attname)
+        plain = value is None or isinstance(value, bool | int)
+        values[field.attname] = value if plain else field.value_to_string(row)
+    return values
+
+
+def _read(model: type[models.Model], name: str, value: Any) -> Any:
+    field = model._meta.get_field(name.removesuffix("_id") if name != "id" else name)
+    return field.to_python(value)

@@ -1,0 +1,113 @@
+"""`check_integrity`: each rule, broken past the triggers and constraints that hold it."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from conftest import Api
+
+
+@pytest.fixture
+def world(phone: Api) -> dict[str, Any]:
+    product = phone.product(protein_100g=31)
+    portion = phone.portion(product)
+    entry = phone.entry(product_id=product["id"], portion_id=portion["id"])
+    return {"products": product, "portions": portion, "food_entries": entry}
+
+
+def check() -> str:
+    out = StringIO()
+    call_command("check_integrity", stdout=out)
+    return out.getvalue()
+
+
+def found() -> str:
+    out = StringIO()
+    with pytest.raises(CommandError, match="rules are broken"):
+        call_command("check_integrity", stdout=out)
+    return out.getvalue()
+
+
+def break_past_the_guards(sql: str, *params: Any) -> None:
+    """Run SQL as a restore would that left the triggers and foreign keys out."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(sql, params)
+        cursor.execute("SET LOCAL session_replication_role = origin")
+
+
+def test_it_works(world: Any) -> None:
+    assert check() == "Every rule holds.\n"
+
+
+def test_an_empty_database_is_well(db: None) -> None:
+    assert check() == "Every rule holds.\n"
+
+
+def test_a_later_change_of_the_product_breaks_nothing(phone: Api, world: Any) -> None:
+    phone.patch(f"/v1/products/{world['products']['id']}", {"kcal_100g": 1, "name": "Other"})
+    phone.patch(f"/v1/portions/{world['portions']['id']}", {"grams": 1})
+    phone.patch(f"/v1/food-entries/{world['food_entries']['id']}", {"meal_type": "dinner"})
+    assert check() == "Every rule holds.\n"
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "rule"),
+    [
+        ("products", "revision = 1000000", "revision is never above"),
+        ("portions", "revision = 1000000", "revision is never above"),
+        ("food_entries", "revision = 1000000", "revision is never above"),
+        ("products", "name_folded = 'x'", "name_folded follows name"),
+        ("products", "name_words = 'x'", "name_words follows name"),
+        ("portions", "name_folded = 'x'", "name_folded follows name"),
+        ("food_entries", "kcal = kcal + 0.01", "kcal is the product's"),
+        ("food_entries", "protein = NULL", "protein is the product's"),
+        ("food_entries", "fat = 1", "fat is the product's"),
+        ("food_entries", "grams = grams + 1", "grams are the portion's"),
+    ],
+)
+def test_a_broken_rule_names_the_row(world: Any, table: str, change: str, rule: str) -> None:
+    break_past_the_guards(f"UPDATE {table} SET {change} WHERE id = %s", world[table]["id"])  # noqa: S608
+    printed = found()
+    assert rule in printed
+    assert f"{table} {world[table]['id']}" in printed
+
+
+def test_a_live_portion_of_a_deleted_product_is_named(world: Any) -> None:
+    break_past_the_guards("UPDATE products SET deleted_at = now()")
+    printed = found()
+    assert "a live portion's product is live" in printed
+    assert f"portions {world['portions']['id']}" in printed
+
+
+def test_a_product_without_a_default_portion_is_named(world: Any) -> None:
+    break_past_the_guards("UPDATE portions SET is_default = false")
+    assert f"products {world['products']['id']}" in found()
+
+
+@pytest.mark.parametrize(
+    ("table", "rule"),
+    [("portions", "a product belongs"), ("food_entries", "a portion belongs")],
+)
+def test_a_row_that_points_at_another_devices_is_named(
+    world: Any, other: Api, table: str, rule: str
+) -> None:
+    assert other.device is not None
+    break_past_the_guards(
+        f"UPDATE {table} SET device_id = %s WHERE id = %s",  # noqa: S608
+        other.device.pk,
+        world[table]["id"],
+    )
+    assert rule in found()
+
+
+def test_many_offenders_are_cut(phone: Api) -> None:
+    for _ in range(21):
+        phone.entry()
+    break_past_the_guards("UPDATE food_entries SET revision = 1000000")
+    assert "... and more" in found()
