@@ -10,6 +10,8 @@ from django.utils import timezone
 class AtomicDatabaseCache(DatabaseCache):
     """Django's database cache, but for `incr()`: its own reads, adds and writes without a lock."""
 
+    _table: str  # Django sets it, from LOCATION
+
     def incr(self, key: str, delta: int = 1, version: int | None = None) -> int:
         """Add to a counter, which expires when it would have, and return it.
 

@@ -294,6 +294,8 @@ class DeviceScoped(models.Model):
     class Meta:
         abstract = True
         default_manager_name = "objects"
+        # Nothing is added by operators, and deleting is soft unless it is said to be for ever.
+        default_permissions = ("view", "change", "soft_delete", "restore", "hard_delete")
 
     def check_quota(self) -> None:
         """Refuse one row more than a device may have; called before a row is created.
@@ -340,12 +342,18 @@ class DeviceScoped(models.Model):
             self.deleted_at = None
             self.save(update_fields=["deleted_at"])
 
+    def goes_along(self) -> list[DeviceScopedQuerySet[Any]]:
+        """Return the rows that a hard delete of this one removes before it."""
+        return []
+
     def hard_delete(self) -> None:
-        """Remove this row for ever.
+        """Remove this row for ever, with what goes along.
 
         Raises:
             IntegrityError: it is live and its device is not erased, or another row names it.
         """
+        for rows in self.goes_along():
+            rows.hard_delete()
         type(self).all_objects.for_device(self.device_id).filter(pk=self.pk).hard_delete()
 
     @classmethod

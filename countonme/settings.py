@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +56,14 @@ if "*" in ALLOWED_HOSTS and not DEBUG:
 
 INSTALLED_APPS = [
     "unfold",
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
     "corsheaders",
     "rest_framework",
     "drf_spectacular",
@@ -79,6 +82,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "countonme.urls"
@@ -137,6 +141,31 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+
+# Five wrong passwords, for one name or from one address, pause its login for a quarter of an hour.
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
+AXES_CLIENT_IP_CALLABLE = "countonme.operators.address"
+AXES_LOCKOUT_TEMPLATE = "operators/paused.html"
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+
+UNFOLD = {
+    "SITE_TITLE": "CountOnMe",
+    "SITE_HEADER": "CountOnMe",
+    "SITE_SYMBOL": "nutrition",
+    "SITE_URL": None,
+    "DASHBOARD_CALLBACK": "devices.dashboard.add_to_context",
+    "STYLES": ["countonme.operators.stylesheet"],
+    "SIDEBAR": {"show_search": True, "navigation": "countonme.operators.navigation"},
+}
 
 LANGUAGE_CODE = "en-us"
 USE_I18N = False

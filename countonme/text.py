@@ -63,7 +63,7 @@ class DerivedField(models.TextField):  # type: ignore[type-arg]  # generic in th
 
     def pre_save(self, model_instance: models.Model, add: bool) -> str | None:
         setattr(model_instance, self.attname, self.derived(model_instance))
-        return getattr(model_instance, self.attname)  # type: ignore[no-any-return]  # set above
+        return getattr(model_instance, self.attname)
 
 
 class FoldedField(DerivedField):

@@ -2,27 +2,77 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest
-from unfold.admin import ModelAdmin
+import orjson
+from django.contrib import admin, messages
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from unfold.decorators import display
 
+from countonme.admin import OperatorAdmin, id_range, link
+from countonme.models import DeviceScoped, device_scoped_models
+from devices import transfer
 from devices.models import Device
 
 
+class SeenFilter(admin.SimpleListFilter):
+    title = "seen"
+    parameter_name = "seen"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [
+            ("today", "Today"),
+            ("week", "Within a week"),
+            ("never", "Never since registering"),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        now = timezone.now()
+        match self.value():
+            case "today":
+                midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+                return queryset.filter(last_seen_at__gte=midnight)
+            case "week":
+                return queryset.filter(last_seen_at__gte=now - timedelta(days=7))
+            case "never":
+                return queryset.filter(last_seen_at=None, erased_at=None)
+        return queryset
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("usable", "Usable"), ("blocked", "Blocked"), ("erased", "Erased")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        match self.value():
+            case "usable":
+                return queryset.filter(blocked_at=None, erased_at=None)
+            case "blocked":
+                return queryset.filter(blocked_at__isnull=False)
+            case "erased":
+                return queryset.filter(erased_at__isnull=False)
+        return queryset
+
+
 @admin.register(Device)
-class DeviceAdmin(ModelAdmin):  # type: ignore[misc]  # unfold comes without types
-    list_display = ["id", "created_at", "last_seen_at", "blocked_at", "erased_at"]
-    list_filter = [
-        "created_at",
-        "last_seen_at",
-        ("blocked_at", admin.EmptyFieldListFilter),
-        ("erased_at", admin.EmptyFieldListFilter),
-    ]
+class DeviceAdmin(OperatorAdmin):
+    list_display = ["id", "state", "created_at", "last_seen_at", "owns"]
+    list_filter = [SeenFilter, StateFilter, "created_at"]
     search_fields = ["id"]
-    ordering = ["-created_at"]
-    show_full_result_count = False
+    search_help_text = "An id, whole or from its start"
+    ordering = ["-created_at", "id"]
+    actions = ["block", "unblock", "revoke_token", "export", "erase"]
+    readonly_fields = ["owns"]
     fields = [
         "id",
         "created_at",
@@ -30,16 +80,130 @@ class DeviceAdmin(ModelAdmin):  # type: ignore[misc]  # unfold comes without typ
         "blocked_at",
         "blocked_reason",
         "erased_at",
+        "owns",
         "revision",
         "revised_at",
         "purged_revision",
     ]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return [name for name in self.fields if name != "blocked_reason"]
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Count what each device owns, live rows only, in the list's one query."""
+        rows = super().get_queryset(request)
+        for model in device_scoped_models():
+            owned = model.objects.across_devices().filter(device=OuterRef("pk"))
+            count = owned.order_by().values("device").annotate(n=Count("pk")).values("n")
+            rows = rows.annotate(**{_owned(model): Coalesce(Subquery(count), 0)})
+        return rows
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if not search_term:
+            return queryset, False
+        bounds = id_range(search_term)
+        return (queryset.filter(pk__range=bounds) if bounds else queryset.none()), False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    def has_block_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, "block")
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, "revoke")
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, "export")
+
+    def has_erase_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, "erase")
+
+    def lock(self, row: Device) -> None:
+        row.lock()
+
+    @display(
+        description="state",
+        label={"usable": "success", "blocked": "warning", "no token": "info", "erased": "danger"},
+    )
+    def state(self, device: Device) -> str:
+        if device.erased_at is not None:
+            return "erased"
+        if device.blocked_at is not None:
+            return "blocked"
+        return "usable" if device.is_usable else "no token"
+
+    @display(description="owns")
+    def owns(self, device: Device) -> SafeString:
+        return format_html_join(
+            " · ",
+            "{}",
+            (
+                (
+                    link(
+                        f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist",
+                        f"{getattr(device, _owned(model))} {model._meta.verbose_name_plural}",
+                        query=f"?of={device.pk}",
+                    ),
+                )
+                for model in device_scoped_models()
+            ),
+        )
+
+    @admin.action(description="Block…", permissions=["block"])
+    def block(self, request: HttpRequest, queryset: QuerySet[Any]) -> TemplateResponse | None:
+        open_ones = queryset.filter(blocked_at=None, erased_at=None)
+        consequences = (
+            f"The token of {device} is refused; its data stays." for device in open_ones
+        )
+        page = self.confirm(
+            request, open_ones, "Block these devices?", consequences, asks_reason=True
+        )
+        if page is None:
+            reason = request.POST.get("reason", "").strip()[:200]
+            if not reason:
+                self.message_user(request, "A block needs a reason.", messages.ERROR)
+            else:
+                self.each(request, open_ones, f"Blocked: {reason}", lambda row: row.block(reason))
+        return page
+
+    @admin.action(description="Unblock", permissions=["block"])
+    def unblock(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        blocked = queryset.filter(blocked_at__isnull=False)
+        self.each(request, blocked, "Unblocked", lambda row: row.unblock())
+
+    @admin.action(description="Revoke token", permissions=["revoke"])
+    def revoke_token(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        with_token = queryset.filter(token_hash__isnull=False)
+        self.each(request, with_token, "Token revoked", lambda row: row.revoke_token())
+
+    @admin.action(description="Export", permissions=["export"])
+    def export(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        if queryset.count() != 1:
+            self.message_user(request, "Export one device at a time.", messages.ERROR)
+            return None
+        device = queryset.get()
+        self.note(request, device, "Exported.")
+        return HttpResponse(
+            orjson.dumps(transfer.export(device), option=orjson.OPT_INDENT_2),
+            content_type="application/json",
+            headers={
+                "Content-Disposition": f'attachment; filename="device-{device.pk}.json"',
+                "Cache-Control": "no-store",
+            },
+        )
+
+    @admin.action(description="Erase…", permissions=["erase"])
+    def erase(self, request: HttpRequest, queryset: QuerySet[Any]) -> TemplateResponse | None:
+        known = queryset.filter(erased_at=None)
+        consequences = (
+            f"{device} is forgotten for ever; the next purge removes all that it owns."
+            for device in known
+        )
+        page = self.confirm(request, known, "Erase these devices?", consequences)
+        if page is None:
+            self.each(request, known, "Erased", lambda row: row.erase())
+        return page
+
+
+def _owned(model: type[DeviceScoped]) -> str:
+    return f"owned_{model._meta.model_name}"

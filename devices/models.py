@@ -79,6 +79,7 @@ class Device(models.Model):
 
     class Meta:
         db_table = "devices"
+        default_permissions = ("view", "block", "revoke", "export", "erase")
         constraints = [
             models.CheckConstraint(
                 name="devices_erased_is_blank",
@@ -261,12 +262,20 @@ class Device(models.Model):
             DeviceGone: the device is erased.
         """
         with transaction.atomic():
-            row = Device.objects.select_for_update(no_key=True).get(pk=self.pk)
-            for field in self._meta.concrete_fields:
-                setattr(self, field.attname, getattr(row, field.attname))
-            if self.erased_at is not None:
-                raise DeviceGone
+            self.lock()
             yield
+
+    def lock(self) -> None:
+        """Lock the row for the rest of the transaction, and read it anew.
+
+        Raises:
+            DeviceGone: the device is erased.
+        """
+        row = Device.objects.select_for_update(no_key=True).get(pk=self.pk)
+        for field in self._meta.concrete_fields:
+            setattr(self, field.attname, getattr(row, field.attname))
+        if self.erased_at is not None:
+            raise DeviceGone
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
 from django.core.cache import caches
+from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
@@ -63,7 +65,27 @@ class RegisterThrottle(WindowThrottle):
         return settings.REGISTER_THROTTLE or None
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        return request.method != "POST" or super().allow_request(request, view)
+        allowed = request.method != "POST" or super().allow_request(request, view)
+        if not allowed:
+            self.count_refusal()
+        return allowed
+
+    @classmethod
+    def count_refusal(cls) -> None:
+        """Count for the operators' dashboard."""
+        cache = caches[cls.cache_alias]
+        cache.add(cls._refusals_key(), 0, timeout=24 * 3600)
+        with suppress(ValueError):  # the key expired between the two lines
+            cache.incr(cls._refusals_key())
+
+    @classmethod
+    def refused_today(cls) -> int:
+        """Return how many registrations were refused since midnight, UTC."""
+        return int(caches[cls.cache_alias].get(cls._refusals_key(), 0))
+
+    @staticmethod
+    def _refusals_key() -> str:
+        return f"throttle:register:refused:{timezone.now():%Y-%m-%d}"
 
     def get_cache_key(self, request: Request, view: Any) -> str:
         return f"throttle:register:{self.get_ident(request)}"

@@ -97,5 +97,5 @@ def _values(row: models.Model, fields: list[Any]) -> dict[str, Any]:
 
 
 def _read(model: type[models.Model], name: str, value: Any) -> Any:
-    field = model._meta.get_field(name.removesuffix("_id") if name != "id" else name)
+    field: Any = model._meta.get_field(name.removesuffix("_id") if name != "id" else name)
     return field.to_python(value)

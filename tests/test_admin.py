@@ -22,7 +22,8 @@ PAGES = {Product: "products/product", Portion: "products/portion", FoodEntry: "e
 @pytest.fixture
 def operator(db: None) -> Client:
     client = Client()
-    client.force_login(User.objects.create_superuser("operator", password="x"))
+    user = User.objects.create_superuser("operator", password="x")
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     return client
 
 

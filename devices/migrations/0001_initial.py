@@ -39,6 +39,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "devices",
+                "default_permissions": ("view", "block", "revoke", "export", "erase"),
                 "constraints": [
                     models.CheckConstraint(
                         condition=models.Q(

@@ -182,6 +182,7 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "food entries",
                 "db_table": "food_entries",
                 "abstract": False,
+                "default_permissions": ("view", "change", "soft_delete", "restore", "hard_delete"),
                 "default_manager_name": "objects",
                 "indexes": [
                     models.Index(

@@ -1,9 +1,513 @@
+"""POST /v1/products."""
+
 from __future__ import annotations
 
+import json
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from threading import Barrier
 from typing import Any
 
+import pytest
+import time_machine
+from django.db import connections
 
-def test_it_works(phone: Any) -> None:
+from conftest import Api
+from products.models import Portion, Product
+
+BODY = {"name": "Chicken Breast", "kcal_100g": 165}
+MACROS = ["protein_100g", "carbs_100g", "fat_100g"]
+FIELDS = [
+    "id",
+    "name",
+    "kcal_100g",
+    *MACROS,
+    "barcode",
+    "created_at",
+    "updated_at",
+]
+HUGE = "1" + "0" * 400
+DECOMPOSED = "e\u0301"
+# A field as it stands in the request's text, and what is stored.
+NAMES_KEPT = [
+    ('"a"', "a"),
+    (f'"{"a" * 100}"', "a" * 100),
+    (f'"{"é" * 100}"', "é" * 100),
+    (f'"{DECOMPOSED * 100}"', "é" * 100),
+    (f'"{"👩‍🍳" * 33}"', "👩‍🍳" * 33),
+    (f'"  {"a" * 100}  "', "a" * 100),
+    ('"\\t\\n\\u00a0\\u3000Tea\\u2003 "', "Tea"),
+    ('"Cafe\\u0301"', "Café"),
+    ('"\\u212b"', "Å"),
+    ('"\\ud83c\\udf4e"', "🍎"),
+    ('"👨‍👩‍👧 family pack"', "👨‍👩‍👧 family pack"),
+    ('"שוקולד\\u200f"', "שוקולד\u200f"),
+    ('"ﬁsh ½ ⅷ"', "ﬁsh ½ ⅷ"),
+    (f'"{"ﷺ" * 100}"', "ﷺ" * 100),
+    ('"two  spaces"', "two  spaces"),
+    ('"\'; DROP TABLE products; --"', "'; DROP TABLE products; --"),
+    ('"\\\\ % _ \\""', '\\ % _ "'),
+    ('"null"', "null"),
+    ('"5"', "5"),
+]
+NAMES_REFUSED = [
+    ("null", "null"),
+    ('""', "blank"),
+    ('"   "', "blank"),
+    ('"\\t\\n\\u3000"', "blank"),
+    (f'"{"a" * 101}"', "max_length"),
+    (f'"{"é" * 101}"', "max_length"),
+    (f'"{DECOMPOSED * 101}"', "max_length"),
+    (f'"{"👩‍🍳" * 34}"', "max_length"),
+    ('"a\\u0000b"', "invalid"),
+    ('"\\u0000"', "invalid"),
+    ('"a\\nb"', "invalid"),
+    ('"a\\tb"', "invalid"),
+    ('"a\\u001bb"', "invalid"),
+    ('"a\\u007fb"', "invalid"),
+    ('"a\\u0085b"', "invalid"),
+    ('"a\\u009fb"', "invalid"),
+    ('"a\\ud800b"', "invalid"),
+    ('"\\udc00\\ud800"', "invalid"),
+    ("5", "invalid"),
+    ("1.5", "invalid"),
+    ("true", "invalid"),
+    ("[]", "invalid"),
+    ('["a"]', "invalid"),
+    ("{}", "invalid"),
+]
+NOT_NUMBERS = [
+    ('"12"', "invalid"),
+    ('""', "invalid"),
+    ("true", "invalid"),
+    ("false", "invalid"),
+    ("[]", "invalid"),
+    ("[12]", "invalid"),
+    ("{}", "invalid"),
+]
+NOT_IDS = [
+    '"5B0E7B8C-6F0E-4A6B-9A54-0A4C3E0C6D11"',
+    '"urn:uuid:5b0e7b8c-6f0e-4a6b-9a54-0a4c3e0c6d11"',
+    '"{5b0e7b8c-6f0e-4a6b-9a54-0a4c3e0c6d11}"',
+    '"5b0e7b8c6f0e4a6b9a540a4c3e0c6d11"',
+    '" 5b0e7b8c-6f0e-4a6b-9a54-0a4c3e0c6d11"',
+    '"5b0e7b8c-6f0e-4a6b-9a54-0a4c3e0c6d1"',
+    '"5b0e7b8c-6f0e-4a6b-9a54-0a4c3e0c6d1g"',
+    '"5b0e7b8c-6f0e-4a6b-9a54-0a4c3e0c6d1１"',
+    '""',
+    "1",
+    "true",
+    "[]",
+    "{}",
+]
+MACROS_KEPT = [
+    ("0", 0),
+    ("-0.0", 0),
+    ("0.01", 0.01),
+    ("12.100", 12.1),
+    ("1.25e1", 12.5),
+    ("99.99", 99.99),
+    ("100", 100),
+    ("100.00", 100),
+    ("1e2", 100),
+    ("null", None),
+]
+MACROS_REFUSED = [
+    ("-0.01", "min_value"),
+    ("100.01", "max_value"),
+    ("12.345", "max_decimal_places"),
+    ("0.001", "max_decimal_places"),
+    ("1e-400", "max_decimal_places"),
+    ("1e400", "max_value"),
+    ("-1e400", "min_value"),
+    (HUGE, "max_value"),
+    *NOT_NUMBERS,
+]
+
+
+def request_body(fields: dict[str, Any], **raw: str) -> bytes:
+    """Return a JSON object with some of its fields spelt as they go out."""
+    texts = {name: json.dumps(value) for name, value in fields.items()} | raw
+    return ("{" + ", ".join(f'"{name}": {text}' for name, text in texts.items()) + "}").encode()
+
+
+def offences(response: Any) -> list[tuple[list[str], str]]:
+    """Return the place and type of every validation error."""
+    assert response.status_code == 422, response.content
+    assert response.json()["detail"] == "Validation error"
+    return [(error["loc"], error["type"]) for error in response.json()["errors"]]
+
+
+def at_once(*calls: Callable[[], Any]) -> list[Any]:
+    """Make calls in threads that start together; return what they gave, in the calls' order."""
+    barrier = Barrier(len(calls))
+
+    def run(call: Callable[[], Any]) -> Any:
+        barrier.wait()
+        try:
+            return call()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
+def as_thread(phone: Api) -> Api:
+    """Return the same phone with a connection of its own."""
+    return Api(phone.device, phone.token)
+
+
+def test_it_works(phone: Api) -> None:
     response = phone.post("/v1/products", {"name": "Chicken Breast", "kcal_100g": 165})
     assert response.status_code == 201
     assert phone.get("/v1/products").json() == [response.json()]
+
+
+def test_it_answers_the_fields_of_the_contract(phone: Api) -> None:
+    body = BODY | {
+        "protein_100g": 31.02,
+        "carbs_100g": 0,
+        "fat_100g": 3.6,
+        "barcode": "4006381333931",
+    }
+    with time_machine.travel(datetime(2025, 2, 5, 12, 30, tzinfo=UTC), tick=False):
+        product = phone.product(**body)
+    assert list(product) == FIELDS
+    assert product == body | {
+        "id": product["id"],
+        "created_at": "2025-02-05T12:30:00Z",
+        "updated_at": None,
+    }
+    assert str(uuid.UUID(product["id"])) == product["id"]
+
+
+def test_what_is_unknown_is_null(phone: Api) -> None:
+    product = phone.product()
+    unknown = ("protein_100g", "carbs_100g", "fat_100g", "barcode", "updated_at")
+    assert [product[name] for name in unknown] == [None] * 5
+
+
+def test_kcal_is_answered_as_an_integer(phone: Api) -> None:
+    assert b'"kcal_100g":165,' in phone.post("/v1/products", BODY).content
+
+
+def test_it_creates_the_default_portion(phone: Api) -> None:
+    product = phone.product()
+    (portion,) = phone.get(f"/v1/products/{product['id']}/portions").json()
+    assert (
+        portion.items()
+        >= {
+            "product_id": product["id"],
+            "name": "100g",
+            "grams": 100,
+            "is_default": True,
+            "updated_at": None,
+        }.items()
+    )
+
+
+def test_product_and_portion_are_one_transaction(
+    phone: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(Portion, "save", fail)
+    assert phone.post("/v1/products", BODY).status_code == 500
+    assert not Product.all_objects.for_device(phone.device).exists()
+
+
+@pytest.mark.parametrize(("sent", "stored"), NAMES_KEPT)
+def test_name_is_stripped_and_normalised(phone: Api, sent: str, stored: str) -> None:
+    response = phone.post("/v1/products", request_body(BODY, name=sent))
+    assert response.status_code == 201
+    assert response.json()["name"] == stored
+    assert phone.get(f"/v1/products/{response.json()['id']}").json()["name"] == stored
+
+
+@pytest.mark.parametrize(("sent", "code"), NAMES_REFUSED)
+def test_name_is_checked(phone: Api, sent: str, code: str) -> None:
+    response = phone.post("/v1/products", request_body(BODY, name=sent))
+    assert offences(response) == [(["body", "name"], code)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [("0", 0), ("-0", 0), ("-0.0", 0), ("1", 1), ("999", 999), ("1000", 1000), ("165.0", 165)],
+)
+def test_kcal_may_be_0_to_1000(phone: Api, sent: str, stored: int) -> None:
+    response = phone.post("/v1/products", request_body(BODY, kcal_100g=sent))
+    assert response.status_code == 201
+    assert response.json()["kcal_100g"] == stored
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        ("null", "null"),
+        ("-1", "min_value"),
+        ("1001", "max_value"),
+        ("32768", "max_value"),
+        (HUGE, "max_value"),
+        ("-" + HUGE, "min_value"),
+        ("1e400", "max_value"),
+        ("-1e400", "min_value"),
+        ("1e999999999", "max_value"),
+        ("0.5", "invalid"),
+        ("1e-1", "invalid"),
+        *NOT_NUMBERS,
+    ],
+)
+def test_kcal_is_checked(phone: Api, sent: str, code: str) -> None:
+    response = phone.post("/v1/products", request_body(BODY, kcal_100g=sent))
+    assert offences(response) == [(["body", "kcal_100g"], code)]
+
+
+@pytest.mark.parametrize(("sent", "stored"), MACROS_KEPT)
+def test_a_macro_may_be_0_to_100(phone: Api, sent: str, stored: float | None) -> None:
+    for field in MACROS:
+        response = phone.post("/v1/products", request_body(BODY, **{field: sent}))
+        assert response.status_code == 201
+        assert response.json()[field] == stored
+        assert phone.get(f"/v1/products/{response.json()['id']}").json() == response.json()
+
+
+@pytest.mark.parametrize(("sent", "code"), MACROS_REFUSED)
+def test_a_macro_is_checked(phone: Api, sent: str, code: str) -> None:
+    response = phone.post("/v1/products", request_body(BODY, **dict.fromkeys(MACROS, sent)))
+    assert offences(response) == [(["body", field], code) for field in MACROS]
+
+
+def test_minus_zero_is_answered_as_zero(phone: Api) -> None:
+    content = phone.post("/v1/products", request_body(BODY, fat_100g="-0.0")).content
+    assert b'"fat_100g":0' in content
+
+
+@pytest.mark.parametrize("number", ["1e", "-1e", "1e-"])
+def test_a_number_with_an_exponent_past_all_bounds_is_refused(phone: Api, number: str) -> None:
+    number += "9" * 20
+    response = phone.post("/v1/products", request_body(BODY, kcal_100g=number, fat_100g=number))
+    assert [loc for loc, _ in offences(response)] == [["body", "kcal_100g"], ["body", "fat_100g"]]
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("field", ["kcal_100g", "protein_100g"])
+def test_what_is_no_json_number_is_400(phone: Api, field: str, number: str) -> None:
+    response = phone.post("/v1/products", request_body(BODY, **{field: number}))
+    assert response.status_code == 400
+    assert set(response.json()) == {"detail"}
+
+
+@pytest.mark.parametrize(
+    "macros", [(100, 0, 0), (33.33, 33.33, 33.34), (60, 40, None), (0.01, 0.01, 99.98)]
+)
+def test_macros_may_be_100_together(phone: Api, macros: tuple[float | None, ...]) -> None:
+    phone.product(**dict(zip(MACROS, macros, strict=True)))
+
+
+@pytest.mark.parametrize(
+    "macros", [(100, 0.01, 0), (33.34, 33.33, 33.34), (60, 40.01, None), (100, 100, 100)]
+)
+def test_macros_over_100_together_are_refused(phone: Api, macros: tuple[float | None, ...]) -> None:
+    response = phone.post("/v1/products", BODY | dict(zip(MACROS, macros, strict=True)))
+    assert [loc for loc, _ in offences(response)] == [["body"]]
+    assert phone.get("/v1/products").json() == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ('"96385074"', "96385074"),
+        ('"036000291452"', "036000291452"),
+        ('"4006381333931"', "4006381333931"),
+        ('"10614141000415"', "10614141000415"),
+        ('" 4006381333931\\n"', "4006381333931"),
+        ("null", None),
+    ],
+)
+def test_barcode_may_be_a_gtin(phone: Api, sent: str, stored: str | None) -> None:
+    response = phone.post("/v1/products", request_body(BODY, barcode=sent))
+    assert response.status_code == 201
+    assert response.json()["barcode"] == stored
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        '"4006381333932"',
+        '"400638133393"',
+        '"40063813339310"',
+        '"6385074"',
+        '"000004006381333931"',
+        '"４００６３８１３３３９３１"',
+        '"4006381333931 4006381333931"',
+        '"400-638133393"',
+        '"+006381333931"',
+        '"abcdefgh"',
+        '""',
+        '"  "',
+        "4006381333931",
+        "true",
+        "[]",
+        "{}",
+    ],
+)
+def test_barcode_is_checked(phone: Api, sent: str) -> None:
+    response = phone.post("/v1/products", request_body(BODY, barcode=sent))
+    assert {tuple(loc) for loc, _ in offences(response)} == {("body", "barcode")}
+
+
+def test_two_products_may_have_one_barcode(phone: Api) -> None:
+    first = phone.product(barcode="96385074")
+    assert phone.product(barcode="96385074")["id"] != first["id"]
+
+
+@pytest.mark.parametrize("field", ["name", "kcal_100g"])
+def test_a_required_field_is_missed(phone: Api, field: str) -> None:
+    body = {name: value for name, value in BODY.items() if name != field}
+    assert offences(phone.post("/v1/products", body)) == [(["body", field], "required")]
+
+
+def test_every_offending_field_is_listed(phone: Api) -> None:
+    body = {"id": 1, "name": "", "protein_100g": "1", "fat_100g": -1, "barcode": "1"}
+    response = phone.post("/v1/products", body)
+    assert sorted(loc[1] for loc, _ in offences(response)) == [
+        "barcode",
+        "fat_100g",
+        "id",
+        "kcal_100g",
+        "name",
+        "protein_100g",
+    ]
+
+
+def test_unknown_and_read_only_fields_are_ignored(phone: Api, other: Api) -> None:
+    assert other.device is not None
+    sent: dict[str, Any] = {
+        "colour": "red",
+        "created_at": "1999-01-01T00:00:00Z",
+        "updated_at": "1999-01-01T00:00:00Z",
+        "deleted_at": "1999-01-01T00:00:00Z",
+        "device": str(other.device.pk),
+        "device_id": str(other.device.pk),
+        "revision": 1_000_000,
+        "name_folded": "zzz",
+        "gtin_14": "1",
+        "portions": [{"name": "1 slice"}],
+    }
+    product = phone.product(**sent)
+    assert list(product) == FIELDS
+    assert not product["created_at"].startswith("1999")
+    assert phone.get("/v1/products").json() == [product]
+    assert other.get("/v1/products").json() == []
+
+
+def test_a_client_may_choose_the_id(phone: Api) -> None:
+    chosen = str(uuid.uuid4())
+    assert phone.product(id=chosen)["id"] == chosen
+    assert phone.get(f"/v1/products/{chosen}").status_code == 200
+
+
+@pytest.mark.parametrize("sent", NOT_IDS)
+def test_a_malformed_id_is_refused(phone: Api, sent: str) -> None:
+    response = phone.post("/v1/products", request_body(BODY, id=sent))
+    assert offences(response) == [(["body", "id"], "invalid")]
+
+
+def test_a_null_id_is_refused(phone: Api) -> None:
+    assert offences(phone.post("/v1/products", BODY | {"id": None})) == [(["body", "id"], "null")]
+
+
+def test_a_repeated_request_answers_200_and_changes_nothing(phone: Api) -> None:
+    product = phone.product(id=str(uuid.uuid4()))
+    response = phone.post("/v1/products", BODY | {"id": product["id"], "name": "Another"})
+    assert response.status_code == 200
+    assert response.json() == product
+    assert phone.get(f"/v1/products/{product['id']}").json() == product
+    assert len(phone.get(f"/v1/products/{product['id']}/portions").json()) == 1
+
+
+def test_a_repeated_request_answers_the_resource_as_it_is_by_now(phone: Api) -> None:
+    product = phone.product()
+    changed = phone.patch(f"/v1/products/{product['id']}", {"kcal_100g": 1}).json()
+    response = phone.post("/v1/products", BODY | {"id": product["id"]})
+    assert (response.status_code, response.json()) == (200, changed)
+
+
+def test_a_repeated_request_is_validated(phone: Api) -> None:
+    product = phone.product()
+    response = phone.post("/v1/products", {"id": product["id"], "name": "", "kcal_100g": 1})
+    assert offences(response) == [(["body", "name"], "blank")]
+
+
+@pytest.mark.parametrize("whose", ["mine, deleted", "another's", "another's, deleted"])
+def test_an_id_in_use_is_409(phone: Api, other: Api, whose: str) -> None:
+    owner = phone if "mine" in whose else other
+    product = owner.product()
+    if "deleted" in whose:
+        owner.delete(f"/v1/products/{product['id']}")
+    response = phone.post("/v1/products", BODY | {"id": product["id"]})
+    assert response.status_code == 409
+    assert response.json() == {"detail": "ID already in use"}
+    assert phone.get("/v1/products").json() == []
+
+
+def test_the_id_of_another_kind_of_resource_is_free(phone: Api) -> None:
+    entry = phone.entry()
+    assert phone.product(id=entry["id"])["id"] == entry["id"]
+
+
+def test_a_device_has_at_most_its_quota(phone: Api, other: Api, settings: Any) -> None:
+    settings.MAX_PRODUCTS_PER_DEVICE = 2
+    products = [phone.product(), phone.product()]
+    response = phone.post("/v1/products", BODY)
+    assert response.status_code == 409
+    assert response.json() == {"detail": "A device has at most 2 products"}
+    assert len(phone.get("/v1/products").json()) == 2
+    other.product()
+    phone.delete(f"/v1/products/{products[0]['id']}")
+    phone.product()
+
+
+def test_the_quota_is_5000(settings: Any) -> None:
+    assert settings.MAX_PRODUCTS_PER_DEVICE == 5000
+
+
+def test_a_repeated_request_is_safe_at_the_quota(phone: Api, settings: Any) -> None:
+    settings.MAX_PRODUCTS_PER_DEVICE = 1
+    product = phone.product()
+    response = phone.post("/v1/products", BODY | {"id": product["id"]})
+    assert (response.status_code, response.json()) == (200, product)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_requests_at_once_create_one_product(phone: Api) -> None:
+    body = BODY | {"id": str(uuid.uuid4())}
+    answers = at_once(*(partial(as_thread(phone).post, "/v1/products", body) for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 201]
+    assert len({answer.content for answer in answers}) == 1
+    assert len(phone.get(f"/v1/products/{body['id']}/portions").json()) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_devices_that_choose_one_id_at_once_get_one_product(phone: Api, other: Api) -> None:
+    for _ in range(3):
+        body = BODY | {"id": str(uuid.uuid4())}
+        answers = at_once(
+            partial(as_thread(phone).post, "/v1/products", body),
+            partial(as_thread(other).post, "/v1/products", body),
+        )
+        assert sorted(answer.status_code for answer in answers) == [201, 409]
+        (refused,) = (answer for answer in answers if answer.status_code == 409)
+        assert refused.json() == {"detail": "ID already in use"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_quota_holds_at_once(phone: Api, settings: Any) -> None:
+    settings.MAX_PRODUCTS_PER_DEVICE = 1
+    answers = at_once(*(partial(as_thread(phone).post, "/v1/products", BODY) for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]

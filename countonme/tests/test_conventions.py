@@ -1,0 +1,537 @@
+"""What the contract says of every call: JSON, ids, headers, pages, conditional GET and CORS."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+
+from conftest import Api, new_phone
+from devices.models import Device
+
+ORIGIN = "https://app.example"
+MAX_OFFSET = 1_000_000
+
+
+def links(response: HttpResponse) -> dict[str, str]:
+    """Return the `Link` header's URLs by relation, without scheme and host."""
+    header = response.headers.get("Link", "")
+    found = re.findall(r'<http://testserver([^>]+)>; rel="(\w+)"', header)
+    assert header.count("<") == len(found)
+    return {relation: url for url, relation in found}
+
+
+def names(response: Any) -> list[str]:
+    assert response.status_code == 200, response.content
+    return [row["name"] for row in response.json()]
+
+
+@pytest.fixture
+def five(phone: Api) -> Api:
+    """A phone with five products."""
+    for name in ("a", "b", "c", "d", "e"):
+        phone.product(name=name)
+    return phone
+
+
+def test_it_works(phone: Api) -> None:
+    product = phone.product(name="Crème fraîche")
+    response = phone.get("/v1/products")
+    assert response.headers["Content-Type"] == "application/json"
+    assert json.loads(response.content.decode("utf-8")) == [product]
+
+
+class TestJSON:
+    @pytest.mark.parametrize(
+        "accept",
+        ["text/html", "application/xml", "*/*", "", "nonsense", "application/json; version=9"],
+    )
+    def test_accept_does_not_matter(self, phone: Api, accept: str) -> None:
+        for path, expected in (("/v1/products", 200), ("/v1/products/x", 404), ("/nope", 404)):
+            response = phone.get(path, Accept=accept)
+            assert response.status_code == expected
+            assert response.headers["Content-Type"] == "application/json"
+
+    @pytest.mark.parametrize("format", ["json", "api", "xml", ""])
+    def test_format_in_the_query_means_nothing(self, phone: Api, format: str) -> None:
+        response = phone.get(f"/v1/products?format={format}")
+        assert response.status_code == 200
+        assert response.json() == []
+
+    def test_text_is_utf_8_as_it_is(self, phone: Api) -> None:
+        phone.product(name="Käse 🧀")
+        assert "Käse 🧀".encode() in phone.get("/v1/products").content
+
+    def test_numbers_are_json_numbers(self, phone: Api) -> None:
+        product = phone.product(protein_100g=12.5, carbs_100g=0, fat_100g=None)
+        values = [product[f"{macro}_100g"] for macro in ("protein", "carbs", "fat")]
+        assert values == [12.5, 0, None]
+
+    def test_an_answer_204_is_empty(self, phone: Api) -> None:
+        response = phone.delete(f"/v1/products/{phone.product()['id']}")
+        assert (response.status_code, response.content) == (204, b"")
+
+    def test_a_list_is_a_bare_array(self, phone: Api) -> None:
+        assert phone.get("/v1/products").content == b"[]"
+
+    @pytest.mark.parametrize("path", ["/v1/products", "/v1/auth/device", "/health"])
+    def test_head_is_get_without_the_body(self, phone: Api, path: str) -> None:
+        got, head = phone.get(path), phone.request("HEAD", path)
+        assert (head.status_code, head.content) == (200, b"")
+        for name in ("Content-Type", "ETag", "Cache-Control", "Vary"):
+            assert head.headers.get(name) == got.headers.get(name)
+
+    def test_unknown_fields_are_ignored(self, phone: Api) -> None:
+        product = phone.product(colour="red", revision=99, device_id=str(uuid.uuid4()))
+        assert "colour" not in product
+        assert phone.get("/v1/products").json() == [product]
+
+
+class TestId:
+    ID = "0b7a1f3e-5a57-4c5e-9f4b-0d7b8e1c2a3f"
+
+    def test_a_client_may_choose_it(self, phone: Api) -> None:
+        assert phone.product(id=self.ID)["id"] == self.ID
+
+    def test_a_repeated_post_answers_200_and_changes_nothing(self, phone: Api) -> None:
+        product = phone.product(id=self.ID)
+        again = phone.post("/v1/products", {"id": self.ID, "name": "Other", "kcal_100g": 1})
+        assert (again.status_code, again.json()) == (200, product)
+        assert phone.get("/v1/products").json() == [product]
+
+    @pytest.mark.parametrize("owner", ["phone", "other"])
+    @pytest.mark.parametrize("deleted", [True, False])
+    def test_one_that_was_deleted_or_is_another_devices_is_409(
+        self, phone: Api, other: Api, owner: str, deleted: bool
+    ) -> None:
+        holder = other if owner == "other" else phone
+        holder.product(id=self.ID)
+        if deleted:
+            holder.delete(f"/v1/products/{self.ID}")
+        response = phone.post("/v1/products", {"id": self.ID, "name": "Rice", "kcal_100g": 130})
+        if owner == "phone" and not deleted:
+            assert response.status_code == 200
+        else:
+            assert response.status_code == 409
+            assert response.json() == {"detail": "ID already in use"}
+
+    @pytest.mark.parametrize("method", ["PUT", "PATCH"])
+    def test_in_an_update_it_is_the_paths(self, phone: Api, method: str) -> None:
+        product = phone.product()
+        body = {"id": str(uuid.uuid4()), "name": "Rice"}
+        response = phone.request(method, f"/v1/products/{product['id']}", body)
+        assert response.status_code == 200
+        assert (response.json()["id"], response.json()["name"]) == (product["id"], "Rice")
+
+    @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
+    @pytest.mark.parametrize(
+        "id",
+        [
+            ID.upper(),
+            ID.replace("-", ""),
+            f"{{{ID}}}",
+            f"{ID}0",
+            ID[:-1],
+            "nonsense",
+            "%00",
+            f"{ID}%0A",
+            f"%20{ID}",
+            "%D9%A0" + ID[1:],
+        ],
+    )
+    def test_a_malformed_one_in_a_path_is_404(self, phone: Api, method: str, id: str) -> None:
+        phone.product(id=self.ID)
+        body = {"name": "Rice"} if method in ("PUT", "PATCH") else None
+        response = phone.request(method, f"/v1/products/{id}", body)
+        assert response.status_code == 404
+        assert response.json() == {"detail": "Product not found"}
+
+    @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
+    @pytest.mark.parametrize("fate", ["unknown", "another device's", "deleted"])
+    def test_what_is_not_there_answers_alike(
+        self, phone: Api, other: Api, method: str, fate: str
+    ) -> None:
+        if fate == "another device's":
+            other.product(id=self.ID)
+        elif fate == "deleted":
+            phone.product(id=self.ID)
+            phone.delete(f"/v1/products/{self.ID}")
+        body = {"name": "Rice"} if method in ("PUT", "PATCH") else None
+        response = phone.request(method, f"/v1/products/{self.ID}", body)
+        assert response.status_code == 404
+        assert response.content == b'{"detail":"Product not found"}'
+
+
+class TestUpdate:
+    @pytest.mark.parametrize("method", ["PUT", "PATCH"])
+    def test_a_field_left_out_keeps_its_value(self, phone: Api, method: str) -> None:
+        product = phone.product(protein_100g=31)
+        response = phone.request(method, f"/v1/products/{product['id']}", {"kcal_100g": 166})
+        changed = product | {"kcal_100g": 166, "updated_at": response.json()["updated_at"]}
+        assert (response.status_code, response.json()) == (200, changed)
+        assert response.json()["updated_at"] is not None
+
+    @pytest.mark.parametrize("method", ["PUT", "PATCH"])
+    @pytest.mark.parametrize("body", [{}, {"name": "Chicken Breast"}, {"name": " Chicken Breast"}])
+    def test_one_that_changes_nothing_leaves_updated_at_alone(
+        self, phone: Api, method: str, body: dict[str, Any]
+    ) -> None:
+        product = phone.product()
+        response = phone.request(method, f"/v1/products/{product['id']}", body)
+        assert (response.status_code, response.json()) == (200, product)
+
+    @pytest.mark.django_db(transaction=True)
+    def test_one_that_changes_nothing_leaves_the_revision_alone(self, phone: Api) -> None:
+        product = phone.product()
+        before = Device.objects.get().revision
+        phone.patch(f"/v1/products/{product['id']}", {"name": "Chicken Breast"})
+        assert Device.objects.get().revision == before
+
+
+class TestRequestId:
+    @pytest.mark.parametrize("given", ["a", "A-1", "x" * 64, str(uuid.UUID(int=1))])
+    def test_a_plain_word_is_given_back(self, nobody: Api, given: str) -> None:
+        response = nobody.get("/health", **{"X-Request-ID": given})
+        assert response.headers["X-Request-ID"] == given
+
+    @pytest.mark.parametrize("given", ["", "x" * 65, "a b", "a\nb", "a_b", "é", 'a"b', "a;b"])
+    def test_anything_else_is_replaced(self, nobody: Api, given: str) -> None:
+        response = nobody.get("/health", **{"X-Request-ID": given})
+        assert re.fullmatch(r"[0-9a-f]{32}", response.headers["X-Request-ID"])
+
+    @pytest.mark.parametrize("path", ["/v1/products", "/nope", "/health", "/openapi.json"])
+    def test_every_answer_has_its_own(self, nobody: Api, path: str) -> None:
+        given = {nobody.get(path).headers["X-Request-ID"] for _ in range(3)}
+        assert len(given) == 3
+
+
+class TestConditionalGet:
+    LISTS = ["/v1/products", "/v1/food-entries"]
+
+    def again(self, phone: Api, path: str, tags: str) -> Any:
+        return phone.get(path, **{"If-None-Match": tags})
+
+    @pytest.mark.parametrize(
+        "path",
+        [*LISTS, "/v1/stats/daily?from=2025-02-01&to=2025-02-05", "/v1/stats/day/2025-02-05"],
+    )
+    def test_an_unchanged_device_is_answered_304(self, phone: Api, path: str) -> None:
+        first = phone.get(path)
+        assert re.fullmatch(r'W/"[^"]+"', first.headers["ETag"])
+        second = self.again(phone, path, first.headers["ETag"])
+        assert (second.status_code, second.content) == (304, b"")
+        for name in ("ETag", "Cache-Control", "Vary"):
+            assert second.headers[name] == first.headers[name]
+
+    def test_the_headers_keep_it_private(self, phone: Api) -> None:
+        headers = phone.get("/v1/products").headers
+        assert headers["Cache-Control"] == "private, no-cache"
+        assert "authorization" in re.split(r",\s*", headers["Vary"].lower())
+
+    def test_304_is_one_query(self, phone: Api, django_assert_num_queries: Any) -> None:
+        tag = phone.get("/v1/products").headers["ETag"]
+        with django_assert_num_queries(1):
+            assert self.again(phone, "/v1/products", tag).status_code == 304
+
+    def test_one_resource_has_an_etag_too(self, phone: Api) -> None:
+        product = phone.product()
+        path = f"/v1/products/{product['id']}"
+        tag = phone.get(path).headers["ETag"]
+        assert self.again(phone, path, tag).status_code == 304
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("change", ["create", "update", "delete"])
+    def test_any_write_of_the_device_makes_it_stale(self, phone: Api, change: str) -> None:
+        product = phone.product()
+        tag = phone.get("/v1/food-entries").headers["ETag"]
+        if change == "create":
+            phone.product(name="Rice")
+        elif change == "update":
+            phone.patch(f"/v1/products/{product['id']}", {"kcal_100g": 1})
+        else:
+            phone.delete(f"/v1/products/{product['id']}")
+        response = self.again(phone, "/v1/food-entries", tag)
+        assert response.status_code == 200
+        assert response.headers["ETag"] != tag
+
+    @pytest.mark.django_db(transaction=True)
+    def test_another_devices_write_does_not(self, phone: Api, other: Api) -> None:
+        tag = phone.get("/v1/products").headers["ETag"]
+        other.product()
+        assert self.again(phone, "/v1/products", tag).status_code == 304
+
+    def test_it_depends_on_the_device(self, phone: Api, other: Api) -> None:
+        tag = phone.get("/v1/products").headers["ETag"]
+        assert self.again(other, "/v1/products", tag).status_code == 200
+
+    @pytest.mark.parametrize(
+        "path",
+        ["/v1/products?limit=50", "/v1/products?", "/v1/products?search=a", "/v1/food-entries"],
+    )
+    def test_it_depends_on_the_full_url(self, phone: Api, path: str) -> None:
+        tag = phone.get("/v1/products?search=b").headers["ETag"]
+        assert self.again(phone, path, tag).status_code == 200
+
+    def test_it_depends_on_the_release(self, phone: Api, settings: Any) -> None:
+        tag = phone.get("/v1/products").headers["ETag"]
+        settings.RELEASE = "the next one"
+        assert self.again(phone, "/v1/products", tag).status_code == 200
+
+    @pytest.mark.parametrize(
+        ("tags", "expected"),
+        [
+            ("{tag}", 304),
+            ('"x", {tag}', 304),
+            ('{tag}, W/"x"', 304),
+            ('W/"x",{tag} , "y"', 304),
+            ("{strong}", 304),
+            ('"x", {strong}', 304),
+            ('"x", W/"y"', 200),
+            ("{bare}", 200),
+            ('"{bare}x"', 200),
+            ("", 200),
+            ("nonsense", 200),
+            # Whether there is an answer at all, only the rows could tell.
+            ("*", 200),
+        ],
+    )
+    def test_if_none_match_is_a_list_compared_weakly(
+        self, phone: Api, tags: str, expected: int
+    ) -> None:
+        tag = phone.get("/v1/products").headers["ETag"]
+        bare = tag.removeprefix('W/"').removesuffix('"')
+        sent = tags.format(tag=tag, strong=f'"{bare}"', bare=bare)
+        assert self.again(phone, "/v1/products", sent).status_code == expected
+
+    def test_head_is_answered_304_too(self, phone: Api) -> None:
+        tag = phone.get("/v1/products").headers["ETag"]
+        response = phone.request("HEAD", "/v1/products", headers={"If-None-Match": tag})
+        assert response.status_code == 304
+
+    def test_a_write_is_not_conditional(self, phone: Api) -> None:
+        tag = phone.get("/v1/products").headers["ETag"]
+        body = {"name": "Rice", "kcal_100g": 130}
+        response = phone.post("/v1/products", body, **{"If-None-Match": tag})
+        assert response.status_code == 201
+        assert "ETag" not in response.headers
+        assert response.headers["Cache-Control"] == "no-store"
+
+    @pytest.mark.parametrize("path", ["/v1/products/nonsense", "/v1/products?limit=0", "/v1/nope"])
+    def test_an_error_has_none(self, phone: Api, path: str) -> None:
+        assert "ETag" not in phone.get(path).headers
+
+    @pytest.mark.parametrize(
+        "path", ["/v1/auth/device", "/health", "/health/ready", "/openapi.json"]
+    )
+    def test_there_is_none_on_auth_health_and_schema(self, phone: Api, path: str) -> None:
+        response = phone.get(path)
+        assert response.status_code == 200
+        assert "ETag" not in response.headers
+        assert phone.get(path, **{"If-None-Match": "*"}).status_code == 200
+
+    @pytest.mark.parametrize("path", ["/v1/products/nonsense", "/v1/products?limit=0"])
+    def test_errors_are_kept_by_no_cache(self, phone: Api, path: str) -> None:
+        assert phone.get(path).headers["Cache-Control"] == "no-store"
+
+
+class TestPages:
+    @pytest.mark.parametrize(
+        ("query", "page", "neighbours"),
+        [
+            ("", "abcde", {}),
+            ("limit=5", "abcde", {}),
+            ("limit=4", "abcd", {"next": 4}),
+            ("limit=2", "ab", {"next": 2}),
+            ("limit=2&offset=2", "cd", {"next": 4, "prev": 0}),
+            ("limit=2&offset=3", "de", {"prev": 1}),
+            ("limit=2&offset=4", "e", {"prev": 2}),
+            ("limit=2&offset=1", "bc", {"next": 3, "prev": 0}),
+            ("limit=200&offset=4", "e", {"prev": 0}),
+            ("offset=5", "", {"prev": 0}),
+            ("limit=1&offset=4", "e", {"prev": 3}),
+        ],
+    )
+    def test_links_name_the_neighbours(
+        self, five: Api, query: str, page: str, neighbours: dict[str, int]
+    ) -> None:
+        response = five.get(f"/v1/products?{query}")
+        assert names(response) == list(page)
+        assert {
+            relation: int(re.findall(r"offset=(\d+)", url)[0])
+            for relation, url in links(response).items()
+        } == neighbours
+
+    @pytest.mark.parametrize("limit", [1, 2, 3])
+    def test_following_next_visits_every_row_once(self, five: Api, limit: int) -> None:
+        visited, url = [], f"/v1/products?limit={limit}"
+        while url:
+            response = five.get(url)
+            visited += names(response)
+            url = links(response).get("next", "")
+        assert visited == ["a", "b", "c", "d", "e"]
+
+    def test_links_keep_the_other_parameters(self, five: Api) -> None:
+        response = five.get("/v1/products?include=portions&limit=2&x=%22%3E%2C&x=2&offset=2")
+        for url in links(response).values():
+            again = five.get(url)
+            assert all("portions" in row for row in again.json())
+            assert "x=%22%3E%2C" in url
+
+    @pytest.mark.parametrize(
+        ("query", "expected"),
+        [
+            ("limit=0", 422),
+            ("limit=1", 200),
+            ("limit=200", 200),
+            ("limit=201", 422),
+            ("offset=-1", 422),
+            ("offset=0", 200),
+            (f"offset={MAX_OFFSET}", 200),
+            (f"offset={MAX_OFFSET + 1}", 422),
+            (f"offset={10**30}", 422),
+        ],
+    )
+    def test_limit_and_offset_have_bounds(self, phone: Api, query: str, expected: int) -> None:
+        assert phone.get(f"/v1/products?{query}").status_code == expected
+
+    @pytest.mark.parametrize("parameter", ["limit", "offset"])
+    @pytest.mark.parametrize(
+        "value", ["", "x", "1.0", "1e1", "0x1", "%201", "1%20", "%2B1", "1_0", "%D9%A1", "true"]
+    )
+    def test_they_are_plain_digits(self, phone: Api, parameter: str, value: str) -> None:
+        response = phone.get(f"/v1/products?{parameter}={value}")
+        assert response.status_code == 422
+        (error,) = response.json()["errors"]
+        assert (error["loc"], error["type"]) == (["query", parameter], "invalid")
+
+    def test_50_is_the_default(self, phone: Api) -> None:
+        for number in range(51):
+            phone.entry(name=f"{number}")
+        response = phone.get("/v1/food-entries")
+        assert len(response.json()) == 50
+        assert "offset=50" in links(response)["next"]
+
+    def test_there_is_no_next_past_the_last_offset(
+        self, phone: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("a", "b", "c"):
+            phone.product(name=name)
+        monkeypatch.setattr("countonme.api.query.MAX_OFFSET", 1)
+        assert "next" in links(phone.get("/v1/products?limit=1"))
+        assert "next" not in links(phone.get("/v1/products?limit=1&offset=1"))
+
+    def test_ties_are_broken_by_id(self, phone: Api) -> None:
+        ids = sorted(phone.product(name="Rice")["id"] for _ in range(5))
+        assert [row["id"] for row in phone.get("/v1/products").json()] == ids
+
+    def test_of_a_repeated_parameter_the_last_counts(self, five: Api) -> None:
+        response = five.get("/v1/products?limit=x&limit=1&offset=9&offset=2")
+        assert names(response) == ["c"]
+
+    @pytest.mark.parametrize(
+        "query", ["x=1", "Limit=0", "page=2", "limit[]=0", "&&&", "=", "%FF=%FF"]
+    )
+    def test_unknown_parameters_are_ignored(self, five: Api, query: str) -> None:
+        assert len(names(five.get(f"/v1/products?{query}"))) == 5
+
+    @pytest.mark.parametrize("limit", [1, 5, 200])
+    def test_a_list_is_two_queries(
+        self, five: Api, limit: int, django_assert_num_queries: Any
+    ) -> None:
+        with django_assert_num_queries(2):
+            five.get(f"/v1/products?limit={limit}")
+
+
+class TestCORS:
+    @pytest.mark.parametrize("path", ["/v1/products", "/v1/nope", "/health", "/openapi.json"])
+    def test_any_origin_is_answered(self, phone: Api, path: str) -> None:
+        headers = phone.get(path, Origin=ORIGIN).headers
+        assert headers["Access-Control-Allow-Origin"] == "*"
+
+    @pytest.mark.parametrize("path", ["/v1/products", "/health"])
+    def test_never_with_credentials(self, phone: Api, path: str) -> None:
+        for response in (phone.get(path, Origin=ORIGIN), self.preflight(phone, path)):
+            assert "Access-Control-Allow-Credentials" not in response.headers
+
+    def test_what_the_phone_reads_is_exposed(self, phone: Api) -> None:
+        exposed = phone.get("/v1/products", Origin=ORIGIN).headers["Access-Control-Expose-Headers"]
+        assert set(exposed.split(", ")) == {"ETag", "Link", "Retry-After"}
+
+    @pytest.mark.parametrize("expected", [304, 401, 404, 422, 429, 500])
+    def test_every_answer_is_readable(
+        self, phone: Api, settings: Any, expected: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        headers = {"Origin": ORIGIN}
+        path = {404: "/v1/products/x", 422: "/v1/products?limit=0"}.get(expected, "/v1/products")
+        if expected == 304:
+            headers["If-None-Match"] = phone.get(path, **headers).headers["ETag"]
+        elif expected == 401:
+            phone.token = ""
+        elif expected == 429:
+            settings.DEVICE_THROTTLE = "0/min"
+        elif expected == 500:
+            monkeypatch.setattr("products.views.ProductViewSet.filtered", lambda *_: 1 / 0)
+        response = phone.get(path, **headers)
+        assert response.status_code == expected
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+    def preflight(self, client: Api, path: str, method: str = "PATCH") -> Any:
+        asked = {
+            "Origin": ORIGIN,
+            "Access-Control-Request-Method": method,
+            "Access-Control-Request-Headers": "authorization, content-type, if-none-match",
+        }
+        return client.request("OPTIONS", path, headers=asked)
+
+    @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+    def test_a_preflight_needs_no_token(self, nobody: Api, method: str) -> None:
+        response = self.preflight(nobody, "/v1/products", method)
+        assert response.status_code == 200
+        allowed = response.headers["Access-Control-Allow-Methods"]
+        assert method in allowed.split(", ")
+        headers = response.headers["Access-Control-Allow-Headers"].lower().split(", ")
+        assert {"authorization", "content-type", "if-none-match"} <= set(headers)
+
+    @pytest.mark.parametrize(
+        ("origin", "answered"), [(ORIGIN, True), ("https://evil.example", False)]
+    )
+    def test_only_the_origins_set_are_answered(
+        self, phone: Api, settings: Any, origin: str, answered: bool
+    ) -> None:
+        settings.CORS_ALLOW_ALL_ORIGINS = False
+        settings.CORS_ALLOWED_ORIGINS = [ORIGIN]
+        headers = phone.get("/v1/products", Origin=origin).headers
+        assert headers.get("Access-Control-Allow-Origin") == (ORIGIN if answered else None)
+        assert "origin" in headers["Vary"].lower()
+
+    def test_the_operators_site_is_not_answered(self, nobody: Api) -> None:
+        headers = nobody.get("/admin/login/", Origin=ORIGIN).headers
+        assert "Access-Control-Allow-Origin" not in headers
+
+
+class TestScope:
+    """Nobody but the phone that wrote a row ever sees it."""
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/v1/products",
+            "/v1/products?search=chicken",
+            "/v1/products?include=portions",
+            "/v1/food-entries",
+            "/v1/food-entries?date=2025-02-05",
+        ],
+    )
+    def test_lists_are_the_devices_own(self, phone: Api, other: Api, path: str) -> None:
+        product = other.product()
+        other.entry(product_id=product["id"], grams=100)
+        assert phone.get(path).json() == []
+        assert len(other.get(path).json()) == 1
+
+    def test_a_new_device_has_nothing(self, phone: Api) -> None:
+        phone.product()
+        assert new_phone().get("/v1/products").json() == []

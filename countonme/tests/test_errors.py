@@ -1,0 +1,454 @@
+"""Errors, as the contract's table has them: JSON for everything under `/v1` and unknown routes."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import close_old_connections, connection
+from django.test import Client
+from rest_framework.response import Response
+
+from conftest import Api
+from countonme.api import docs
+from devices.views import DeviceView
+from products.models import Product
+from products.views import ProductViewSet
+
+MIB = 1024 * 1024
+RICE = {"name": "Rice", "kcal_100g": 130}
+
+
+def body_of(size: int) -> bytes:
+    """Return a valid body of so many bytes."""
+    start = json.dumps(RICE).encode()[:-1] + b', "ignored": "'
+    return start + b"x" * (size - len(start) - 2) + b'"}'
+
+
+def raise_in_database(sqlstate: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{sqlstate}'; END $$")
+
+
+def errors(response: Any) -> list[tuple[list[Any], str]]:
+    """Return place and type of each error of an answer 422."""
+    assert response.status_code == 422, response.content
+    assert list(response.json()) == ["detail", "errors"]
+    assert response.json()["detail"] == "Validation error"
+    for error in response.json()["errors"]:
+        assert list(error) == ["loc", "msg", "type"]
+        assert isinstance(error["msg"], str)
+    return [(error["loc"], error["type"]) for error in response.json()["errors"]]
+
+
+def test_it_works(phone: Api) -> None:
+    response = phone.get(f"/v1/products/{uuid.uuid4()}")
+    assert response.status_code == 404
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.json() == {"detail": "Product not found"}
+
+
+class TestBadRequest:
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"{",
+            b"{'name': 'Rice'}",
+            b'{"name": "Rice",}',
+            b'{"name": "Rice"} {}',
+            b"name=Rice",
+            b" ",
+            b"\xff\xfe{\x00}\x00",
+            b'{"name": "\xff"}',
+            b'{"name": "\xed\xa0\x80"}',
+            b'\xef\xbb\xbf{"name": "Rice", "kcal_100g": 130}',
+            b'{"name": "a\nb"}',
+            b'{"kcal_100g": NaN}',
+            b'{"kcal_100g": Infinity}',
+            b'{"ignored": [-Infinity]}',
+            b'{"kcal_100g": 01}',
+            b'{"kcal_100g": +1}',
+            b'{"kcal_100g": .5}',
+            b'{"ignored": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+            b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+        ],
+        ids=range(19),
+    )
+    def test_a_body_that_is_not_json(self, phone: Api, body: bytes) -> None:
+        response = phone.post("/v1/products", body)
+        assert response.status_code == 400
+        assert response.json() == {"detail": "The body is not valid JSON"}
+
+    @pytest.mark.parametrize(
+        "body", [b"[]", b'[{"name": "Rice"}]', b'"{}"', b"1", b"true", b"null"]
+    )
+    def test_a_body_that_is_no_object(self, phone: Api, body: bytes) -> None:
+        response = phone.post("/v1/products", body)
+        assert response.status_code == 400
+        assert response.json() == {"detail": "The body is not a JSON object"}
+
+    def test_no_body(self, phone: Api) -> None:
+        headers = {"Content-Type": "application/json"}
+        assert phone.request("POST", "/v1/products", headers=headers).status_code == 400
+
+    @pytest.mark.parametrize("path", ["/v1/products", "/nonsense"])
+    def test_a_host_that_is_not_ours(self, phone: Api, path: str) -> None:
+        response = phone.get(path, Host="evil.example")
+        assert response.status_code == 400
+        assert list(response.json()) == ["detail"]
+
+    def test_a_thousand_unknown_parameters_are_no_crash(self, phone: Api) -> None:
+        assert phone.get("/v1/products?" + "&".join(["a"] * 1001)).status_code in (200, 400)
+
+
+class TestUnknownRoute:
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/",
+            "/v1",
+            "/v1/",
+            "/v1/nonsense",
+            "/v1//products",
+            "/v2/products",
+            "/V1/products",
+            "/v1/products/",
+            "/v1/products/0b7a1f3e-5a57-4c5e-9f4b-0d7b8e1c2a3f/",
+            "/v1/auth/device/",
+            "/health/",
+            "/health/ready/",
+            "/openapi.json/",
+            "/docs/",
+            "/%00",
+            "/%ff",
+        ],
+    )
+    def test_it_is_404_with_or_without_a_token(self, nobody: Api, phone: Api, path: str) -> None:
+        for caller in (nobody, phone):
+            response = caller.get(path)
+            assert response.status_code == 404
+            assert response.headers["Content-Type"] == "application/json"
+            assert response.json() == {"detail": "Not found"}
+
+    @pytest.mark.parametrize("path", ["/v1/products/", "/nonsense"])
+    @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+    def test_it_is_404_by_every_method(self, phone: Api, method: str, path: str) -> None:
+        # Django's test client leaves the check of CSRF tokens out; a server does not.
+        phone.client = Client(enforce_csrf_checks=True, raise_request_exception=False)
+        response = phone.request(method, path, {})
+        assert response.status_code == 404
+        assert response.json() == {"detail": "Not found"}
+
+
+class TestMethodNotAllowed:
+    @pytest.mark.parametrize(
+        ("method", "path", "allowed"),
+        [
+            ("PUT", "/v1/products", {"GET", "HEAD", "POST"}),
+            ("POST", "/v1/products/x", {"GET", "HEAD", "PUT", "PATCH", "DELETE"}),
+            ("POST", "/v1/auth/device", {"GET", "HEAD", "DELETE"}),
+            ("GET", "/v1/auth/rotate", {"POST"}),
+            ("POST", "/v1/stats/daily", {"GET", "HEAD"}),
+            ("OPTIONS", "/v1/products", {"GET", "HEAD", "POST"}),
+            ("TRACE", "/v1/products", {"GET", "HEAD", "POST"}),
+            ("BREW", "/v1/products", {"GET", "HEAD", "POST"}),
+        ],
+    )
+    def test_the_answer_names_those_that_are(
+        self, phone: Api, method: str, path: str, allowed: set[str]
+    ) -> None:
+        response = phone.request(method, path)
+        assert response.status_code == 405
+        assert set(response.headers["Allow"].split(", ")) == allowed
+        assert response.json() == {"detail": "Method not allowed"}
+
+
+class TestLengthRequired:
+    @pytest.mark.parametrize("method", ["POST", "PATCH"])
+    def test_a_body_in_chunks(self, phone: Api, method: str) -> None:
+        headers = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
+        path = "/v1/products" if method == "POST" else f"/v1/products/{phone.product()['id']}"
+        response = phone.request(method, path, headers=headers)
+        assert response.status_code == 411
+        assert list(response.json()) == ["detail"]
+
+
+class TestTooLarge:
+    @pytest.mark.parametrize(("size", "expected"), [(MIB, 201), (MIB + 1, 413)])
+    def test_the_limit_is_one_mebibyte(self, phone: Api, size: int, expected: int) -> None:
+        response = phone.post("/v1/products", body_of(size))
+        assert response.status_code == expected
+        assert Product.objects.across_devices().count() == (expected == 201)
+
+    def test_it_is_not_read(self, phone: Api) -> None:
+        headers = {"Content-Type": "application/json", "Content-Length": str(10**12)}
+        response = phone.request("POST", "/v1/products", headers=headers)
+        assert response.status_code == 413
+        assert list(response.json()) == ["detail"]
+
+
+class TestUnsupportedMediaType:
+    @pytest.mark.parametrize(
+        "media_type",
+        [
+            "",
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+            "application/jsonp",
+            "application/vnd.api+json",
+            "json",
+            "*/*",
+        ],
+    )
+    def test_anything_but_json(self, phone: Api, media_type: str) -> None:
+        headers = {"Content-Type": media_type}
+        response = phone.request("POST", "/v1/products", json.dumps(RICE).encode(), headers)
+        assert response.status_code == 415
+        assert list(response.json()) == ["detail"]
+
+    @pytest.mark.parametrize(
+        "media_type",
+        [
+            "application/json",
+            "Application/JSON",
+            "application/json; charset=utf-8",
+            "application/json;charset=UTF-8",
+            "application/json ; x=y",
+        ],
+    )
+    def test_json_however_it_is_spelt(self, phone: Api, media_type: str) -> None:
+        headers = {"Content-Type": media_type}
+        response = phone.request("POST", "/v1/products", json.dumps(RICE).encode(), headers)
+        assert response.status_code == 201
+
+
+class TestValidation:
+    def test_every_offending_field_is_listed(self, phone: Api) -> None:
+        body = {"kcal_100g": 1001, "protein_100g": -1, "fat_100g": "1", "barcode": "123"}
+        assert sorted(errors(phone.post("/v1/products", body))) == [
+            (["body", "barcode"], "invalid"),
+            (["body", "fat_100g"], "invalid"),
+            (["body", "kcal_100g"], "max_value"),
+            (["body", "name"], "required"),
+            (["body", "protein_100g"], "min_value"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("values", "field", "kind"),
+        [
+            ({"name": None}, "name", "null"),
+            ({"name": ""}, "name", "blank"),
+            ({"name": " \n "}, "name", "blank"),
+            ({"name": "x" * 101}, "name", "max_length"),
+            ({"name": 5}, "name", "invalid"),
+            ({"kcal_100g": None}, "kcal_100g", "null"),
+            ({"kcal_100g": -1}, "kcal_100g", "min_value"),
+            ({"kcal_100g": 1001}, "kcal_100g", "max_value"),
+            ({"kcal_100g": 1.5}, "kcal_100g", "invalid"),
+            ({"protein_100g": 1.005}, "protein_100g", "max_decimal_places"),
+            ({"id": "nonsense"}, "id", "invalid"),
+        ],
+    )
+    def test_the_type_is_the_code_of_drf(
+        self, phone: Api, values: dict[str, Any], field: str, kind: str
+    ) -> None:
+        response = phone.post("/v1/products", RICE | values)
+        assert errors(response) == [(["body", field], kind)]
+
+    @pytest.mark.parametrize("value", ["elevenses", "", 5, None, ["lunch"], "\ud800"])
+    def test_a_choice_that_is_none(self, phone: Api, value: Any) -> None:
+        body = {"date": "2025-02-05", "meal_type": value, "name": "Soup", "kcal": 1}
+        kind = "null" if value is None else "invalid_choice"
+        assert errors(phone.post("/v1/food-entries", body)) == [(["body", "meal_type"], kind)]
+
+    @pytest.mark.parametrize("number", [b"1e1000000000000000000", b"-1e9999999999999999999"])
+    def test_a_number_beyond_all_bounds(self, phone: Api, number: bytes) -> None:
+        body = b'{"name": "Rice", "kcal_100g": ' + number + b"}"
+        assert phone.post("/v1/products", body).status_code in (400, 422)
+
+    def test_a_rule_over_several_fields_stands_at_the_body_itself(self, phone: Api) -> None:
+        body = RICE | {"protein_100g": 50, "carbs_100g": 50, "fat_100g": 0.01}
+        assert errors(phone.post("/v1/products", body)) == [(["body"], "max_value")]
+
+    def test_a_parameter_stands_in_the_query(self, phone: Api) -> None:
+        assert errors(phone.get("/v1/products?limit=x&offset=-1")) == [
+            (["query", "limit"], "invalid"),
+            (["query", "offset"], "min_value"),
+        ]
+
+    def test_a_rule_over_several_parameters_stands_at_the_query_itself(self, phone: Api) -> None:
+        response = phone.get("/v1/food-entries?from=2025-02-06&to=2025-02-05")
+        assert errors(response) == [(["query"], "invalid")]
+
+    @pytest.mark.parametrize("method", ["PUT", "PATCH"])
+    def test_it_comes_before_404(self, phone: Api, method: str) -> None:
+        response = phone.request(method, f"/v1/products/{uuid.uuid4()}", {"name": ""})
+        assert errors(response) == [(["body", "name"], "blank")]
+
+
+class TestServerError:
+    def test_a_crash_says_nothing_more(self, phone: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        def crash(*_: Any) -> None:
+            raise RuntimeError("secret")
+
+        monkeypatch.setattr(DeviceView, "get", crash)
+        response = phone.get("/v1/auth/device")
+        assert response.status_code == 500
+        assert response.json() == {"detail": "Internal server error"}
+
+    def test_a_crash_while_the_answer_is_written(
+        self, phone: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(DeviceView, "get", lambda *_: Response({"detail": object()}))
+        response = phone.get("/v1/auth/device")
+        assert response.status_code == 500
+        assert response.json() == {"detail": "Internal server error"}
+
+    def test_a_crash_outside_of_the_views(
+        self, nobody: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(docs, "document", lambda: 1 / 0)
+        response = nobody.get("/openapi.json")
+        assert response.status_code == 500
+        assert response.json() == {"detail": "Internal server error"}
+
+    def test_it_is_logged_with_its_traceback(
+        self, phone: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(DeviceView, "get", lambda *_: 1 / 0)
+        phone.get("/v1/auth/device")
+        assert any(record.exc_info for record in caplog.records)
+        assert phone.token not in caplog.text
+
+    def test_a_write_that_crashed_leaves_nothing(
+        self, phone: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(ProductViewSet, "add", lambda self, values: (Product(**values), 1 / 0))
+        assert phone.post("/v1/products", RICE).status_code == 500
+        assert phone.get("/v1/products").json() == []
+
+    def test_a_broken_constraint_is_one(self, phone: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(ProductViewSet, "add", lambda *_: raise_in_database("23514"))
+        assert phone.post("/v1/products", RICE).status_code == 500
+
+
+class TestUnavailable:
+    @pytest.fixture
+    def no_database(self, phone: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        """The database's port refuses connections."""
+        with monkeypatch.context() as patch:
+            patch.setitem(connection.settings_dict, "HOST", "127.0.0.1")
+            patch.setitem(connection.settings_dict, "PORT", "1")
+            connection.close()
+            yield
+        connection.close()
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize(
+        ("method", "path", "body"),
+        [
+            ("GET", "/v1/products", None),
+            ("POST", "/v1/products", RICE),
+            ("POST", "/v1/auth/rotate", None),
+            ("DELETE", "/v1/auth/device", None),
+            ("POST", "/v1/auth/register", {"device_id": "0b7a1f3e-5a57-4c5e-9f4b-0d7b8e1c2a3f"}),
+        ],
+    )
+    def test_the_database_cannot_be_reached(
+        self, phone: Api, no_database: None, method: str, path: str, body: Any
+    ) -> None:
+        response = phone.request(method, path, body)
+        assert response.status_code == 503
+        assert response.json() == {"detail": "Service temporarily unavailable"}
+        assert int(response.headers["Retry-After"]) >= 1
+        assert response.headers["Cache-Control"] == "no-store"
+
+    @pytest.mark.django_db(transaction=True)
+    def test_it_heals(self, phone: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        with monkeypatch.context() as refused:
+            refused.setitem(connection.settings_dict, "HOST", "127.0.0.1")
+            refused.setitem(connection.settings_dict, "PORT", "1")
+            connection.close()
+            assert phone.post("/v1/products", RICE).status_code == 503
+        assert phone.post("/v1/products", RICE).status_code == 201
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_connection_lost_under_way_heals_with_the_next_call(
+        self, phone: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def lose(*_: Any) -> None:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+        with monkeypatch.context() as once:
+            once.setattr(ProductViewSet, "add", lose)
+            assert phone.post("/v1/products", RICE).status_code == 503
+        # As Django does before every request; its test client leaves it out.
+        close_old_connections()
+        assert phone.post("/v1/products", RICE).status_code == 201
+
+    @pytest.mark.parametrize("sqlstate", ["08006", "40001", "53300", "55P03", "57014", "57P01"])
+    def test_what_passes_is_503(
+        self, phone: Api, sqlstate: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(ProductViewSet, "add", lambda *_: raise_in_database(sqlstate))
+        response = phone.post("/v1/products", RICE)
+        assert response.status_code == 503
+        assert int(response.headers["Retry-After"]) >= 1
+
+
+class TestDeadlock:
+    @pytest.fixture
+    def deadlocks(self, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+        """Whether each attempt at adding a product, one after the other, ends in a deadlock."""
+        add = ProductViewSet.add
+        attempts: list[bool] = []
+
+        def attempt(self: ProductViewSet, values: dict[str, Any]) -> Any:
+            added = add(self, values)
+            if attempts.pop(0):
+                raise_in_database("deadlock_detected")
+            return added
+
+        monkeypatch.setattr(ProductViewSet, "add", attempt)
+        return attempts
+
+    def test_the_write_is_tried_again(self, phone: Api, deadlocks: list[bool]) -> None:
+        deadlocks += [True, False]
+        response = phone.post("/v1/products", RICE)
+        assert response.status_code == 201
+        assert phone.get("/v1/products").json() == [response.json()]
+
+    def test_after_the_second_it_is_503(self, phone: Api, deadlocks: list[bool]) -> None:
+        deadlocks += [True, True, False]
+        response = phone.post("/v1/products", RICE)
+        assert response.status_code == 503
+        assert int(response.headers["Retry-After"]) >= 1
+        assert deadlocks == [False]
+        assert phone.get("/v1/products").json() == []
+
+    def test_nothing_else_is_tried_again(self, phone: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        attempts: list[str] = []
+
+        def attempt(*_: Any) -> None:
+            attempts.append("once")
+            raise_in_database("serialization_failure")
+
+        monkeypatch.setattr(ProductViewSet, "add", attempt)
+        assert phone.post("/v1/products", RICE).status_code == 503
+        assert attempts == ["once"]
+
+
+def test_an_id_taken_by_another_device_in_the_same_moment_is_409(
+    phone: Api, other: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = other.product()["id"]
+    queryset = type(Product.objects.across_devices())
+    monkeypatch.setattr(queryset, "existing", lambda *_: None)
+    response = phone.post("/v1/products", RICE | {"id": taken})
+    assert response.status_code == 409
+    assert response.json() == {"detail": "ID already in use"}

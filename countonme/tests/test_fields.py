@@ -1,0 +1,460 @@
+"""Strict fields: no type is converted, in bodies and in queries."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from io import BytesIO
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.serializers import Field
+
+from conftest import Api
+from countonme.api import fields
+from countonme.api.json import JSONParser
+
+ID = "0b7a1f3e-5a57-4c5e-9f4b-0d7b8e1c2a3f"
+
+
+def parsed(text: str) -> Any:
+    """Return a JSON value as the API's parser reads it."""
+    return JSONParser().parse(BytesIO(f'{{"value": {text}}}'.encode()))["value"]
+
+
+def code(field: Field[Any, Any, Any, Any], value: Any) -> str:
+    """Return the code by which a field refuses a value."""
+    with pytest.raises(ValidationError) as refusal:
+        field.run_validation(value)
+    assert isinstance(refusal.value.detail, list)
+    (detail,) = refusal.value.detail
+    assert isinstance(detail, ErrorDetail)
+    return detail.code
+
+
+def test_it_works(phone: Api) -> None:
+    body = b'{"name": " Rice ", "kcal_100g": 130, "protein_100g": 2.70, "barcode": null}'
+    product = phone.post("/v1/products", body).json()
+    assert (product["name"], product["kcal_100g"], product["protein_100g"]) == ("Rice", 130, 2.7)
+
+
+class TestWire:
+    """The same through the API, where the promise is made."""
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("name", 5),
+            ("name", True),
+            ("name", ["Rice"]),
+            ("name", {"en": "Rice"}),
+            ("kcal_100g", "130"),
+            ("kcal_100g", True),
+            ("kcal_100g", False),
+            ("kcal_100g", [130]),
+            ("kcal_100g", 130.5),
+            ("protein_100g", "2.7"),
+            ("protein_100g", True),
+            ("protein_100g", [2.7]),
+            ("barcode", 96385074),
+            ("barcode", ["96385074"]),
+            ("id", 1),
+            ("id", ID.upper()),
+        ],
+    )
+    def test_no_type_is_converted(self, phone: Api, field: str, value: Any) -> None:
+        body = {"name": "Rice", "kcal_100g": 130} | {field: value}
+        response = phone.post("/v1/products", body)
+        assert response.status_code == 422
+        (error,) = response.json()["errors"]
+        assert (error["loc"], error["type"]) == (["body", field], "invalid")
+
+    @pytest.mark.parametrize("value", [1, 0, "true", "false", "on", None, [], "\ud800"])
+    def test_a_boolean_is_true_or_false(self, phone: Api, value: Any) -> None:
+        path = f"/v1/products/{phone.product()['id']}/portions"
+        response = phone.post(path, {"name": "1 cup", "grams": 150, "is_default": value})
+        assert response.status_code == 422
+        (error,) = response.json()["errors"]
+        assert error["loc"] == ["body", "is_default"]
+
+    def test_decimals_are_exact(self, phone: Api) -> None:
+        for cents in (1, 7, 29, 57, 58, 9_999):
+            text = f"{cents // 100}.{cents % 100:02}"
+            body = f'{{"name": "x", "kcal_100g": 1, "fat_100g": {text}}}'.encode()
+            response = phone.post("/v1/products", body)
+            assert response.status_code == 201
+            assert f'"fat_100g":{json.dumps(float(text))},'.encode() in response.content
+
+    def test_timestamps_are_in_utc(self, phone: Api) -> None:
+        entry = phone.entry(eaten_at="2025-02-05T23:30:00.5+05:30")
+        assert entry["eaten_at"] == "2025-02-05T18:00:00.500000Z"
+
+    def test_days_are_never_converted(self, phone: Api) -> None:
+        entry = phone.entry(date="2025-02-05", eaten_at="2025-02-05T23:30:00-11:00")
+        assert (entry["date"], entry["eaten_at"]) == ("2025-02-05", "2025-02-06T10:30:00Z")
+
+
+class TestText:
+    field = fields.TextField(max_length=5)
+
+    @pytest.mark.parametrize(
+        ("sent", "kept"),
+        [
+            ("a", "a"),
+            (" a ", "a"),
+            ("\t\r\na\u00a0\u2003\u3000", "a"),
+            ("a b", "a b"),
+            ("a\u00a0b", "a\u00a0b"),
+            ("abcde", "abcde"),
+            (" abcde ", "abcde"),
+            ("e\u0301" * 5, "é" * 5),
+            ("🍎" * 5, "🍎" * 5),
+            ("\u200b", "\u200b"),
+            ("a\u200db", "a\u200db"),
+            ("\ufeffa", "\ufeffa"),
+            ("\ue000", "\ue000"),
+            ("\ufffe", "\ufffe"),
+            ("\U0010ffff", "\U0010ffff"),
+            ("\u2028a", "a"),
+            ("a\u2028b", "a\u2028b"),
+        ],
+    )
+    def test_it_is_stripped_and_in_nfc(self, sent: str, kept: str) -> None:
+        assert self.field.run_validation(sent) == kept
+
+    @pytest.mark.parametrize(
+        "control", ["\x00", "\x01", "\x07", "\n", "\x1f", "\x7f", "\x85", "\x9f"]
+    )
+    def test_control_characters_are_refused(self, control: str) -> None:
+        assert code(self.field, f"a{control}b") == "invalid"
+
+    @pytest.mark.parametrize("text", ["\x00", "a\x00", "\x00a", "a\x01", "\x7fa"])
+    def test_at_the_ends_too(self, text: str) -> None:
+        assert code(self.field, text) == "invalid"
+
+    @pytest.mark.parametrize("text", ["\ud800", "a\udfff", "\udc00\ud800"])
+    def test_half_a_pair_of_surrogates_is_refused(self, text: str) -> None:
+        assert code(self.field, text) == "invalid"
+
+    @pytest.mark.parametrize("text", ["", " ", "\t\n", "\u3000"])
+    def test_blank_is_refused(self, text: str) -> None:
+        assert code(self.field, text) == "blank"
+
+    @pytest.mark.parametrize(
+        ("text", "length"), [("abcdef", 6), ("e\u0301" * 6, 6), ("\u0958" * 3, 6), ("🍎" * 6, 6)]
+    )
+    def test_the_length_is_that_of_what_is_kept(self, text: str, length: int) -> None:
+        assert len(unicodedata.normalize("NFC", text)) == length
+        assert code(self.field, text) == "max_length"
+
+    @pytest.mark.parametrize("value", [5, 0, 1.5, True, [], {}, ["a"]])
+    def test_nothing_else_is_text(self, value: Any) -> None:
+        assert code(self.field, value) == "invalid"
+
+    @settings(database=None, deadline=None)
+    @given(st.text(max_size=5))
+    def test_what_is_kept_is_kept_again(self, text: str) -> None:
+        try:
+            kept = self.field.run_validation(text)
+        except ValidationError:
+            return
+        assert self.field.run_validation(kept) == kept
+
+
+class TestWholeNumber:
+    field = fields.WholeNumberField(min_value=-5, max_value=1000)
+
+    @pytest.mark.parametrize(
+        ("text", "number"),
+        [
+            ("0", 0),
+            ("-0", 0),
+            ("-0.0", 0),
+            ("1000", 1000),
+            ("-5", -5),
+            ("1.0", 1),
+            ("1e3", 1000),
+            ("1.5e1", 15),
+            ("100e-1", 10),
+            ("0e20", 0),
+            ("0e99", 0),
+            ("-0e99999", 0),
+            ("0.000", 0),
+        ],
+    )
+    def test_it_is_a_number_without_a_fraction(self, text: str, number: int) -> None:
+        value = self.field.run_validation(parsed(text))
+        assert (value, type(value)) == (number, int)
+
+    @pytest.mark.parametrize(
+        "text",
+        ["1.5", "0.1", "1e-1", "999.9999999999999999999", "1e-99999", '"1"', "true", "[1]", "{}"],
+    )
+    def test_anything_else_is_refused(self, text: str) -> None:
+        assert code(self.field, parsed(text)) == "invalid"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "1001",
+            "1e18",
+            "1e19",
+            "9" * 18,
+            "9" * 19,
+            "9" * 5000,
+            "1e400",
+            "1e99999",
+            "1e99999999",
+            "1e9999999999999999999",
+        ],
+    )
+    def test_however_large_it_is_too_large(self, text: str) -> None:
+        assert code(self.field, parsed(text)) == "max_value"
+        assert code(self.field, parsed(f"-{text}")) == "min_value"
+
+
+class TestNumber:
+    field = fields.NumberField(max_digits=None, decimal_places=2, min_value=0, max_value=100)
+
+    @pytest.mark.parametrize(
+        ("text", "number"),
+        [
+            ("0", "0"),
+            ("-0", "0"),
+            ("-0.00", "0"),
+            ("0.01", "0.01"),
+            ("0.1", "0.1"),
+            ("0.29", "0.29"),
+            ("100", "100"),
+            ("100.00", "100"),
+            ("1.10000000000000000000000000", "1.1"),
+            ("1e2", "100"),
+            ("1e-2", "0.01"),
+            ("10e-3", "0.01"),
+            ("0e-99", "0"),
+            ("0e99", "0"),
+        ],
+    )
+    def test_it_is_exact(self, text: str, number: str) -> None:
+        value = self.field.run_validation(parsed(text))
+        assert (value, type(value)) == (Decimal(number), Decimal)
+        assert not value.is_signed()
+
+    @pytest.mark.parametrize(
+        "text", ["0.001", "1.005", "99.999", "1e-3", "1.10000000000000000000001", "1e-99999"]
+    )
+    def test_it_has_two_decimals_at_most(self, text: str) -> None:
+        assert code(self.field, parsed(text)) == "max_decimal_places"
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("100.01", "max_value"),
+            ("1e3", "max_value"),
+            ("9" * 5000, "max_value"),
+            ("1e99999", "max_value"),
+            ("-0.01", "min_value"),
+            ("-1e99999", "min_value"),
+        ],
+    )
+    def test_it_has_bounds(self, text: str, expected: str) -> None:
+        assert code(self.field, parsed(text)) == expected
+
+    @pytest.mark.parametrize("text", ['"1"', "true", "false", "[]", "{}", '""'])
+    def test_nothing_else_is_a_number(self, text: str) -> None:
+        assert code(self.field, parsed(text)) == "invalid"
+
+    def test_in_answers_it_is_a_json_number(self) -> None:
+        value = self.field.to_representation(Decimal("12.50"))
+        assert (value, type(value)) == (12.5, float)
+
+
+class TestBoolean:
+    field = fields.StrictBooleanField()
+
+    @pytest.mark.parametrize("value", [True, False])
+    def test_true_and_false_are(self, value: bool) -> None:
+        assert self.field.run_validation(value) is value
+
+    @pytest.mark.parametrize("value", [1, 0, "true", "True", "", "t", "on", [], {}, 1.0])
+    def test_nothing_else_is(self, value: Any) -> None:
+        assert code(self.field, value) == "invalid"
+
+    def test_null_is_refused_as_such(self) -> None:
+        assert code(self.field, None) == "null"
+
+
+class TestUUID:
+    field = fields.StrictUUIDField()
+
+    def test_the_lower_case_form_is(self) -> None:
+        assert self.field.run_validation(ID) == UUID(ID)
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            ID.upper(),
+            ID.replace("-", ""),
+            f"{ID}\n",
+            f" {ID}",
+            f"{{{ID}}}",
+            f"urn:uuid:{ID}",
+            f"{ID[:8]}{ID[9:]}-",
+            "\u0660" + ID[1:],
+            "",
+            1,
+            True,
+            [ID],
+            UUID(ID).int,
+        ],
+    )
+    def test_nothing_else_is(self, value: Any) -> None:
+        assert code(self.field, value) == "invalid"
+        if isinstance(value, str):
+            assert fields.parse_id(value) is None
+
+
+class TestDay:
+    field = fields.DayField()
+
+    @pytest.mark.parametrize("value", ["2025-02-05", "2024-02-29", "0001-01-01", "9999-12-31"])
+    def test_it_is_exactly_yyyy_mm_dd(self, value: str) -> None:
+        day = self.field.run_validation(value)
+        assert (day, type(day)) == (date.fromisoformat(value), date)
+        assert self.field.to_representation(day) == value
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "2025-2-5",
+            "20250205",
+            "2025-W06-3",
+            "2025-036",
+            "2025-02-30",
+            "2025-02-29",
+            "2025-13-01",
+            "2025-00-01",
+            "2025-01-00",
+            "0000-01-01",
+            "25-02-05",
+            "12025-02-05",
+            "-2025-02-05",
+            "2025/02/05",
+            "05-02-2025",
+            " 2025-02-05",
+            "2025-02-05\n",
+            "2025-02-05T00:00:00Z",
+            "２０２５-02-05",
+            "",
+            20250205,
+            1738713600,
+            True,
+            [],
+            ["2025-02-05"],
+        ],
+    )
+    def test_nothing_else_is(self, value: Any) -> None:
+        assert code(self.field, value) == "invalid"
+
+
+class TestTimestamp:
+    field = fields.TimestampField()
+
+    @pytest.mark.parametrize(
+        ("sent", "answered"),
+        [
+            ("2025-02-05T12:30:00Z", "2025-02-05T12:30:00Z"),
+            ("2025-02-05t12:30:00z", "2025-02-05T12:30:00Z"),
+            ("2025-02-05T12:30:00+00:00", "2025-02-05T12:30:00Z"),
+            ("2025-02-05T12:30:00-00:00", "2025-02-05T12:30:00Z"),
+            ("2025-02-05T12:30:00+02:00", "2025-02-05T10:30:00Z"),
+            ("2025-02-05T23:30:00-11:00", "2025-02-06T10:30:00Z"),
+            ("2025-02-05T12:30:00+23:59", "2025-02-04T12:31:00Z"),
+            ("2025-02-05T12:30:00.5Z", "2025-02-05T12:30:00.500000Z"),
+            ("2025-02-05T12:30:00.123456Z", "2025-02-05T12:30:00.123456Z"),
+            ("2025-02-05T12:30:00.1234567Z", "2025-02-05T12:30:00.123456Z"),
+            ("2025-02-05T12:30:00.000Z", "2025-02-05T12:30:00Z"),
+            ("2024-02-29T23:59:59Z", "2024-02-29T23:59:59Z"),
+        ],
+    )
+    def test_it_is_rfc_3339_with_an_offset(self, sent: str, answered: str) -> None:
+        moment = self.field.run_validation(sent)
+        assert moment.tzinfo is UTC
+        assert self.field.to_representation(moment) == answered
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "2025-02-05T12:30:00",
+            "2025-02-05 12:30:00Z",
+            "2025-02-05T12:30Z",
+            "2025-02-05T12Z",
+            "2025-02-05",
+            "20250205T123000Z",
+            "2025-02-05T123000Z",
+            "2025-W06-3T12:30:00Z",
+            "2025-02-05T12:30:00+02",
+            "2025-02-05T12:30:00+0200",
+            "2025-02-05T12:30:00+24:00",
+            "2025-02-05T12:30:00+02:60",
+            "2025-02-05T12:30:00+02:00:00",
+            "2025-02-05T12:30:00,5Z",
+            "2025-02-05T12:30:00.Z",
+            "2025-02-05T24:00:00Z",
+            "2025-02-05T12:60:00Z",
+            "2025-02-30T12:30:00Z",
+            "0000-01-01T00:00:00Z",
+            "0001-01-01T00:00:00+00:01",
+            "9999-12-31T23:59:59-00:01",
+            "2025-02-05T12:30:00Z\n",
+            " 2025-02-05T12:30:00Z",
+            "２025-02-05T12:30:00Z",
+            "",
+            1738758600,
+            1738758600.5,
+            True,
+            [],
+        ],
+    )
+    def test_nothing_else_is(self, value: Any) -> None:
+        assert code(self.field, value) == "invalid"
+
+    def test_a_moment_in_another_zone_is_answered_in_utc(self) -> None:
+        moment = datetime.fromisoformat("2025-02-05T12:30:00+02:00")
+        assert self.field.to_representation(moment) == "2025-02-05T10:30:00Z"
+
+
+class TestChoice:
+    field = fields.StrictChoiceField(["lunch", "1", "True"])
+
+    @pytest.mark.parametrize("value", ["lunch", "1", "True"])
+    def test_it_is_one_of_the_strings(self, value: str) -> None:
+        assert self.field.run_validation(value) == value
+
+    @pytest.mark.parametrize("value", ["Lunch", " lunch", "", "dinner", 1, True, ["lunch"], {}])
+    def test_nothing_else_is(self, value: Any) -> None:
+        assert code(self.field, value) == "invalid_choice"
+
+
+class TestQueryInteger:
+    field = fields.QueryIntegerField(min_value=0, max_value=200)
+
+    @pytest.mark.parametrize(("text", "number"), [("0", 0), ("200", 200), ("007", 7), ("-0", 0)])
+    def test_it_is_digits(self, text: str, number: int) -> None:
+        assert self.field.run_validation(text) == number
+
+    @pytest.mark.parametrize(
+        "text", ["", " 1", "1 ", "+1", "1.0", "1e1", "1_0", "0x1", "１", "1\n", "--1", "9" * 5000]
+    )
+    def test_nothing_else_is(self, text: str) -> None:
+        assert code(self.field, text) == "invalid"
+
+    @pytest.mark.parametrize(("text", "kind"), [("-1", "min_value"), ("201", "max_value")])
+    def test_it_has_bounds(self, text: str, kind: str) -> None:
+        assert code(self.field, text) == kind

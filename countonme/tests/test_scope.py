@@ -1,0 +1,439 @@
+"""Device scope: a query that does not say whose rows it means does not run."""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+from django.core import serializers
+from django.core.management import CommandError, call_command
+from django.db import DataError, IntegrityError, connection
+from django.db.models import Count, Exists, F, Max, OuterRef, Prefetch, Subquery
+from django.forms import modelform_factory
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from conftest import Api
+from countonme.models import DeviceScoped, UnscopedQuery, device_scoped_models
+from devices.models import Device
+from entries.models import FoodEntry
+from products.models import Portion, Product
+
+Model = type[DeviceScoped]
+MODELS = [pytest.param(model, id=model.__name__) for model in device_scoped_models()]
+SOME_ID = uuid.UUID("0b7a1f3e-5a57-4c5e-9f4b-0d7b8e1c2a3f")
+
+# A row of each table, but for its device.
+SAMPLES: dict[str, dict[str, Any]] = {
+    "products": {"name": "Rice", "kcal_100g": 130},
+    "portions": {"name": "1 cup", "grams": 158},
+    "food_entries": {
+        "date": date(2025, 2, 5),
+        "meal_type": "lunch",
+        "name": "Soup",
+        "kcal": 250,
+    },
+    "goals": {
+        "goal_type": "manual",
+        "daily_calories_kcal": 2000,
+        "protein_percent": 30,
+        "carbs_percent": 40,
+        "fat_percent": 30,
+        "protein_grams": 150,
+        "carbs_grams": 200,
+        "fat_grams": 66,
+        "water_ml": 2000,
+    },
+    "body_weights": {"date": date(2025, 2, 5), "weight_kg": 80},
+    "water_entries": {"date": date(2025, 2, 5), "ml": 250},
+}
+
+# What runs a query, on a queryset or a manager.
+READS: dict[str, Callable[[Any], Any]] = {
+    "all": lambda rows: list(rows.all()),
+    "filter": lambda rows: list(rows.filter(pk=SOME_ID)),
+    "exclude": lambda rows: list(rows.exclude(pk=SOME_ID)),
+    "filter by a device": lambda rows: list(rows.filter(device=SOME_ID)),
+    "an empty list of ids": lambda rows: list(rows.filter(pk__in=[])),
+    "len": lambda rows: len(rows.all()),
+    "bool": lambda rows: bool(rows.all()),
+    "repr": lambda rows: repr(rows.all()),
+    "in": lambda rows: object() in rows.all(),
+    "str of the query": lambda rows: str(rows.all().query),
+    "count": lambda rows: rows.count(),
+    "exists": lambda rows: rows.exists(),
+    "contains": lambda rows: rows.contains(rows.model(pk=SOME_ID)),
+    "aggregate": lambda rows: rows.aggregate(Max("created_at")),
+    "aggregate of a slice": lambda rows: rows.all()[:3].aggregate(Count("pk")),
+    "annotate": lambda rows: list(rows.annotate(x=F("pk"))),
+    "distinct count": lambda rows: rows.distinct().count(),
+    "get": lambda rows: rows.get(pk=SOME_ID),
+    "first": lambda rows: rows.first(),
+    "last": lambda rows: rows.last(),
+    "latest": lambda rows: rows.latest("created_at"),
+    "earliest": lambda rows: rows.earliest("created_at"),
+    "in_bulk": lambda rows: rows.in_bulk(),
+    "in_bulk of ids": lambda rows: rows.in_bulk([SOME_ID]),
+    "index": lambda rows: rows.all()[0],
+    "slice": lambda rows: list(rows.all()[:1]),
+    "slice with a step": lambda rows: rows.all()[:4:2],
+    "values": lambda rows: list(rows.values("pk")),
+    "values_list": lambda rows: list(rows.values_list("pk", flat=True)),
+    "only": lambda rows: list(rows.only("pk")),
+    "defer": lambda rows: list(rows.defer("created_at")),
+    "iterator": lambda rows: list(rows.iterator()),
+    "iterator in chunks": lambda rows: list(rows.iterator(chunk_size=1)),
+    "dates": lambda rows: list(rows.dates("created_at", "day")),
+    "datetimes": lambda rows: list(rows.datetimes("created_at", "hour")),
+    "explain": lambda rows: rows.explain(),
+    "select_for_update": lambda rows: list(rows.select_for_update()),
+    "select_related": lambda rows: list(rows.select_related("device")),
+    "union": lambda rows: list(rows.union(rows.all())),
+    "intersection": lambda rows: list(rows.intersection(rows.all())),
+    "difference": lambda rows: list(rows.difference(rows.all())),
+    "or": lambda rows: list(rows.all() | rows.all()),
+    "raw": lambda rows: list(rows.raw("SELECT 1 AS id")),
+    "extra": lambda rows: list(rows.extra(where=["true"])),
+    "alias": lambda rows: list(rows.alias(x=F("pk")).filter(x=SOME_ID)),
+    "copy": lambda rows: list(copy.deepcopy(rows.all())),
+    "reverse": lambda rows: list(rows.order_by("pk").reverse()),
+    "serialize": lambda rows: serializers.serialize("json", rows.all()),
+    "subquery": lambda rows: list(Device.objects.filter(pk__in=rows.values("device"))),
+    "Subquery": lambda rows: list(
+        Device.objects.annotate(x=Subquery(rows.values("created_at")[:1]))
+    ),
+    "Exists": lambda rows: list(Device.objects.filter(Exists(rows.filter(device=OuterRef("pk"))))),
+    "get_or_create": lambda rows: rows.get_or_create(pk=SOME_ID),
+    "update_or_create": lambda rows: rows.update_or_create(pk=SOME_ID),
+}
+WRITES: dict[str, Callable[[Any], Any]] = {
+    "update": lambda rows: rows.update(updated_at=timezone.now()),
+    "update of a filter": lambda rows: rows.filter(pk=SOME_ID).update(updated_at=None),
+    "bulk_update": lambda rows: rows.bulk_update([rows.model(pk=SOME_ID)], ["updated_at"]),
+    "delete": lambda rows: rows.all().delete(),
+    "hard_delete": lambda rows: rows.all().hard_delete(),
+    "raw delete": lambda rows: rows.all()._raw_delete("default"),
+}
+EITHER = {**READS, **WRITES}
+
+
+def device_of(phone: Api) -> Device:
+    assert phone.device is not None
+    return phone.device
+
+
+def sample(model: Model, device: Device) -> Any:
+    """Create a row with whatever a model needs, past every manager of its own."""
+    values = dict(SAMPLES[model._meta.db_table])
+    if model is Portion:
+        values["product"] = sample(Product, device)
+    return model._base_manager.create(device=device, **values)
+
+
+@pytest.fixture
+def mine(phone: Api) -> Device:
+    """A device that owns a row of every model."""
+    for model in device_scoped_models():
+        sample(model, device_of(phone))
+    return device_of(phone)
+
+
+@pytest.fixture
+def theirs(other: Api) -> Device:
+    """Another one."""
+    for model in device_scoped_models():
+        sample(model, device_of(other))
+    return device_of(other)
+
+
+def test_it_works(mine: Device, theirs: Device) -> None:
+    assert {product.device for product in Product.objects.for_device(mine)} == {mine}
+
+
+def test_the_models_stand_after_those_that_they_name() -> None:
+    ordered = device_scoped_models()
+    assert {"products", "portions", "food_entries"} <= {m._meta.db_table for m in ordered}
+    places = [ordered.index(model) for model in (Product, Portion, FoodEntry)]
+    assert places == sorted(places)
+    assert len(set(ordered)) == len(ordered)
+
+
+@pytest.mark.parametrize("model", MODELS)
+class TestWithoutADevice:
+    @pytest.mark.parametrize("name", EITHER)
+    def test_nothing_runs(self, model: Model, name: str, db: None) -> None:
+        for rows in (model.objects, model.all_objects, model.objects.filter(deleted_at=None)):
+            with CaptureQueriesContext(connection) as queries, pytest.raises(UnscopedQuery):
+                EITHER[name](rows)
+            assert not [query for query in queries if model._meta.db_table in query["sql"]]
+
+    def test_an_empty_queryset_runs(self, model: Model, db: None) -> None:
+        assert list(model.objects.none()) == []
+        assert model.objects.none().count() == 0
+
+    def test_a_manager_has_no_delete(self, model: Model) -> None:
+        for name in ("delete", "hard_delete"):
+            assert not hasattr(model.objects, name)
+            assert not hasattr(model.all_objects, name)
+
+    def test_the_default_manager_is_the_one_that_refuses(self, model: Model) -> None:
+        assert model._default_manager is model.objects
+
+    def test_the_base_manager_is_plain(self, model: Model, mine: Device, theirs: Device) -> None:
+        assert model._base_manager.count() >= 2
+
+    def test_dumping_data_says_what_it_needs(self, model: Model, db: None) -> None:
+        with pytest.raises(CommandError, match="--all"):
+            call_command("dumpdata", model._meta.label)
+
+    def test_an_upsert_of_another_devices_row_is_refused(
+        self, model: Model, mine: Device, theirs: Device
+    ) -> None:
+        twin = model.objects.for_device(theirs)[0]
+        twin.device, twin.created_at = mine, timezone.now()
+        with pytest.raises((UnscopedQuery, IntegrityError)):
+            model.objects.bulk_create(
+                [twin],
+                update_conflicts=True,
+                unique_fields=["id"],
+                update_fields=["created_at"],
+            )
+
+
+@pytest.mark.parametrize("model", MODELS)
+class TestWithADevice:
+    @pytest.mark.parametrize("given", ["instance", "id"])
+    def test_its_rows_are_seen_and_no_others(
+        self, model: Model, mine: Device, theirs: Device, given: str
+    ) -> None:
+        rows = model.objects.for_device(mine if given == "instance" else mine.pk)
+        assert {row.device_id for row in rows} == {mine.pk}
+        assert rows.device_id == mine.pk
+
+    @pytest.mark.parametrize(
+        "read",
+        [
+            "all",
+            "exclude",
+            "annotate",
+            "only",
+            "defer",
+            "iterator",
+            "iterator in chunks",
+            "slice",
+            "slice with a step",
+            "select_for_update",
+            "select_related",
+            "union",
+            "or",
+            "copy",
+            "reverse",
+        ],
+    )
+    def test_every_way_to_read_gives_its_rows(
+        self, model: Model, mine: Device, theirs: Device, read: str
+    ) -> None:
+        found = READS[read](model.objects.for_device(mine))
+        assert {row.device_id for row in found} == {mine.pk}
+
+    def test_counting_counts_its_rows(self, model: Model, mine: Device, theirs: Device) -> None:
+        sample(model, theirs)
+        rows = model.objects.for_device(mine)
+        count = len(rows)
+        assert rows.count() == count
+        assert rows.all()[:100].count() == count
+        assert rows.aggregate(n=Count("pk")) == {"n": count}
+        assert len(rows.in_bulk()) == count
+        assert len(rows.values("pk")) == count
+
+    def test_a_row_of_another_device_is_not_found(
+        self, model: Model, mine: Device, theirs: Device
+    ) -> None:
+        row = model.objects.for_device(theirs)[0]
+        rows = model.objects.for_device(mine)
+        assert not rows.filter(pk=row.pk).exists()
+        assert rows.in_bulk([row.pk]) == {}
+        assert not rows.contains(row)
+        with pytest.raises(model.DoesNotExist):
+            rows.get(pk=row.pk)
+
+    def test_a_second_device_leaves_no_row(
+        self, model: Model, mine: Device, theirs: Device
+    ) -> None:
+        assert not model.objects.for_device(mine).for_device(theirs).exists()
+        assert not model.objects.for_device(mine).filter(device=theirs).exists()
+
+    @pytest.mark.parametrize("combine", ["or", "xor"])
+    def test_it_is_not_widened_by_rows_without_a_device(
+        self, model: Model, mine: Device, theirs: Device, combine: str
+    ) -> None:
+        own = model.objects.for_device(mine)
+        with pytest.raises(UnscopedQuery):
+            list(own | model.objects.all() if combine == "or" else own ^ model.objects.all())
+
+    def test_it_is_not_united_with_rows_without_a_device(
+        self, model: Model, mine: Device, theirs: Device
+    ) -> None:
+        with pytest.raises(UnscopedQuery):
+            list(model.objects.for_device(mine).union(model.objects.all()))
+
+    def test_a_subquery_needs_a_device_of_its_own(self, model: Model, mine: Device) -> None:
+        rows = model.objects.for_device(mine)
+        assert rows.filter(pk__in=rows.values("pk")).count() == rows.count()
+        with pytest.raises(UnscopedQuery):
+            list(rows.filter(pk__in=model.objects.values("pk")))
+
+    def test_updating_changes_its_rows_alone(
+        self, model: Model, mine: Device, theirs: Device
+    ) -> None:
+        assert model.objects.for_device(mine).update(updated_at=timezone.now()) >= 1
+        assert not model.objects.for_device(theirs).filter(updated_at__isnull=False).exists()
+
+    def test_a_bulk_update_changes_its_rows_alone(
+        self, model: Model, mine: Device, theirs: Device
+    ) -> None:
+        row = model.objects.for_device(theirs)[0]
+        row.updated_at = timezone.now()
+        assert model.objects.for_device(mine).bulk_update([row], ["updated_at"]) == 0
+        row.refresh_from_db()
+        assert row.updated_at is None
+
+    def test_creating_gives_the_row_to_it(self, model: Model, mine: Device) -> None:
+        values = dict(SAMPLES[model._meta.db_table])
+        if model is Portion:
+            values["product"] = Product.objects.for_device(mine)[0]
+        model.objects.for_device(mine).update(deleted_at=timezone.now())
+        row = model.objects.for_device(mine).create(**values)
+        assert row.device_id == mine.pk
+
+    def test_get_or_create_looks_among_its_rows(
+        self, model: Model, mine: Device, theirs: Device
+    ) -> None:
+        row = model.objects.for_device(theirs)[0]
+        with pytest.raises((IntegrityError, DataError)):
+            model.objects.for_device(mine).get_or_create(
+                pk=row.pk,
+                defaults=SAMPLES[model._meta.db_table]
+                | ({"product": Product.objects.for_device(mine)[0]} if model is Portion else {}),
+            )
+
+
+@pytest.mark.parametrize("model", MODELS)
+class TestAcrossDevices:
+    def test_operators_see_all_rows(self, model: Model, mine: Device, theirs: Device) -> None:
+        found = {row.device_id for row in model.objects.across_devices()}
+        assert found == {mine.pk, theirs.pk}
+
+    def test_it_does_not_widen_one_device(self, model: Model, mine: Device, theirs: Device) -> None:
+        found = {row.device_id for row in model.objects.for_device(mine).across_devices()}
+        assert found == {mine.pk}
+
+    def test_it_belongs_to_no_one_device(self, model: Model, db: None) -> None:
+        with pytest.raises(UnscopedQuery):
+            _ = model.objects.across_devices().device_id
+
+    def test_updating_works_across(self, model: Model, mine: Device, theirs: Device) -> None:
+        assert model.objects.across_devices().update(updated_at=timezone.now()) >= 2
+
+
+class TestReverseManagers:
+    """`product.portions`: whose rows are meant is plain from the instance."""
+
+    def portions(self, phone: Api) -> Product:
+        product = phone.product()
+        phone.portion(product, name="1 piece")
+        found: Product = Product.objects.for_device(device_of(phone)).get(pk=product["id"])
+        return found
+
+    def test_they_are_scoped_by_their_instance(self, phone: Api, other: Api) -> None:
+        product, _ = self.portions(phone), self.portions(other)
+        assert product.portions.count() == 2
+        assert product.portions.all().device_id == device_of(phone).pk
+        assert {portion.product_id for portion in product.portions.all()} == {product.pk}
+
+    def test_those_of_a_device_are_its_rows(self, phone: Api, other: Api) -> None:
+        self.portions(phone), self.portions(other)
+        device = device_of(phone)
+        assert {row.device_id for row in device.portion_set.all()} == {device.pk}
+        assert device.portion_set.count() == 2
+
+    def test_they_create_rows_of_the_same_device(self, phone: Api) -> None:
+        product = self.portions(phone)
+        portion = product.portions.create(name="1 slice", grams=30)
+        assert (portion.device_id, portion.product_id) == (product.device_id, product.pk)
+        assert product.device.product_set.create(name="Rice", kcal_100g=130).device_id
+
+    def test_a_row_of_another_device_cannot_be_added(self, phone: Api, other: Api) -> None:
+        product, foreign = self.portions(phone), self.portions(other)
+        with pytest.raises(IntegrityError):
+            product.portions.add(*foreign.portions.filter(is_default=False))
+
+    def test_prefetching_keeps_to_the_owner_of_each(
+        self, phone: Api, other: Api, django_assert_num_queries: Any
+    ) -> None:
+        self.portions(phone), self.portions(other)
+        products = Product.objects.across_devices().prefetch_related("portions", "entries")
+        with django_assert_num_queries(3):
+            found = {
+                p.pk: [(row.product_id, row.device_id) for row in p.portions.all()]
+                for p in products
+            }
+        owners = dict(Product.objects.across_devices().values_list("pk", "device_id"))
+        assert found == {pk: [(pk, owner)] * 2 for pk, owner in owners.items()}
+
+    def test_a_prefetch_with_a_queryset_needs_its_device(self, phone: Api) -> None:
+        product = self.portions(phone)
+        rows = Product.objects.for_device(product.device_id)
+        with pytest.raises(UnscopedQuery):
+            list(rows.prefetch_related(Prefetch("portions", Portion.objects.all())))
+        scoped = Portion.objects.for_device(product.device_id)
+        (found,) = rows.prefetch_related(Prefetch("portions", scoped))
+        assert len(found.portions.all()) == 2
+
+    def test_a_prefetched_one_may_still_be_filtered(self, phone: Api, other: Api) -> None:
+        product, _ = self.portions(phone), self.portions(other)
+        (found,) = Product.objects.for_device(product.device_id).prefetch_related("portions")
+        assert found.portions.filter(is_default=True).count() == 1
+
+
+class TestForwardKeys:
+    def test_they_reach_the_row_named(self, phone: Api) -> None:
+        entry = phone.entry(product_id=phone.product()["id"], grams=100)
+        row = FoodEntry.objects.for_device(device_of(phone)).get(pk=entry["id"])
+        assert str(row.product.pk) == entry["product_id"]
+        assert row.device == device_of(phone)
+
+    def test_prefetching_them_works(self, phone: Api, other: Api) -> None:
+        for each in (phone, other):
+            each.entry(product_id=each.product()["id"], grams=100)
+        entries = FoodEntry.objects.across_devices().prefetch_related("product", "device")
+        assert all(entry.product.device_id == entry.device.pk for entry in entries)
+
+    def test_joining_them_works(self, phone: Api, other: Api) -> None:
+        for each in (phone, other):
+            each.entry(product_id=each.product()["id"], grams=100)
+        entries = FoodEntry.objects.for_device(device_of(phone)).filter(product__kcal_100g=165)
+        assert {entry.device_id for entry in entries} == {device_of(phone).pk}
+
+    def test_a_form_of_operators_chooses_among_all_devices_rows(
+        self, phone: Api, other: Api
+    ) -> None:
+        products = {each.product()["id"] for each in (phone, other)}
+        form = modelform_factory(FoodEntry, fields=["product"])()
+        choices = form.fields["product"].queryset  # type: ignore[attr-defined]  # of its key
+        assert {str(product.pk) for product in choices} == products
+
+
+@pytest.mark.parametrize("values", [{}, {"name": ""}, {"kcal_100g": 1001}])
+def test_a_model_can_be_cleaned_in_full(phone: Api, values: dict[str, Any]) -> None:
+    product = Product(device=device_of(phone), **{"name": "Rice", "kcal_100g": 130} | values)
+    errors: dict[str, Any] = {}
+    try:
+        product.full_clean()
+    except Exception as error:
+        errors = getattr(error, "message_dict", {"raised": error})
+    assert set(errors) == set(values)

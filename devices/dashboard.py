@@ -1,0 +1,148 @@
+"""The operators' front page: what grows, what waits, what to look at. Every figure is a link."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import orjson
+from django.db import connection, models
+from django.db.models import Count, Min, Q, QuerySet
+from django.db.models.functions import TruncDate
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from countonme.models import device_scoped_models
+from devices.models import Device
+from devices.throttling import RegisterThrottle
+
+DAYS = 30
+# Tables larger than this are counted by what the planner knows of them, as of the last ANALYZE.
+COUNTED_EXACTLY = 100_000
+
+
+class Figure(NamedTuple):
+    label: str
+    value: str
+    url: str
+
+
+class Chart(NamedTuple):
+    title: str
+    url: str
+    data: str
+
+
+def add_to_context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Add the figures, for operators who may see devices; unfold's `DASHBOARD_CALLBACK`."""
+    if request.user.has_perm("devices.view_device"):
+        context["dashboard"] = dashboard(timezone.now())
+    return context
+
+
+def dashboard(now: datetime) -> dict[str, Any]:
+    """Return the page's figures, by section, and its charts of the last 30 days, in UTC."""
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return {
+        "sections": {
+            "Devices": device_figures(midnight),
+            "Rows": row_figures(),
+            "To look at": waiting_figures(),
+        },
+        "charts": charts(midnight - timedelta(days=DAYS - 1)),
+    }
+
+
+def device_figures(midnight: datetime) -> list[Figure]:
+    """Return how many devices there are, and in what state."""
+    counts = Device.objects.aggregate(
+        known=Count("pk", filter=Q(erased_at=None)),
+        registered=Count("pk", filter=Q(created_at__gte=midnight)),
+        seen=Count("pk", filter=Q(last_seen_at__gte=midnight)),
+        blocked=Count("pk", filter=Q(blocked_at__isnull=False)),
+        erased=Count("pk", filter=Q(erased_at__isnull=False)),
+    )
+    page = changelist(Device)
+    return [
+        Figure("Devices", f"{counts['known']:,}", page),
+        Figure("Registered today", f"{counts['registered']:,}", since(Device, midnight)),
+        Figure("Seen today", f"{counts['seen']:,}", f"{page}?seen=today"),
+        Figure("Blocked", f"{counts['blocked']:,}", f"{page}?state=blocked"),
+        Figure("Erased", f"{counts['erased']:,}", f"{page}?state=erased"),
+    ]
+
+
+def row_figures() -> list[Figure]:
+    """Return how many live rows there are of each model."""
+    figures = []
+    for model in device_scoped_models():
+        rows = estimated_rows(model)
+        if rows > COUNTED_EXACTLY:
+            value = f"≈ {rows:,}"
+        else:
+            value = f"{model.objects.across_devices().count():,}"
+        figures.append(Figure(plural(model), value, f"{changelist(model)}?deleted=no"))
+    return figures
+
+
+def waiting_figures() -> list[Figure]:
+    """Return what waits for the purge, since when, and how many registrations were throttled."""
+    figures = []
+    oldest: tuple[datetime, str] | None = None
+    for model in device_scoped_models():
+        deleted = model.all_objects.across_devices().filter(deleted_at__isnull=False)
+        found = deleted.aggregate(count=Count("pk"), oldest=Min("deleted_at"))
+        url = f"{changelist(model)}?deleted=yes"
+        figures.append(Figure(f"Deleted {plural(model).lower()}", f"{found['count']:,}", url))
+        if found["oldest"] and (oldest is None or found["oldest"] < oldest[0]):
+            oldest = found["oldest"], url
+    if oldest:
+        figures.append(Figure("Oldest unpurged", f"{oldest[0]:%Y-%m-%d}", oldest[1]))
+    throttled = f"{RegisterThrottle.refused_today():,}"
+    return [*figures, Figure("Throttled registrations today", throttled, changelist(Device))]
+
+
+def charts(first: datetime) -> list[Chart]:
+    """Return what came each day from a first one on."""
+    devices = Device.objects.all()
+    drawn = [
+        Chart("Devices registered", since(Device, first), per_day(devices, "created_at", first)),
+        Chart("Devices last seen", changelist(Device), per_day(devices, "last_seen_at", first)),
+    ]
+    for model in device_scoped_models():
+        rows = model.all_objects.across_devices()
+        title = f"{plural(model)} created"
+        drawn.append(Chart(title, since(model, first), per_day(rows, "created_at", first)))
+    return drawn
+
+
+def per_day(rows: QuerySet[Any], field: str, first: datetime) -> str:
+    """Count rows by the day of a field, and return a bar chart's data as JSON."""
+    days = rows.filter(**{f"{field}__gte": first}).annotate(day=TruncDate(field)).order_by()
+    counts = Counter(dict(days.values_list("day").annotate(Count("pk"))))
+    dates = [first.date() + timedelta(days=n) for n in range(DAYS)]
+    bars = {"data": [counts[day] for day in dates], "backgroundColor": "var(--color-primary-600)"}
+    return orjson.dumps({"labels": [f"{day:%d %b}" for day in dates], "datasets": [bars]}).decode()
+
+
+def estimated_rows(model: type[models.Model]) -> int:
+    """Return how many rows PostgreSQL believes a table to have."""
+    with connection.cursor() as cursor:
+        table = model._meta.db_table
+        cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass", [table])
+        return int(cursor.fetchone()[0])
+
+
+def plural(model: type[models.Model]) -> str:
+    return str(model._meta.verbose_name_plural).capitalize()
+
+
+def changelist(model: type[models.Model]) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+
+
+def since(model: type[models.Model], moment: datetime) -> str:
+    return f"{changelist(model)}?{urlencode({'created_at__gte': moment.isoformat()})}"

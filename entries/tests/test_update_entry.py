@@ -1,0 +1,734 @@
+"""PUT and PATCH /v1/food-entries/{id}, which do the same."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import pytest
+import time_machine
+
+from conftest import Api
+from entries.tests.test_create_entry import FIELDS, PATH, WHEN
+from products.tests.test_create_product import as_thread, at_once, offences, request_body
+from products.tests.test_get_product import MALFORMED, WELL_FORMED
+
+CUSTOM = {
+    "name": "Crème",
+    "kcal": 250.25,
+    "protein": 1.5,
+    "carbs": 20,
+    "fat": 3,
+    "grams": 300,
+    "eaten_at": "2025-02-05T12:30:00Z",
+}
+REFUSED = ["by_grams", "by_portion", "custom"])
+def test_an_update_that_changes_nothing_leaves_updated_at(
+    custom: dict[str, Any], update: Any
+) -> None:
+    for body in UNCHANGED:
+        response = update(custom, body)
+        assert (response.status_code, response.json()) == (200, custom), body
+UNCHANGED = [
+{"grams": 10},
+{"quantity": 3},
+{"product_id": None, "portion_id": None, "kcal": 1},
+{"portion_id": None},
+{"grams": None},
+],
+)
+@time_machine.travel(datetime(2030, 2, 5, tzinfo=UTC), tick=False)
+def test_put_and_patch_do_the_same(
+phone: Api, request: pytest.FixtureRequest, kind: str, body: Any
+) -> None:
+first = request.getfixturevalue(kind)
+sent = ("product_id", "portion_id", "quantity") if first["portion_id"] else ("product_id",)
+amount = {"grams": first["grams"]} if first["portion_id"] is None else {}
+second = phone.entry(
+**(CUSTOM if kind == "custom" else {name: first[name] for name in sent} | amount)
+)
+put = phone.put(f"{PATH}/{first['id']}", body)
+patch = phone.patch(f"{PATH}/{second['id']}", body)
+assert put.status_code == patch.status_code
+assert {**put.json(), "id": None} == {**patch.json(), "id": None}
+
+
+@pytest.mark.parametrize(
+("field", "value"),
+[
+("name", "Soup"),
+("kcal", 0),
+("protein", None),
+("carbs", 0.01),
+("fat", None),
+("grams", None),
+("date", "2025-02-06"),
+("meal_type", "snacks"),
+("eaten_at", None),
+],
+)
+def test_without_a_product_a_field_left_out_keeps_its_value(
+custom: dict[str, Any], change: Any, field: str, value: Any
+) -> None:
+assert change(custom, {field: value}) == {field: value}
+
+
+@pytest.mark.parametrize(
+("field", "value"),
+[("date", "2025-02-06"), ("meal_type", "snacks"), ("eaten_at", "2025-02-05T12:30:00Z")],
+)
+def test_with_a_product_a_field_left_out_keeps_its_value(
+phone: Api, by_portion: dict[str, Any], change: Any, field: str, value: Any
+) -> None:
+change_sources(phone, by_portion)
+assert change(by_portion, {field: value}) == {field: value}
+
+
+@pytest.mark.parametrize("field", ["date", "meal_type", "name", "kcal"])
+def test_null_is_refused_where_a_field_cannot_be(
+custom: dict[str, Any], update: Any, field: str
+) -> None:
+assert offences(update(custom, {field: None})) == [(["body", field], "null")]
+
+
+@pytest.mark.parametrize(
+("field", "value", "code"),
+[
+("name", "", "blank"),
+("name", "a" * 101, "max_length"),
+("name", "a\nb", "invalid"),
+("kcal", -0.01, "min_value"),
+("kcal", 10_000.01, "max_value"),
+("kcal", "1", "invalid"),
+("protein", 1000.01, "max_value"),
+("fat", 0.001, "max_decimal_places"),
+("grams", 0, "min_value"),
+("grams", 10_000.01, "max_value"),
+("quantity", 0, "min_value"),
+("quantity", 100.01, "max_value"),
+("quantity", True, "invalid"),
+("date", "1999-12-31", "min_value"),
+("date", "2101-01-01", "max_value"),
+("date", "2025-02-30", "invalid"),
+("meal_type", "brunch", "invalid_choice"),
+("eaten_at", "2025-02-05T12:30:00", "invalid"),
+("product_id", "1", "invalid"),
+("product_id", 1, "invalid"),
+("portion_id", "ABCDEF12-3456-4ABC-8DEF-ABCDEF123456", "invalid"),
+]
+
+
+@pytest.fixture
+def product(phone: Api) -> dict[str, Any]:
+"""A product of 100 kcal."""
+return phone.product(name="Bread", kcal_100g=100, protein_100g=10)
+
+
+@pytest.fixture
+def another(phone: Api) -> dict[str, Any]:
+"""A product of 200 kcal."""
+return phone.product(name="Butter", kcal_100g=200, fat_100g=80)
+
+
+@pytest.fixture
+def portion(phone: Api, product: dict[str, Any]) -> dict[str, Any]:
+"""A portion of the product."""
+return phone.portion(product, name="1 slice", grams=50)
+
+
+@pytest.fixture
+def by_grams(phone: Api, product: dict[str, Any]) -> dict[str, Any]:
+"""120 g of the product."""
+return phone.entry(product_id=product["id"], grams=120)
+
+
+@pytest.fixture
+def by_portion(phone: Api, product: dict[str, Any], portion: dict[str, Any]) -> dict[str, Any]:
+"""Two portions of the product, 100 g."""
+return phone.entry(product_id=product["id"], portion_id=portion["id"], quantity=2)
+
+
+@pytest.fixture
+def custom(phone: Api) -> dict[str, Any]:
+"""An entry without a product, whose every field is known."""
+return phone.entry(**CUSTOM)
+
+
+@pytest.fixture
+def update(phone: Api) -> Callable[..., Any]:
+"""Send an update of an entry."""
+
+def send(entry: dict[str, Any], body: Any) -> Any:
+    return phone.put(f"{PATH}/{entry['id']}", body)
+
+return send
+
+
+@pytest.fixture
+def change(update: Any) -> Callable[..., dict[str, Any]]:
+"""Send an update that is to succeed; return what it changed, `updated_at` aside."""
+
+def send(entry: dict[str, Any], body: Any) -> dict[str, Any]:
+    response = update(entry, body)
+    assert response.status_code == 200, response.content
+    after = response.json()
+    changed = {name: after[name] for name in FIELDS if after[name] != entry[name]}
+    assert (changed.pop("updated_at", None) is not None) == bool(changed)
+    return changed
+
+return send
+
+
+def change_sources(phone: Api, entry: dict[str, Any]) -> None:
+"""Change the product and the portion of an entry."""
+body = {"name": "Toast", "kcal_100g": 300, "protein_100g": None, "carbs_100g": 50}
+assert phone.patch(f"/v1/products/{entry['product_id']}", body).status_code == 200
+if entry["portion_id"]:
+    path = f"/v1/portions/{entry['portion_id']}"
+    assert phone.patch(path, {"grams": 60}).status_code == 200
+
+
+def test_it_works(phone: Api, custom: dict[str, Any], update: Any) -> None:
+changes = {
+    "name": "Soup",
+    "kcal": 1,
+    "protein": 2,
+    "carbs": 3,
+    "fat": 4.25,
+    "grams": 5,
+    "date": "2025-02-06",
+    "meal_type": "dinner",
+    "eaten_at": "2025-02-06T18:00:00Z",
+}
+with time_machine.travel(datetime(2030, 2, 5, 12, 30, tzinfo=UTC), tick=False):
+    response = update(custom, changes)
+assert response.status_code == 200
+assert response.json() == custom | changes | {"updated_at": "2030-02-05T12:30:00Z"}
+assert list(response.json()) == FIELDS
+assert phone.get(f"{PATH}/{custom['id']}").json() == response.json()
+
+
+def test_fields_are_checked(phone: Api, custom: dict[str, Any], update: Any) -> None:
+for field, value, code in REFUSED:
+    assert offences(update(custom, {field: value})) == [(["body", field], code)], value
+assert phone.get(f"{PATH}/{custom['id']}").json() == custom
+
+
+@pytest.mark.parametrize(
+"body",
+[
+    b"{}",
+    request_body(CUSTOM),
+    request_body({}, name='" Cre\\u0300me "', kcal="250.250", grams="3e2"),
+    request_body({"eaten_at": "2025-02-05T14:30:00+02:00"}),
+    request_body({"product_id": None, "portion_id": None, "quantity": None}),
+    request_body({"colour": "red", "created_at": "x", "updated_at": None}),
+]
+
+
+@pytest.mark.parametrize("kind", ["by_grams", "by_portion", "custom"])
+def test_a_whole_record_sent_back_changes_nothing(
+    phone: Api, request: pytest.FixtureRequest, change: Any, kind: str
+) -> None:
+    entry = request.getfixturevalue(kind)
+    assert change(entry, entry) == {}
+    if entry["product_id"]:
+        change_sources(phone, entry)
+        assert change(entry, entry) == {}
+        phone.delete(f"/v1/products/{entry['product_id']}")
+        assert change(entry, entry) == {}
+
+
+@pytest.mark.parametrize("kind", ["by_grams", "by_portion"])
+def test_a_whole_record_with_another_day_changes_only_the_day(
+    phone: Api, request: pytest.FixtureRequest, change: Any, kind: str
+) -> None:
+    entry = request.getfixturevalue(kind)
+    change_sources(phone, entry)
+    assert change(entry, entry | {"date": "2025-02-06"}) == {"date": "2025-02-06"}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["product_id"], ["portion_id"], ["quantity"], ["grams", "quantity"], ["grams", "portion_id"]],
+)
+def test_the_same_values_work_nothing_out(
+    phone: Api, by_portion: dict[str, Any], change: Any, names: list[str]
+) -> None:
+    change_sources(phone, by_portion)
+    assert change(by_portion, {name: by_portion[name] for name in names}) == {}
+
+
+def test_the_same_grams_work_nothing_out(phone: Api, by_grams: dict[str, Any], change: Any) -> None:
+    change_sources(phone, by_grams)
+    assert change(by_grams, {"grams": 120}) == {}
+
+
+@pytest.mark.parametrize("kind", ["by_grams", "by_portion"])
+@pytest.mark.parametrize(
+    "ignored",
+    [{"name": "Soup", "kcal": 1, "protein": 2, "carbs": 3, "fat": 4}, {"name": None, "kcal": "x"}],
+)
+def test_name_and_kcal_sent_with_a_product_are_ignored(
+    request: pytest.FixtureRequest, change: Any, kind: str, ignored: dict[str, Any]
+) -> None:
+    entry = request.getfixturevalue(kind)
+    assert change(entry, {"product_id": entry["product_id"]} | ignored) == {}
+
+
+def test_name_and_kcal_of_an_entry_that_has_a_product_are_ignored(
+    by_grams: dict[str, Any], change: Any
+) -> None:
+    assert change(by_grams, {"name": "Soup", "kcal": 1, "protein": 2}) == {}
+
+
+def test_more_kcal_than_may_be_sent_come_back_with_the_whole_record(
+    phone: Api, change: Any
+) -> None:
+    product = phone.product(kcal_100g=1000, fat_100g=100)
+    entry = phone.entry(product_id=product["id"], grams=10_000)
+    assert (entry["kcal"], entry["fat"]) == (100_000, 10_000)
+    assert change(entry, entry | {"meal_type": "dinner"}) == {"meal_type": "dinner"}
+
+
+@pytest.mark.parametrize("also", [{}, {"portion_id": None}, {"portion_id": None, "quantity": 2}])
+def test_new_grams_are_worked_out_from_the_product_as_it_is_now(
+    phone: Api, by_grams: dict[str, Any], change: Any, also: dict[str, Any]
+) -> None:
+    change_sources(phone, by_grams)
+    assert change(by_grams, {"grams": 100} | also) == {
+        "name": "Toast",
+        "grams": 100,
+        "kcal": 300,
+        "protein": None,
+        "carbs": 50,
+    }
+
+
+def test_a_new_quantity_is_worked_out_from_product_and_portion_as_they_are_now(
+    phone: Api, by_portion: dict[str, Any], change: Any
+) -> None:
+    change_sources(phone, by_portion)
+    assert change(by_portion, {"quantity": 3}) == {
+        "name": "Toast",
+        "grams": 180,
+        "quantity": 3,
+        "kcal": 540,
+        "protein": None,
+        "carbs": 90,
+    }
+
+
+@pytest.mark.parametrize("also", [{}, {"grams": 1}, {"grams": 0}, {"quantity": 2}])
+def test_a_new_portion_wins_over_grams(
+    phone: Api,
+    product: dict[str, Any],
+    by_portion: dict[str, Any],
+    change: Any,
+    also: dict[str, Any],
+) -> None:
+    loaf = phone.portion(product, name="1 loaf", grams=500)
+    assert change(by_portion, {"portion_id": loaf["id"]} | also) == {
+        "portion_id": loaf["id"],
+        "grams": 1000,
+        "kcal": 1000,
+        "protein": 100,
+    }
+
+
+@pytest.mark.parametrize("grams", [1, 0, -1, 10_001, "x"])
+def test_the_same_portion_wins_over_grams(
+    by_portion: dict[str, Any], change: Any, grams: Any
+) -> None:
+    assert change(by_portion, {"portion_id": by_portion["portion_id"], "grams": grams}) == {}
+    assert change(by_portion, by_portion | {"grams": grams}) == {}
+
+
+@pytest.mark.parametrize(
+    ("also", "quantity"), [({}, 1), ({"quantity": None}, 1), ({"quantity": 3}, 3)]
+)
+def test_a_portion_turns_a_grams_entry_into_a_portion_entry(
+    portion: dict[str, Any],
+    by_grams: dict[str, Any],
+    change: Any,
+    also: dict[str, Any],
+    quantity: int,
+) -> None:
+    assert change(by_grams, by_grams | {"portion_id": portion["id"]} | also) == {
+        "portion_id": portion["id"],
+        "quantity": quantity,
+        "grams": 50 * quantity,
+        "kcal": 50 * quantity,
+        "protein": 5 * quantity,
+    }
+
+
+def test_grams_alone_turn_a_portion_entry_into_a_grams_entry(
+    by_portion: dict[str, Any], change: Any
+) -> None:
+    assert change(by_portion, {"grams": 80}) == {
+        "portion_id": None,
+        "quantity": None,
+        "grams": 80,
+        "kcal": 80,
+        "protein": 8,
+    }
+
+
+def test_the_same_grams_alone_turn_it_too_and_work_nothing_out(
+    phone: Api, by_portion: dict[str, Any], change: Any
+) -> None:
+    change_sources(phone, by_portion)
+    assert change(by_portion, {"grams": 100}) == {"portion_id": None, "quantity": None}
+
+
+def test_a_whole_record_with_portion_null_turns_a_portion_entry_into_a_grams_entry(
+    by_portion: dict[str, Any], change: Any
+) -> None:
+    assert change(by_portion, by_portion | {"portion_id": None, "grams": 80}) == {
+        "portion_id": None,
+        "quantity": None,
+        "grams": 80,
+        "kcal": 80,
+        "protein": 8,
+    }
+
+
+@pytest.mark.parametrize("kind", ["by_grams", "by_portion"])
+def test_without_an_amount_of_it_a_product_entry_is_refused(
+    request: pytest.FixtureRequest, phone: Api, update: Any, kind: str
+) -> None:
+    entry = request.getfixturevalue(kind)
+    assert [loc for loc, _ in offences(update(entry, {"grams": None}))] == [["body", "grams"]]
+    body = {"grams": None, "portion_id": None}
+    assert [loc for loc, _ in offences(update(entry, body))] == [["body", "grams"]]
+    assert phone.get(f"{PATH}/{entry['id']}").json() == entry
+
+
+@pytest.mark.parametrize("deleted", ["product", "portion"])
+def test_what_was_deleted_is_worked_out_from_its_stored_row(
+    phone: Api,
+    product: dict[str, Any],
+    portion: dict[str, Any],
+    by_portion: dict[str, Any],
+    change: Any,
+    deleted: str,
+) -> None:
+    change_sources(phone, by_portion)
+    row = {"product": product, "portion": portion}[deleted]
+    assert phone.delete(f"/v1/{deleted}s/{row['id']}").status_code == 204
+    assert change(by_portion, by_portion | {"quantity": 1}) == {
+        "name": "Toast",
+        "grams": 60,
+        "quantity": 1,
+        "kcal": 180,
+        "protein": None,
+        "carbs": 30,
+    }
+
+
+def test_grams_of_a_deleted_product_are_worked_out_from_its_stored_row(
+    phone: Api, by_portion: dict[str, Any], change: Any
+) -> None:
+    phone.delete(f"/v1/products/{by_portion['product_id']}")
+    assert change(by_portion, {"grams": 10}) == {
+        "portion_id": None,
+        "quantity": None,
+        "grams": 10,
+        "kcal": 10,
+        "protein": 1,
+    }
+
+
+def test_a_deleted_product_that_the_entry_does_not_name_is_404(
+    phone: Api, another: dict[str, Any], by_grams: dict[str, Any], update: Any
+) -> None:
+    phone.delete(f"/v1/products/{another['id']}")
+    response = update(by_grams, {"product_id": another["id"]})
+    assert response.status_code == 404
+    assert response.json() == {"detail": "Product not found"}
+    assert phone.get(f"{PATH}/{by_grams['id']}").json() == by_grams
+
+
+def test_a_deleted_portion_that_the_entry_does_not_name_is_404(
+    phone: Api, portion: dict[str, Any], by_grams: dict[str, Any], update: Any
+) -> None:
+    phone.delete(f"/v1/portions/{portion['id']}")
+    response = update(by_grams, {"portion_id": portion["id"]})
+    assert response.status_code == 404
+    assert response.json() == {"detail": "Portion not found"}
+    assert phone.get(f"{PATH}/{by_grams['id']}").json() == by_grams
+
+
+@pytest.mark.parametrize("field", ["product_id", "portion_id"])
+def test_an_unknown_product_or_portion_is_404(
+    phone: Api, by_portion: dict[str, Any], update: Any, field: str
+) -> None:
+    response = update(by_portion, by_portion | {field: str(uuid.uuid4())})
+    assert response.status_code == 404
+    noun = {"product_id": "Product", "portion_id": "Portion"}[field]
+    assert response.json() == {"detail": f"{noun} not found"}
+    assert phone.get(f"{PATH}/{by_portion['id']}").json() == by_portion
+
+
+def test_another_product_keeps_the_grams(
+    another: dict[str, Any], by_grams: dict[str, Any], change: Any
+) -> None:
+    assert change(by_grams, {"product_id": another["id"]}) == {
+        "product_id": another["id"],
+        "name": "Butter",
+        "kcal": 240,
+        "protein": None,
+        "fat": 96,
+    }
+
+
+def test_another_product_by_its_portion(
+    phone: Api, another: dict[str, Any], by_portion: dict[str, Any], change: Any
+) -> None:
+    pat = phone.portion(another, name="1 pat", grams=5)
+    body = {"product_id": another["id"], "portion_id": pat["id"]}
+    assert change(by_portion, body) == body | {
+        "name": "Butter",
+        "grams": 10,
+        "kcal": 20,
+        "protein": None,
+        "fat": 8,
+    }
+
+
+def test_another_product_with_the_portion_of_the_old_one_is_404(
+    phone: Api, another: dict[str, Any], by_portion: dict[str, Any], update: Any
+) -> None:
+    response = update(by_portion, by_portion | {"product_id": another["id"]})
+    assert response.status_code == 404
+    assert response.json() == {"detail": "Portion not found"}
+    assert phone.get(f"{PATH}/{by_portion['id']}").json() == by_portion
+
+
+def test_another_product_alone_leaves_a_portion_entry_without_a_portion_and_is_refused(
+    phone: Api, another: dict[str, Any], by_portion: dict[str, Any], update: Any
+) -> None:
+    assert offences(update(by_portion, {"product_id": another["id"]}))
+    assert phone.get(f"{PATH}/{by_portion['id']}").json() == by_portion
+
+
+def test_another_product_and_grams_turn_a_portion_entry(
+    another: dict[str, Any], by_portion: dict[str, Any], change: Any
+) -> None:
+    assert change(by_portion, {"product_id": another["id"], "grams": 10}) == {
+        "product_id": another["id"],
+        "portion_id": None,
+        "quantity": None,
+        "name": "Butter",
+        "grams": 10,
+        "kcal": 20,
+        "protein": None,
+        "fat": 8,
+    }
+
+
+@pytest.mark.parametrize(("grams", "quantity"), [(10_000, 1.01), (0.01, 0.01)])
+def test_grams_over_10000_or_rounded_to_0_are_refused(
+    phone: Api,
+    product: dict[str, Any],
+    by_portion: dict[str, Any],
+    update: Any,
+    grams: float,
+    quantity: float,
+) -> None:
+    portion = phone.portion(product, grams=grams)
+    body = {"portion_id": portion["id"], "quantity": quantity}
+    assert offences(update(by_portion, body))
+    assert phone.get(f"{PATH}/{by_portion['id']}").json() == by_portion
+
+
+def test_product_null_keeps_what_was_worked_out(
+    phone: Api, by_grams: dict[str, Any], by_portion: dict[str, Any], change: Any
+) -> None:
+    change_sources(phone, by_portion)
+    assert change(by_grams, {"product_id": None}) == {"product_id": None}
+    assert change(by_portion, {"product_id": None}) == {
+        "product_id": None,
+        "portion_id": None,
+        "quantity": None,
+    }
+
+
+def test_product_null_takes_what_is_sent(by_grams: dict[str, Any], change: Any) -> None:
+    body = {"product_id": None, "name": "Soup", "kcal": 1, "protein": None, "grams": None}
+    assert change(by_grams, body) == body
+
+
+def test_a_portion_without_a_product_is_refused(
+    phone: Api, by_portion: dict[str, Any], custom: dict[str, Any], update: Any
+) -> None:
+    for entry in (by_portion, custom):
+        body = {"product_id": None, "portion_id": by_portion["portion_id"]}
+        assert offences(update(entry, body)) == [(["body", "product_id"], "required")]
+        assert phone.get(f"{PATH}/{entry['id']}").json() == entry
+    body = {"portion_id": by_portion["portion_id"]}
+    assert offences(update(custom, body)) == [(["body", "product_id"], "required")]
+
+
+def test_a_quantity_without_a_portion_is_ignored(
+    by_grams: dict[str, Any], custom: dict[str, Any], change: Any
+) -> None:
+    assert change(by_grams, {"quantity": 2}) == {}
+    assert change(custom, {"quantity": 2}) == {}
+
+
+def test_a_product_by_grams_takes_the_place_of_a_custom_entry(
+    product: dict[str, Any], custom: dict[str, Any], change: Any
+) -> None:
+    body = {"product_id": product["id"], "grams": 200}
+    assert change(custom, body) == body | {
+        "name": "Bread",
+        "kcal": 200,
+        "protein": 20,
+        "carbs": None,
+        "fat": None,
+    }
+
+
+def test_a_product_by_portion_takes_the_place_of_a_custom_entry(
+    product: dict[str, Any], portion: dict[str, Any], custom: dict[str, Any], change: Any
+) -> None:
+    body = {"product_id": product["id"], "portion_id": portion["id"]}
+    assert change(custom, custom | body) == body | {
+        "quantity": 1,
+        "name": "Bread",
+        "grams": 50,
+        "kcal": 50,
+        "protein": 5,
+        "carbs": None,
+        "fat": None,
+    }
+
+
+def test_a_product_takes_the_grams_of_a_custom_entry(
+    product: dict[str, Any], custom: dict[str, Any], change: Any
+) -> None:
+    changed = change(custom, {"product_id": product["id"]})
+    assert (changed["name"], changed["kcal"], "grams" in changed) == ("Bread", 300, False)
+
+
+def test_a_product_without_an_amount_is_refused(
+    phone: Api, product: dict[str, Any], update: Any
+) -> None:
+    custom = phone.entry()
+    response = update(custom, {"product_id": product["id"]})
+    assert [loc for loc, _ in offences(response)] == [["body", "grams"]]
+    assert phone.get(f"{PATH}/{custom['id']}").json() == custom
+
+
+def test_kcal_and_macros_stay_when_the_grams_of_a_custom_entry_change(
+    custom: dict[str, Any], change: Any
+) -> None:
+    assert change(custom, {"grams": 1}) == {"grams": 1}
+
+
+def test_a_record_moves_to_another_day_and_its_statistics_with_it(
+    phone: Api, by_grams: dict[str, Any], change: Any
+) -> None:
+    change(by_grams, {"date": "2025-02-06"})
+    assert phone.get(f"{PATH}?date=2025-02-05").json() == []
+    assert len(phone.get(f"{PATH}?date=2025-02-06").json()) == 1
+    assert phone.get("/v1/stats/day/2025-02-06").json()["totals"]["kcal"] == 120
+
+
+def test_a_full_day_takes_no_other_days_entry(
+    phone: Api, custom: dict[str, Any], update: Any, settings: Any
+) -> None:
+    settings.MAX_ENTRIES_PER_DAY = 1
+    moved = phone.entry(date="2025-02-06")
+    response = update(moved, {"date": "2025-02-05", "kcal": 1})
+    assert response.status_code == 409
+    assert response.json() == {"detail": "A day has at most 1 food entries"}
+    assert phone.get(f"{PATH}/{moved['id']}").json() == moved
+
+
+def test_a_full_day_lets_its_own_entries_change(
+    custom: dict[str, Any], change: Any, settings: Any
+) -> None:
+    settings.MAX_ENTRIES_PER_DAY = 1
+    assert change(custom, custom | {"kcal": 1}) == {"kcal": 1}
+    assert change(custom | {"kcal": 1}, {"date": "2025-02-06"})["date"] == "2025-02-06"
+
+
+@pytest.mark.parametrize("whose", ["nobody's", "mine", "another's"])
+def test_an_id_in_the_body_is_ignored(
+    phone: Api, other: Api, custom: dict[str, Any], update: Any, whose: str
+) -> None:
+    owner = {"mine": phone, "another's": other}.get(whose)
+    named = owner.entry() if owner else {"id": str(uuid.uuid4())}
+    response = update(custom, {"id": named["id"], "kcal": 1})
+    assert response.status_code == 200
+    assert response.json().items() >= {"id": custom["id"], "kcal": 1}.items()
+    if owner:
+        assert owner.get(f"{PATH}/{named['id']}").json() == named
+
+
+def test_unknown_and_read_only_fields_are_ignored(
+    other: Api, custom: dict[str, Any], change: Any
+) -> None:
+    assert other.device is not None
+    body = {
+        "colour": "red",
+        "created_at": "1999-01-01T00:00:00Z",
+        "deleted_at": "1999-01-01T00:00:00Z",
+        "device_id": str(other.device.pk),
+        "revision": 9,
+    }
+    assert change(custom, body) == {}
+
+
+def test_an_unknown_or_deleted_entry_is_404(
+    phone: Api, custom: dict[str, Any], update: Any
+) -> None:
+    phone.delete(f"{PATH}/{custom['id']}")
+    for gone in (custom, {"id": str(uuid.uuid4())}):
+        response = update(gone, {"kcal": 1})
+        assert response.status_code == 404
+        assert response.json() == {"detail": "Food entry not found"}
+
+
+def test_a_malformed_id_is_404(phone: Api) -> None:
+    phone.entry(id=WELL_FORMED)
+    for malformed in MALFORMED:
+        response = phone.put(f"{PATH}/{malformed}", {"kcal": 1})
+        assert response.status_code == 404, malformed
+        assert response.json() == {"detail": "Food entry not found"}
+
+
+def test_the_body_is_checked_before_the_entry_is_looked_up(update: Any) -> None:
+    response = update({"id": str(uuid.uuid4())}, {"kcal": -1})
+    assert offences(response) == [(["body", "kcal"], "min_value")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_only_a_change_raises_the_revision(phone: Api) -> None:
+    product = phone.product()
+    entry = phone.entry(product_id=product["id"], grams=100)
+    path = f"{PATH}/{entry['id']}"
+    before = phone.get(path).headers["ETag"]
+    phone.put(path, entry)
+    assert phone.get(path).headers["ETag"] == before
+    phone.put(path, {"grams": 1})
+    assert phone.get(path).headers["ETag"] != before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_quota_holds_when_two_move_to_a_day_at_once(phone: Api, settings: Any) -> None:
+    settings.MAX_ENTRIES_PER_DAY = 1
+    entries = [phone.entry(date=f"2025-03-0{n}") for n in range(1, 5)]
+    answers = at_once(
+        *(
+            partial(as_thread(phone).patch, f"{PATH}/{entry['id']}", {"date": WHEN["date"]})
+            for entry in entries
+        )
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]

@@ -1,0 +1,138 @@
+"""DELETE /v1/products/{id}."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+import time_machine
+
+from conftest import Api
+from products.models import Portion, Product
+from products.tests.test_create_product import as_thread, at_once
+from products.tests.test_get_product import MALFORMED, WELL_FORMED
+
+
+def test_it_works(phone: Api) -> None:
+    kept, product = phone.product(), phone.product()
+    response = phone.delete(f"/v1/products/{product['id']}")
+    assert response.status_code == 204
+    assert response.content == b""
+    assert phone.get("/v1/products").json() == [kept]
+
+
+def test_it_is_404_from_then_on(phone: Api) -> None:
+    path = f"/v1/products/{phone.product()['id']}"
+    phone.delete(path)
+    for method, body in [("GET", None), ("PUT", {}), ("PATCH", {}), ("DELETE", None)]:
+        response = phone.request(method, path, body)
+        assert response.status_code == 404
+        assert response.json() == {"detail": "Product not found"}
+
+
+def test_it_is_a_soft_delete(phone: Api) -> None:
+    product = phone.product()
+    moment = datetime(2030, 2, 5, tzinfo=UTC)
+    with time_machine.travel(moment, tick=False):
+        phone.delete(f"/v1/products/{product['id']}")
+    assert phone.device is not None
+    row = Product.all_objects.for_device(phone.device).get()
+    assert (str(row.pk), row.deleted_at) == (product["id"], moment)
+
+
+def test_its_portions_go_with_it(phone: Api) -> None:
+    product = phone.product()
+    portion = phone.portion(product)
+    phone.delete(f"/v1/products/{product['id']}")
+    assert phone.get(f"/v1/portions/{portion['id']}").status_code == 404
+    response = phone.get(f"/v1/products/{product['id']}/portions")
+    assert response.status_code == 404
+    assert response.json() == {"detail": "Product not found"}
+    assert phone.device is not None
+    product_deleted = Product.all_objects.for_device(phone.device).get().deleted_at
+    portions = Portion.all_objects.for_device(phone.device)
+    assert [row.deleted_at for row in portions] == [product_deleted] * 2
+
+
+def test_a_portion_deleted_before_keeps_its_time(phone: Api) -> None:
+    product = phone.product()
+    portion = phone.portion(product)
+    earlier = datetime(2030, 1, 1, tzinfo=UTC)
+    with time_machine.travel(earlier, tick=False):
+        phone.delete(f"/v1/portions/{portion['id']}")
+    phone.delete(f"/v1/products/{product['id']}")
+    assert phone.device is not None
+    row = Portion.all_objects.for_device(phone.device).get(pk=portion["id"])
+    assert row.deleted_at == earlier
+
+
+def test_other_products_keep_their_portions(phone: Api) -> None:
+    kept, product = phone.product(), phone.product()
+    phone.delete(f"/v1/products/{product['id']}")
+    assert len(phone.get(f"/v1/products/{kept['id']}/portions").json()) == 1
+
+
+def test_entries_logged_from_it_stay_as_they_are(phone: Api) -> None:
+    product = phone.product(protein_100g=31)
+    portion = phone.portion(product)
+    entries = [
+        phone.entry(product_id=product["id"], grams=150),
+        phone.entry(product_id=product["id"], portion_id=portion["id"], quantity=2),
+    ]
+    day = phone.get("/v1/stats/day/2025-02-05").json()
+    phone.delete(f"/v1/products/{product['id']}")
+    assert phone.get("/v1/food-entries?date=2025-02-05").json() == entries
+    assert phone.get("/v1/stats/day/2025-02-05").json() == day
+
+
+def test_nothing_more_can_be_added_to_it(phone: Api) -> None:
+    product = phone.product()
+    phone.delete(f"/v1/products/{product['id']}")
+    body = {"name": "1 slice", "grams": 30}
+    assert phone.post(f"/v1/products/{product['id']}/portions", body).status_code == 404
+
+
+def test_an_unknown_product_is_404(phone: Api) -> None:
+    response = phone.delete(f"/v1/products/{uuid.uuid4()}")
+    assert response.status_code == 404
+    assert response.json() == {"detail": "Product not found"}
+
+
+def test_a_malformed_id_is_404(phone: Api) -> None:
+    phone.product(id=WELL_FORMED)
+    for malformed in MALFORMED:
+        response = phone.delete(f"/v1/products/{malformed}")
+        assert response.status_code == 404, malformed
+        assert response.json() == {"detail": "Product not found"}
+    assert len(phone.get("/v1/products").json()) == 1
+
+
+def test_the_collection_cannot_be_deleted(phone: Api) -> None:
+    phone.product()
+    response = phone.delete("/v1/products")
+    assert response.status_code == 405
+    assert response.headers["Allow"]
+    assert len(phone.get("/v1/products").json()) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_twice_at_once_deletes_once(phone: Api) -> None:
+    path = f"/v1/products/{phone.product()['id']}"
+    answers = at_once(*(partial(as_thread(phone).delete, path) for _ in range(3)))
+    assert sorted(answer.status_code for answer in answers) == [204, 404, 404]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_portion_outlives_a_product_that_is_deleted_at_once(phone: Api) -> None:
+    for _ in range(3):
+        product = phone.product()
+        path = f"/v1/products/{product['id']}"
+        body = {"name": "1 slice", "grams": 30}
+        at_once(
+            partial(as_thread(phone).delete, path),
+            partial(as_thread(phone).post, f"{path}/portions", body),
+        )
+    assert phone.device is not None
+    assert not Portion.objects.for_device(phone.device).exists()

@@ -1,0 +1,396 @@
+"""GET /v1/products."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from conftest import Api
+from products.models import Product
+from products.tests.test_create_product import offences
+
+IDS = ONE, TWO, THREE, _ = [f"0000000{n}-0000-4000-8000-000000000000" for n in range(1, 5)]
+NOT_LIMITS = [
+    ("0", "min_value"),
+    ("-1", "min_value"),
+    ("201", "max_value"),
+    ("9" * 18, "max_value"),
+    ("", "invalid"),
+    ("ten", "invalid"),
+    ("1.0", "invalid"),
+    ("1e1", "invalid"),
+    ("%2B5", "invalid"),
+    ("%205", "invalid"),
+    ("%EF%BC%95", "invalid"),
+    ("1_0", "invalid"),
+    ("%00", "invalid"),
+    ("null", "invalid"),
+]
+NOT_OFFSETS = [
+    ("-1", "min_value"),
+    ("1000001", "max_value"),
+    ("", "invalid"),
+    ("x", "invalid"),
+    ("0.0", "invalid"),
+]
+
+
+def names(response: Any) -> list[str]:
+    """Return the names of the rows answered."""
+    assert response.status_code == 200, response.content
+    return [row["name"] for row in response.json()]
+
+
+def links(response: Any) -> dict[str, str]:
+    """Return the addresses of the neighbouring pages."""
+    found = re.findall(r'<([^>]+)>; rel="(\w+)"', response.headers.get("Link", ""))
+    return {rel: url for url, rel in found}
+
+
+def test_it_works(phone: Api) -> None:
+    product = phone.product()
+    response = phone.get("/v1/products")
+    assert response.status_code == 200
+    assert response.json() == [product]
+
+
+def test_no_products_are_an_empty_array(phone: Api) -> None:
+    response = phone.get("/v1/products")
+    assert response.content == b"[]"
+    assert "Link" not in response.headers
+
+
+def test_deleted_products_and_another_devices_are_not_listed(phone: Api, other: Api) -> None:
+    kept, deleted = phone.product(), phone.product()
+    other.product()
+    phone.delete(f"/v1/products/{deleted['id']}")
+    assert phone.get("/v1/products").json() == [kept]
+
+
+def test_order_is_by_the_folded_name(phone: Api) -> None:
+    ordered = ["10 nuts", "2 nuts", "Apple", "äpple pie", "Éclair", "eclairs", "Łosoś", "Zebra"]
+    for name in reversed(ordered):
+        phone.product(name=name)
+    assert names(phone.get("/v1/products")) == ordered
+
+
+def test_ties_are_ordered_by_id(phone: Api) -> None:
+    for chosen, name in [(TWO, "Crème"), (THREE, "creme"), (ONE, "CREME")]:
+        phone.product(id=chosen, name=name)
+    assert [row["id"] for row in phone.get("/v1/products").json()] == [ONE, TWO, THREE]
+
+
+@pytest.mark.parametrize(
+    ("name", "search"),
+    [
+        ("Chicken Breast", "chicken"),
+        ("Chicken Breast", "chick"),
+        ("Chicken Breast", "c"),
+        ("Chicken Breast", "breast chick"),
+        ("Chicken Breast", "BREAST"),
+        ("Chicken Breast", "  chicken   breast  "),
+        ("Chicken Breast", "chicken, breast!"),
+        ("Chicken Breast", "ch chicken"),
+        ("Crème Brûlée", "creme brulee"),
+        ("Creme Brulee", "CRÈME BRÛLÉE"),
+        ("Crème", "cre\u0300me"),
+        ("Weißbrot", "weissbrot"),
+        ("WEISSBROT", "weiß"),
+        ("Łódź", "lodz"),
+        ("Smørrebrød", "smorrebrod"),
+        ("Œufs", "oeufs"),
+        ("İzmir", "izmir"),
+        ("КЕФИР", "кефир"),
+        ("Μέλιος", "ΜΕΛΙΟΣ"),
+        ("Coca-Cola", "cola"),
+        ("Coca-Cola", "coca-cola"),
+        ("Milk (3.5%)", "3.5%"),
+        ("Milk (3.5%)", "5"),
+        ("7up", "7"),
+        ("ＦＵＬＬ width １２", "full 12"),
+        ("鶏肉", "鶏"),
+        ("हिन्दी दाल", "दाल"),
+        ("🍎 apple", "apple"),
+        ("a_b", "b"),
+        ("Chicken", "chick\\"),
+    ],
+)
+def test_search_finds_names_where_every_word_starts_a_word(
+    phone: Api, name: str, search: str
+) -> None:
+    phone.product(name=name)
+    phone.product(name="Quinoa")
+    assert names(phone.get(f"/v1/products?search={quote(search)}")) == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "search"),
+    [
+        ("Chicken Breast", "hicken"),
+        ("Chicken Breast", "chickenbreast"),
+        ("Chicken Breast", "chicken thigh"),
+        ("Chicken Breast", "chickens"),
+        ("Chicken", "ch%n"),
+        ("Chicken", "c_icken"),
+        ("100 g", "00"),
+        ("鶏肉", "肉"),
+    ],
+)
+def test_search_finds_nothing_else(phone: Api, name: str, search: str) -> None:
+    phone.product(name=name)
+    assert names(phone.get(f"/v1/products?search={quote(search)}")) == []
+
+
+@pytest.mark.parametrize("search", ["", "%20", "%20%20", "%C2%A0"])
+def test_an_empty_search_is_as_if_it_were_not_there(phone: Api, search: str) -> None:
+    product = phone.product()
+    assert phone.get(f"/v1/products?search={search}").json() == [product]
+
+
+@pytest.mark.parametrize("search", ["!", "%", "_", "\\", "-", "🍎", "...", "$^"])
+def test_a_search_without_letter_or_digit_finds_nothing(phone: Api, search: str) -> None:
+    phone.product(name="!%_\\-🍎'...$^")
+    assert names(phone.get(f"/v1/products?search={quote(search)}")) == []
+
+
+@pytest.mark.parametrize("search", ["a%00b", "a%0Ab", "a%1Bb", "a%C2%85b"])
+def test_control_characters_in_a_search_are_refused(phone: Api, search: str) -> None:
+    response = phone.get(f"/v1/products?search={search}")
+    assert offences(response) == [(["query", "search"], "invalid")]
+
+
+def test_a_search_is_in_order_and_paged(phone: Api) -> None:
+    for name in ("Milk b", "Milk a", "Bread", "Milk c"):
+        phone.product(name=name)
+    first = phone.get("/v1/products?search=milk&limit=2")
+    assert names(first) == ["Milk a", "Milk b"]
+    assert names(phone.get(links(first)["next"])) == ["Milk c"]
+
+
+def test_a_search_finds_deleted_products_and_another_devices_no_more(
+    phone: Api, other: Api
+) -> None:
+    other.product()
+    phone.delete(f"/v1/products/{phone.product()['id']}")
+    assert phone.get("/v1/products?search=chicken").json() == []
+
+
+@pytest.mark.parametrize("search", ["a", "0"])
+def test_a_search_finds_what_expands_when_it_is_folded(phone: Api, search: str) -> None:
+    phone.product(name="ﷺ" * 100)
+    assert phone.get(f"/v1/products?search={search}").json() == []
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ("036000291452", "0036000291452", "00036000291452"),
+        ("96385074", "000096385074", "0000096385074", "00000096385074"),
+        ("4006381333931", "04006381333931"),
+        ("10614141000415",),
+    ],
+)
+def test_barcodes_are_compared_without_leading_zeros(
+    phone: Api, spellings: tuple[str, ...]
+) -> None:
+    phone.product(barcode="73513537")
+    phone.product()
+    same = [phone.product(id=IDS[n], barcode=code) for n, code in enumerate(spellings)]
+    for asked in spellings:
+        assert phone.get(f"/v1/products?barcode={asked}").json() == same
+
+
+def test_a_barcode_finds_all_products_that_have_it(phone: Api, other: Api) -> None:
+    for name in ("b", "a"):
+        phone.product(name=name, barcode="96385074")
+    other.product(barcode="96385074")
+    assert names(phone.get("/v1/products?barcode=96385074")) == ["a", "b"]
+
+
+def test_an_unused_barcode_finds_nothing(phone: Api) -> None:
+    phone.product()
+    assert phone.get("/v1/products?barcode=96385074").json() == []
+
+
+@pytest.mark.parametrize(
+    "barcode", ["", "1", "96385075", "4006381333932", "x", "%00", "%EF%BC%99" * 8, "9638507%0A4"]
+)
+def test_an_invalid_barcode_is_refused(phone: Api, barcode: str) -> None:
+    response = phone.get(f"/v1/products?barcode={barcode}")
+    assert {tuple(loc) for loc, _ in offences(response)} == {("query", "barcode")}
+
+
+def test_search_and_barcode_both_count(phone: Api) -> None:
+    phone.product(name="Milk", barcode="96385074")
+    bread = phone.product(name="Bread", barcode="96385074")
+    phone.product(name="Bread")
+    assert phone.get("/v1/products?search=bread&barcode=96385074").json() == [bread]
+
+
+def test_include_adds_the_live_portions_of_each_product(phone: Api) -> None:
+    bread, apple = phone.product(name="Bread"), phone.product(name="Apple")
+    deleted, slice_ = phone.portion(bread, name="loaf"), phone.portion(bread, name="slice")
+    phone.delete(f"/v1/portions/{deleted['id']}")
+    found = phone.get("/v1/products?include=portions").json()
+    assert [{key: row[key] for key in apple} for row in found] == [apple, bread]
+    assert [[portion["name"] for portion in row["portions"]] for row in found] == [
+        ["100g"],
+        ["100g", "slice"],
+    ]
+    assert found[1]["portions"][1] == slice_
+
+
+def test_without_include_there_are_no_portions(phone: Api) -> None:
+    phone.product()
+    assert "portions" not in phone.get("/v1/products").json()[0]
+
+
+@pytest.mark.parametrize("include", ["entries", "PORTIONS", "portions,portions"])
+def test_an_unknown_include_is_refused(phone: Api, include: str) -> None:
+    response = phone.get(f"/v1/products?include={include}")
+    assert offences(response) == [(["query", "include"], "invalid_choice")]
+
+
+def test_unknown_parameters_are_ignored(phone: Api) -> None:
+    product = phone.product()
+    assert phone.get("/v1/products?colour=red&name=x&device_id=1").json() == [product]
+
+
+@pytest.mark.parametrize("count", [0, 1, 6])
+def test_it_takes_two_queries_whatever_its_length(
+    phone: Api, django_assert_num_queries: Any, count: int
+) -> None:
+    for _ in range(count):
+        phone.product()
+    with django_assert_num_queries(2):
+        phone.get("/v1/products")
+    with django_assert_num_queries(2):
+        phone.get("/v1/products?search=chicken")
+
+
+@pytest.mark.parametrize("count", [1, 6])
+def test_portions_take_one_query_more_whatever_their_number(
+    phone: Api, django_assert_num_queries: Any, count: int
+) -> None:
+    for _ in range(count):
+        product = phone.product()
+        for name in "ab":
+            phone.portion(product, name=name)
+    with django_assert_num_queries(3):
+        response = phone.get("/v1/products?include=portions")
+    assert [len(row["portions"]) for row in response.json()] == [3] * count
+
+
+def test_a_page_has_50_products_unless_asked(phone: Api) -> None:
+    Product.objects.for_device(phone.device).bulk_create(
+        Product(device=phone.device, name=f"{n:03}", kcal_100g=1) for n in range(201)
+    )
+    assert names(phone.get("/v1/products")) == [f"{n:03}" for n in range(50)]
+    assert len(phone.get("/v1/products?limit=200").json()) == 200
+
+
+@pytest.mark.parametrize("limit", ["1", "50", "200"])
+def test_limit_may_be_1_to_200(phone: Api, limit: str) -> None:
+    assert phone.get(f"/v1/products?limit={limit}").status_code == 200
+
+
+@pytest.mark.parametrize(("limit", "code"), NOT_LIMITS)
+def test_limit_is_checked(phone: Api, limit: str, code: str) -> None:
+    response = phone.get(f"/v1/products?limit={limit}")
+    assert offences(response) == [(["query", "limit"], code)]
+
+
+@pytest.mark.parametrize("offset", ["0", "1", "1000000"])
+def test_offset_may_be_0_to_1000000(phone: Api, offset: str) -> None:
+    assert phone.get(f"/v1/products?offset={offset}").json() == []
+
+
+@pytest.mark.parametrize(("offset", "code"), NOT_OFFSETS)
+def test_offset_is_checked(phone: Api, offset: str, code: str) -> None:
+    response = phone.get(f"/v1/products?offset={offset}")
+    assert offences(response) == [(["query", "offset"], code)]
+
+
+def test_every_offending_parameter_is_listed(phone: Api) -> None:
+    response = phone.get("/v1/products?limit=0&offset=x&barcode=1&include=x")
+    assert sorted(loc[1] for loc, _ in offences(response)) == [
+        "barcode",
+        "include",
+        "limit",
+        "offset",
+    ]
+
+
+def test_links_lead_through_all_pages_and_back(phone: Api) -> None:
+    wanted = [f"{n}" for n in range(5)]
+    for name in wanted:
+        phone.product(name=name)
+    pages = [phone.get("/v1/products?limit=2")]
+    while "next" in links(pages[-1]):
+        pages.append(phone.get(links(pages[-1])["next"]))
+    assert [names(page) for page in pages] == [["0", "1"], ["2", "3"], ["4"]]
+    assert "prev" not in links(pages[0])
+    assert names(phone.get(links(pages[2])["prev"])) == ["2", "3"]
+    assert names(phone.get(links(pages[1])["prev"])) == ["0", "1"]
+
+
+def test_a_full_last_page_has_no_next(phone: Api) -> None:
+    for _ in range(2):
+        phone.product()
+    assert "Link" not in phone.get("/v1/products?limit=2").headers
+
+
+def test_the_page_before_an_odd_offset_starts_at_0(phone: Api) -> None:
+    for name in "abc":
+        phone.product(name=name)
+    assert names(phone.get(links(phone.get("/v1/products?limit=2&offset=1"))["prev"])) == ["a", "b"]
+
+
+def test_links_keep_the_query(phone: Api) -> None:
+    for name in "abc":
+        phone.product(name=f"Crème {name}", barcode="96385074")
+    query = "search=cr%C3%A8me&barcode=96385074&include=portions&limit=1&offset=1"
+    response = phone.get(f"/v1/products?{query}")
+    assert set(links(response)) == {"next", "prev"}
+    for rel, name in [("next", "Crème c"), ("prev", "Crème a")]:
+        page = phone.get(links(response)[rel])
+        assert names(page) == [name]
+        assert page.json()[0]["portions"]
+
+
+def test_links_are_absolute(phone: Api) -> None:
+    for _ in range(2):
+        phone.product()
+    next_page = links(phone.get("/v1/products?limit=1"))["next"]
+    assert next_page.startswith("http://testserver/v1/products?")
+
+
+def test_a_trailing_slash_is_404(phone: Api) -> None:
+    response = phone.get("/v1/products/")
+    assert response.status_code == 404
+    assert response.json() == {"detail": "Not found"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_another_device_writes_leaves_the_etag(phone: Api, other: Api) -> None:
+    phone.product()
+    before = phone.get("/v1/products").headers["ETag"]
+    other.product()
+    assert phone.get("/v1/products", **{"If-None-Match": before}).status_code == 304
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_write_of_a_product_changes_the_etag(phone: Api) -> None:
+    product = phone.product()
+    tags = [phone.get("/v1/products").headers["ETag"]]
+    for write in (
+        lambda: phone.product(),
+        lambda: phone.patch(f"/v1/products/{product['id']}", {"kcal_100g": 1}),
+        lambda: phone.delete(f"/v1/products/{product['id']}"),
+    ):
+        write()
+        tags.append(phone.get("/v1/products").headers["ETag"])
+    assert len(set(tags)) == 4

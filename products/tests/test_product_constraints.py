@@ -1,0 +1,269 @@
+"""What the database itself refuses of products and portions, whoever writes."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, IntegrityError, connection, transaction
+
+from conftest import Api
+from devices.models import Device
+
+PRODUCT = {
+    "name": "Chicken Breast",
+    "name_folded": "chicken breast",
+    "name_words": " chicken breast",
+    "kcal_100g": 165,
+    "protein_100g": None,
+    "carbs_100g": None,
+    "fat_100g": None,
+    "barcode": None,
+    "gtin_14": None,
+}
+PORTION = {"name": "1 slice", "name_folded": "1 slice", "grams": 30, "is_default": False}
+NO_NAMES = [
+    None,
+    "",
+    " ",
+    " a",
+    "a ",
+    "a" * 101,
+    "\n",
+    "a\n",
+    "\ta",
+    "a\x01b",
+    "a\x1fb",
+    "a\x7fb",
+    "a\x80b",
+    "a\x85b",
+    "a\x9fb",
+    "line\r\nbreak",
+]
+
+
+def insert(table: str, owner: Api, values: dict[str, Any]) -> uuid.UUID:
+    """Insert a row by straight SQL and return its id."""
+    assert owner.device is not None
+    key = uuid.uuid4()
+    row = {"id": key, "device_id": owner.device.pk, "revision": 0} | values
+    columns, places = ", ".join(row), ", ".join(["%s"] * len(row))
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} ({columns}, created_at) VALUES ({places}, now())",  # noqa: S608  # constants
+            list(row.values()),
+        )
+    return key
+
+
+def execute(statement: str, *values: Any) -> int:
+    """Run a statement of straight SQL and return how many rows it touched."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return int(cursor.rowcount)
+
+
+def refuse_product(phone: Api, **values: Any) -> None:
+    """Check that a product of these values is refused."""
+    with pytest.raises(DatabaseError):
+        insert("products", phone, PRODUCT | values)
+
+
+@pytest.fixture
+def product_id(phone: Api) -> uuid.UUID:
+    """A product with no portion."""
+    return insert("products", phone, PRODUCT)
+
+
+def test_it_works(phone: Api, product_id: uuid.UUID) -> None:
+    insert("portions", phone, PORTION | {"product_id": product_id})
+    assert phone.get(f"/v1/products/{product_id}?include=portions").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"name": "a" * 100},
+        {"name": "é" * 100},
+        {"name": "👩‍🍳 \u200f"},
+        {"kcal_100g": 0},
+        {"kcal_100g": 1000},
+        {"protein_100g": 0, "carbs_100g": 0, "fat_100g": 100},
+        {"protein_100g": "33.33", "carbs_100g": "33.33", "fat_100g": "33.34"},
+        {"barcode": "96385074", "gtin_14": "00000096385074"},
+        {"barcode": "036000291452", "gtin_14": "00036000291452"},
+        {"barcode": "4006381333931", "gtin_14": "04006381333931"},
+        {"barcode": "10614141000415", "gtin_14": "10614141000415"},
+    ],
+)
+def test_it_takes_what_is_just_within_the_rules(phone: Api, values: dict[str, Any]) -> None:
+    insert("products", phone, PRODUCT | values)
+
+
+def test_it_refuses_a_name_that_is_none(phone: Api, product_id: uuid.UUID) -> None:
+    for name in NO_NAMES:
+        refuse_product(phone, name=name)
+        with pytest.raises(DatabaseError):
+            insert("portions", phone, PORTION | {"product_id": product_id, "name": name})
+        with pytest.raises(DatabaseError):
+            execute("UPDATE products SET name = %s", name)
+
+
+@pytest.mark.parametrize("column", ["name_folded", "name_words"])
+def test_it_refuses_a_name_without_its_copies(phone: Api, column: str) -> None:
+    refuse_product(phone, **{column: None})
+
+
+@pytest.mark.parametrize("kcal", [None, -1, 1001, 32768])
+def test_it_refuses_kcal_out_of_range(phone: Api, kcal: int | None) -> None:
+    refuse_product(phone, kcal_100g=kcal)
+
+
+@pytest.mark.parametrize("column", ["protein_100g", "carbs_100g", "fat_100g"])
+def test_it_refuses_a_macro_out_of_range(phone: Api, column: str) -> None:
+    for value in ("-0.01", "100.01", "1000", "NaN", "Infinity"):
+        refuse_product(phone, **{column: value})
+
+
+@pytest.mark.parametrize(
+    "macros", [("100", "0.01", None), ("33.34", "33.33", "33.34"), (None, "50.01", "50")]
+)
+def test_it_refuses_macros_over_100_together(phone: Api, macros: tuple[str | None, ...]) -> None:
+    refuse_product(
+        phone, **dict(zip(("protein_100g", "carbs_100g", "fat_100g"), macros, strict=True))
+    )
+
+
+def test_it_refuses_macros_that_an_update_brings_over_100(phone: Api) -> None:
+    insert("products", phone, PRODUCT | {"protein_100g": 60, "fat_100g": 40})
+    with pytest.raises(IntegrityError):
+        execute("UPDATE products SET carbs_100g = 0.01")
+
+
+@pytest.mark.parametrize(
+    "barcode",
+    [
+        "",
+        "0",
+        "4006381333932",
+        "96385075",
+        "9638507",
+        "963850740",
+        "000004006381333931",
+        "９６３８５０７４",
+        "96385074\n",
+        " 96385074",
+        "abcdefgh",
+    ],
+)
+def test_it_refuses_a_barcode_that_is_none(phone: Api, barcode: str) -> None:
+    refuse_product(phone, barcode=barcode, gtin_14=barcode.zfill(14))
+
+
+@pytest.mark.parametrize(
+    ("barcode", "gtin_14"),
+    [
+        ("96385074", None),
+        ("96385074", "96385074"),
+        ("96385074", "00000073513537"),
+        ("96385074", ""),
+        (None, "00000096385074"),
+        (None, ""),
+    ],
+)
+def test_it_refuses_a_stale_gtin_14(phone: Api, barcode: str | None, gtin_14: str | None) -> None:
+    refuse_product(phone, barcode=barcode, gtin_14=gtin_14)
+
+
+def test_it_refuses_an_update_that_leaves_gtin_14_behind(phone: Api) -> None:
+    phone.product(barcode="96385074")
+    for barcode in ("73513537", None):
+        with pytest.raises(IntegrityError):
+            execute("UPDATE products SET barcode = %s", barcode)
+
+
+@pytest.mark.parametrize("grams", [None, "0", "0.004", "-1", "10000.01", "100000", "NaN"])
+def test_it_refuses_grams_out_of_range(
+    phone: Api, product_id: uuid.UUID, grams: str | None
+) -> None:
+    with pytest.raises(DatabaseError):
+        insert("portions", phone, PORTION | {"product_id": product_id, "grams": grams})
+
+
+@pytest.mark.parametrize("grams", ["0.01", "10000"])
+def test_it_takes_grams_at_their_limits(phone: Api, product_id: uuid.UUID, grams: str) -> None:
+    insert("portions", phone, PORTION | {"product_id": product_id, "grams": grams})
+
+
+def test_it_refuses_two_defaults(phone: Api, product_id: uuid.UUID) -> None:
+    default = PORTION | {"product_id": product_id, "is_default": True}
+    insert("portions", phone, default)
+    insert("portions", phone, default | {"is_default": False})
+    with pytest.raises(IntegrityError):
+        insert("portions", phone, default)
+    with pytest.raises(IntegrityError):
+        execute("UPDATE portions SET is_default = true")
+
+
+def test_a_deleted_default_is_no_second_one(phone: Api, product_id: uuid.UUID) -> None:
+    default = PORTION | {"product_id": product_id, "is_default": True}
+    insert("portions", phone, default)
+    execute("UPDATE portions SET deleted_at = now()")
+    insert("portions", phone, default)
+    with pytest.raises(IntegrityError):
+        execute("UPDATE portions SET deleted_at = NULL")
+
+
+def test_it_refuses_a_portion_of_no_product(phone: Api) -> None:
+    for product in (None, uuid.uuid4()):
+        with pytest.raises(IntegrityError):
+            insert("portions", phone, PORTION | {"product_id": product})
+
+
+def test_it_refuses_a_portion_of_another_devices_product(
+    phone: Api, other: Api, product_id: uuid.UUID
+) -> None:
+    with pytest.raises(IntegrityError):
+        insert("portions", other, PORTION | {"product_id": product_id})
+
+
+@pytest.mark.parametrize("table", ["products", "portions"])
+def test_a_row_never_moves_to_another_device(phone: Api, other: Api, table: str) -> None:
+    phone.product()
+    assert other.device is not None
+    with pytest.raises(IntegrityError):
+        execute(f"UPDATE {table} SET device_id = %s", other.device.pk)  # noqa: S608  # constants
+
+
+def test_it_refuses_a_device_that_does_not_exist(db: None) -> None:
+    with pytest.raises(IntegrityError):
+        insert("products", Api(Device(pk=uuid.uuid4())), PRODUCT)
+
+
+@pytest.mark.parametrize("table", ["products", "portions"])
+def test_it_refuses_an_id_twice(phone: Api, other: Api, table: str) -> None:
+    product = phone.product()
+    portion = phone.portion(product)
+    rows: dict[str, dict[str, Any]] = {
+        "products": PRODUCT | {"id": product["id"]},
+        "portions": PORTION | {"id": portion["id"], "product_id": other.product()["id"]},
+    }
+    with pytest.raises(IntegrityError):
+        insert(table, other, rows[table])
+
+
+def test_it_refuses_to_remove_a_live_row(phone: Api) -> None:
+    product = phone.product()
+    with pytest.raises(IntegrityError):
+        execute("DELETE FROM portions")
+    phone.delete(f"/v1/products/{product['id']}")
+    assert execute("DELETE FROM portions") == 1
+    assert execute("DELETE FROM products") == 1
+
+
+def test_it_refuses_to_remove_a_product_that_portions_name(phone: Api) -> None:
+    product = phone.product()
+    phone.delete(f"/v1/products/{product['id']}")
+    with pytest.raises(IntegrityError):
+        execute("DELETE FROM products")
