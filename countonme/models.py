@@ -55,6 +55,12 @@ class ScopedQuery(sql.Query):
                 "in operators' code .across_devices() (dumpdata needs --all)."
             )
 
+    def combine(self, rhs: sql.Query, connector: str) -> None:
+        """Combine with another query of the same scope; `|` would else widen this one."""
+        if getattr(rhs, "scope", None) != self.scope:
+            raise UnscopedQuery("Only queries of the same device can be combined.")
+        super().combine(rhs, connector)
+
     def get_compiler(self, *args: Any, **kwargs: Any) -> Any:
         self.require_scope()
         return super().get_compiler(*args, **kwargs)
@@ -205,6 +211,16 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
 
     hard_delete.alters_data = True  # type: ignore[attr-defined]  # likewise
     hard_delete.queryset_only = True  # type: ignore[attr-defined]  # likewise
+
+    def bulk_create(self, *args: Any, **kwargs: Any) -> list[M]:
+        """Insert rows; a conflict is an error, or ignored, and never an update.
+
+        Raises:
+            UnscopedQuery: `update_conflicts` is asked for, which could reach any device's row.
+        """
+        if kwargs.get("update_conflicts"):
+            raise UnscopedQuery("An upsert can't be kept to a device.")
+        return super().bulk_create(*args, **kwargs)
 
     def raw(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse: straight SQL can't be seen to keep to a device.
@@ -399,9 +415,10 @@ class DeviceUniqueConstraint(models.UniqueConstraint):
             ValidationError: another row holds the place.
         """
         assert isinstance(instance, DeviceScoped)
+        # What the condition of a partial constraint is asked of.
         values = instance._get_field_expression_map(meta=instance._meta)  # type: ignore[attr-defined]  # private
         condition = self.condition or models.Q()
-        if condition.check(values, using=using):
+        if self.condition is None or self.condition.check(values, using=using):
             rows = type(instance).all_objects.using(using).for_device(instance.device_id)
             place = {name: getattr(instance, name) for name in self.fields}
             if rows.filter(condition, **place).exclude(pk=instance.pk).exists():

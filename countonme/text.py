@@ -42,7 +42,7 @@ class DerivedField(models.TextField):  # type: ignore[type-arg]  # generic in th
 
     def __init__(self, source: str = "name", **kwargs: Any) -> None:
         self.source = source
-        super().__init__(**kwargs | {"editable": False, "db_collation": "C"})
+        super().__init__(**kwargs | {"editable": False, "blank": True, "db_collation": "C"})
 
     def deconstruct(self) -> Any:
         name, path, args, kwargs = super().deconstruct()

@@ -136,7 +136,7 @@ class Product(DeviceScoped):
         ]
         constraints = [
             # What the composite foreign keys of portions and entries refer to.
-            models.UniqueConstraint(fields=["device", "id"], name="products_device_id"),
+            DeviceUniqueConstraint(fields=["device", "id"], name="products_device_id"),
             name_constraint("products"),
             models.CheckConstraint(
                 name="products_kcal_in_range", condition=Q(kcal_100g__range=(0, MAX_KCAL_100G))
@@ -273,7 +273,7 @@ class Portion(DeviceScoped):
         verbose_name = "portion"
         constraints = [
             # What the composite foreign key of entries refers to; it also lists a product's.
-            models.UniqueConstraint(
+            DeviceUniqueConstraint(
                 fields=["device", "product", "id"], name="portions_device_product_id"
             ),
             DeviceUniqueConstraint(

@@ -39,7 +39,8 @@ class ConditionalGetMixin(APIView):
         super().initial(request, *args, **kwargs)
         if request.method in ("GET", "HEAD"):
             self.etag = etag(request)
-            if self.etag in parse_etags(request.META.get("HTTP_IF_NONE_MATCH", "")):
+            named = parse_etags(request.META.get("HTTP_IF_NONE_MATCH", ""))
+            if self.etag.removeprefix("W/") in (tag.removeprefix("W/") for tag in named):
                 raise NotModified
 
     def finalize_response(

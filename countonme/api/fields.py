@@ -48,7 +48,7 @@ class WholeNumberField(serializers.IntegerField):
         if isinstance(data, Decimal):
             if data != data.to_integral_value():
                 self.fail("invalid")
-            if data.adjusted() >= 18:
+            if data and data.adjusted() >= 18:
                 return BEYOND_ANY_COLUMN if data > 0 else -BEYOND_ANY_COLUMN
         return int(data)
 

@@ -195,4 +195,4 @@ def test_it_refuses_to_remove_what_an_entry_names(
     phone.delete(f"/v1/food-entries/{entry['id']}")
     row = {"products": product, "portions": portion}[table]
     with pytest.raises(IntegrityError):
-        execute(f"DELETE FROM {table} WHERE id = %s", row["id"])  # noqa: S608  # constants
+        execute(f"DELETE FROM {table} WHERE id = %s", row["id"])

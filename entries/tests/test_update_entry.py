@@ -25,201 +25,7 @@ CUSTOM = {
     "grams": 300,
     "eaten_at": "2025-02-05T12:30:00Z",
 }
-REFUSED = ["by_grams", "by_portion", "custom"])
-def test_an_update_that_changes_nothing_leaves_updated_at(
-    custom: dict[str, Any], update: Any
-) -> None:
-    for body in UNCHANGED:
-        response = update(custom, body)
-        assert (response.status_code, response.json()) == (200, custom), body
 UNCHANGED = [
-{"grams": 10},
-{"quantity": 3},
-{"product_id": None, "portion_id": None, "kcal": 1},
-{"portion_id": None},
-{"grams": None},
-],
-)
-@time_machine.travel(datetime(2030, 2, 5, tzinfo=UTC), tick=False)
-def test_put_and_patch_do_the_same(
-phone: Api, request: pytest.FixtureRequest, kind: str, body: Any
-) -> None:
-first = request.getfixturevalue(kind)
-sent = ("product_id", "portion_id", "quantity") if first["portion_id"] else ("product_id",)
-amount = {"grams": first["grams"]} if first["portion_id"] is None else {}
-second = phone.entry(
-**(CUSTOM if kind == "custom" else {name: first[name] for name in sent} | amount)
-)
-put = phone.put(f"{PATH}/{first['id']}", body)
-patch = phone.patch(f"{PATH}/{second['id']}", body)
-assert put.status_code == patch.status_code
-assert {**put.json(), "id": None} == {**patch.json(), "id": None}
-
-
-@pytest.mark.parametrize(
-("field", "value"),
-[
-("name", "Soup"),
-("kcal", 0),
-("protein", None),
-("carbs", 0.01),
-("fat", None),
-("grams", None),
-("date", "2025-02-06"),
-("meal_type", "snacks"),
-("eaten_at", None),
-],
-)
-def test_without_a_product_a_field_left_out_keeps_its_value(
-custom: dict[str, Any], change: Any, field: str, value: Any
-) -> None:
-assert change(custom, {field: value}) == {field: value}
-
-
-@pytest.mark.parametrize(
-("field", "value"),
-[("date", "2025-02-06"), ("meal_type", "snacks"), ("eaten_at", "2025-02-05T12:30:00Z")],
-)
-def test_with_a_product_a_field_left_out_keeps_its_value(
-phone: Api, by_portion: dict[str, Any], change: Any, field: str, value: Any
-) -> None:
-change_sources(phone, by_portion)
-assert change(by_portion, {field: value}) == {field: value}
-
-
-@pytest.mark.parametrize("field", ["date", "meal_type", "name", "kcal"])
-def test_null_is_refused_where_a_field_cannot_be(
-custom: dict[str, Any], update: Any, field: str
-) -> None:
-assert offences(update(custom, {field: None})) == [(["body", field], "null")]
-
-
-@pytest.mark.parametrize(
-("field", "value", "code"),
-[
-("name", "", "blank"),
-("name", "a" * 101, "max_length"),
-("name", "a\nb", "invalid"),
-("kcal", -0.01, "min_value"),
-("kcal", 10_000.01, "max_value"),
-("kcal", "1", "invalid"),
-("protein", 1000.01, "max_value"),
-("fat", 0.001, "max_decimal_places"),
-("grams", 0, "min_value"),
-("grams", 10_000.01, "max_value"),
-("quantity", 0, "min_value"),
-("quantity", 100.01, "max_value"),
-("quantity", True, "invalid"),
-("date", "1999-12-31", "min_value"),
-("date", "2101-01-01", "max_value"),
-("date", "2025-02-30", "invalid"),
-("meal_type", "brunch", "invalid_choice"),
-("eaten_at", "2025-02-05T12:30:00", "invalid"),
-("product_id", "1", "invalid"),
-("product_id", 1, "invalid"),
-("portion_id", "ABCDEF12-3456-4ABC-8DEF-ABCDEF123456", "invalid"),
-]
-
-
-@pytest.fixture
-def product(phone: Api) -> dict[str, Any]:
-"""A product of 100 kcal."""
-return phone.product(name="Bread", kcal_100g=100, protein_100g=10)
-
-
-@pytest.fixture
-def another(phone: Api) -> dict[str, Any]:
-"""A product of 200 kcal."""
-return phone.product(name="Butter", kcal_100g=200, fat_100g=80)
-
-
-@pytest.fixture
-def portion(phone: Api, product: dict[str, Any]) -> dict[str, Any]:
-"""A portion of the product."""
-return phone.portion(product, name="1 slice", grams=50)
-
-
-@pytest.fixture
-def by_grams(phone: Api, product: dict[str, Any]) -> dict[str, Any]:
-"""120 g of the product."""
-return phone.entry(product_id=product["id"], grams=120)
-
-
-@pytest.fixture
-def by_portion(phone: Api, product: dict[str, Any], portion: dict[str, Any]) -> dict[str, Any]:
-"""Two portions of the product, 100 g."""
-return phone.entry(product_id=product["id"], portion_id=portion["id"], quantity=2)
-
-
-@pytest.fixture
-def custom(phone: Api) -> dict[str, Any]:
-"""An entry without a product, whose every field is known."""
-return phone.entry(**CUSTOM)
-
-
-@pytest.fixture
-def update(phone: Api) -> Callable[..., Any]:
-"""Send an update of an entry."""
-
-def send(entry: dict[str, Any], body: Any) -> Any:
-    return phone.put(f"{PATH}/{entry['id']}", body)
-
-return send
-
-
-@pytest.fixture
-def change(update: Any) -> Callable[..., dict[str, Any]]:
-"""Send an update that is to succeed; return what it changed, `updated_at` aside."""
-
-def send(entry: dict[str, Any], body: Any) -> dict[str, Any]:
-    response = update(entry, body)
-    assert response.status_code == 200, response.content
-    after = response.json()
-    changed = {name: after[name] for name in FIELDS if after[name] != entry[name]}
-    assert (changed.pop("updated_at", None) is not None) == bool(changed)
-    return changed
-
-return send
-
-
-def change_sources(phone: Api, entry: dict[str, Any]) -> None:
-"""Change the product and the portion of an entry."""
-body = {"name": "Toast", "kcal_100g": 300, "protein_100g": None, "carbs_100g": 50}
-assert phone.patch(f"/v1/products/{entry['product_id']}", body).status_code == 200
-if entry["portion_id"]:
-    path = f"/v1/portions/{entry['portion_id']}"
-    assert phone.patch(path, {"grams": 60}).status_code == 200
-
-
-def test_it_works(phone: Api, custom: dict[str, Any], update: Any) -> None:
-changes = {
-    "name": "Soup",
-    "kcal": 1,
-    "protein": 2,
-    "carbs": 3,
-    "fat": 4.25,
-    "grams": 5,
-    "date": "2025-02-06",
-    "meal_type": "dinner",
-    "eaten_at": "2025-02-06T18:00:00Z",
-}
-with time_machine.travel(datetime(2030, 2, 5, 12, 30, tzinfo=UTC), tick=False):
-    response = update(custom, changes)
-assert response.status_code == 200
-assert response.json() == custom | changes | {"updated_at": "2030-02-05T12:30:00Z"}
-assert list(response.json()) == FIELDS
-assert phone.get(f"{PATH}/{custom['id']}").json() == response.json()
-
-
-def test_fields_are_checked(phone: Api, custom: dict[str, Any], update: Any) -> None:
-for field, value, code in REFUSED:
-    assert offences(update(custom, {field: value})) == [(["body", field], code)], value
-assert phone.get(f"{PATH}/{custom['id']}").json() == custom
-
-
-@pytest.mark.parametrize(
-"body",
-[
     b"{}",
     request_body(CUSTOM),
     request_body({}, name='" Cre\\u0300me "', kcal="250.250", grams="3e2"),
@@ -227,6 +33,198 @@ assert phone.get(f"{PATH}/{custom['id']}").json() == custom
     request_body({"product_id": None, "portion_id": None, "quantity": None}),
     request_body({"colour": "red", "created_at": "x", "updated_at": None}),
 ]
+REFUSED = [
+    ("name", "", "blank"),
+    ("name", "a" * 101, "max_length"),
+    ("name", "a\nb", "invalid"),
+    ("kcal", -0.01, "min_value"),
+    ("kcal", 10_000.01, "max_value"),
+    ("kcal", "1", "invalid"),
+    ("protein", 1000.01, "max_value"),
+    ("fat", 0.001, "max_decimal_places"),
+    ("grams", 0, "min_value"),
+    ("grams", 10_000.01, "max_value"),
+    ("quantity", 0, "min_value"),
+    ("quantity", 100.01, "max_value"),
+    ("quantity", True, "invalid"),
+    ("date", "1999-12-31", "min_value"),
+    ("date", "2101-01-01", "max_value"),
+    ("date", "2025-02-30", "invalid"),
+    ("meal_type", "brunch", "invalid_choice"),
+    ("eaten_at", "2025-02-05T12:30:00", "invalid"),
+    ("product_id", "1", "invalid"),
+    ("product_id", 1, "invalid"),
+    ("portion_id", "ABCDEF12-3456-4ABC-8DEF-ABCDEF123456", "invalid"),
+]
+
+
+@pytest.fixture
+def product(phone: Api) -> dict[str, Any]:
+    """A product of 100 kcal."""
+    return phone.product(name="Bread", kcal_100g=100, protein_100g=10)
+
+
+@pytest.fixture
+def another(phone: Api) -> dict[str, Any]:
+    """A product of 200 kcal."""
+    return phone.product(name="Butter", kcal_100g=200, fat_100g=80)
+
+
+@pytest.fixture
+def portion(phone: Api, product: dict[str, Any]) -> dict[str, Any]:
+    """A portion of the product."""
+    return phone.portion(product, name="1 slice", grams=50)
+
+
+@pytest.fixture
+def by_grams(phone: Api, product: dict[str, Any]) -> dict[str, Any]:
+    """120 g of the product."""
+    return phone.entry(product_id=product["id"], grams=120)
+
+
+@pytest.fixture
+def by_portion(phone: Api, product: dict[str, Any], portion: dict[str, Any]) -> dict[str, Any]:
+    """Two portions of the product, 100 g."""
+    return phone.entry(product_id=product["id"], portion_id=portion["id"], quantity=2)
+
+
+@pytest.fixture
+def custom(phone: Api) -> dict[str, Any]:
+    """An entry without a product, whose every field is known."""
+    return phone.entry(**CUSTOM)
+
+
+@pytest.fixture
+def update(phone: Api) -> Callable[..., Any]:
+    """Send an update of an entry."""
+
+    def send(entry: dict[str, Any], body: Any) -> Any:
+        return phone.put(f"{PATH}/{entry['id']}", body)
+
+    return send
+
+
+@pytest.fixture
+def change(update: Any) -> Callable[..., dict[str, Any]]:
+    """Send an update that is to succeed; return what it changed, `updated_at` aside."""
+
+    def send(entry: dict[str, Any], body: Any) -> dict[str, Any]:
+        response = update(entry, body)
+        assert response.status_code == 200, response.content
+        after = response.json()
+        changed = {name: after[name] for name in FIELDS if after[name] != entry[name]}
+        assert (changed.pop("updated_at", None) is not None) == bool(changed)
+        return changed
+
+    return send
+
+
+def change_sources(phone: Api, entry: dict[str, Any]) -> None:
+    """Change the product and the portion of an entry."""
+    body = {"name": "Toast", "kcal_100g": 300, "protein_100g": None, "carbs_100g": 50}
+    assert phone.patch(f"/v1/products/{entry['product_id']}", body).status_code == 200
+    if entry["portion_id"]:
+        path = f"/v1/portions/{entry['portion_id']}"
+        assert phone.patch(path, {"grams": 60}).status_code == 200
+
+
+def test_it_works(phone: Api, custom: dict[str, Any], update: Any) -> None:
+    changes = {
+        "name": "Soup",
+        "kcal": 1,
+        "protein": 2,
+        "carbs": 3,
+        "fat": 4.25,
+        "grams": 5,
+        "date": "2025-02-06",
+        "meal_type": "dinner",
+        "eaten_at": "2025-02-06T18:00:00Z",
+    }
+    with time_machine.travel(datetime(2030, 2, 5, 12, 30, tzinfo=UTC), tick=False):
+        response = update(custom, changes)
+    assert response.status_code == 200
+    assert response.json() == custom | changes | {"updated_at": "2030-02-05T12:30:00Z"}
+    assert list(response.json()) == FIELDS
+    assert phone.get(f"{PATH}/{custom['id']}").json() == response.json()
+
+
+@pytest.mark.parametrize("kind", ["by_grams", "by_portion", "custom"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"grams": 10},
+        {"quantity": 3},
+        {"product_id": None, "portion_id": None, "kcal": 1},
+        {"portion_id": None},
+        {"grams": None},
+    ],
+)
+@time_machine.travel(datetime(2030, 2, 5, tzinfo=UTC), tick=False)
+def test_put_and_patch_do_the_same(
+    phone: Api, request: pytest.FixtureRequest, kind: str, body: Any
+) -> None:
+    first = request.getfixturevalue(kind)
+    sent = ("product_id", "portion_id", "quantity") if first["portion_id"] else ("product_id",)
+    amount = {"grams": first["grams"]} if first["portion_id"] is None else {}
+    second = phone.entry(
+        **(CUSTOM if kind == "custom" else {name: first[name] for name in sent} | amount)
+    )
+    put = phone.put(f"{PATH}/{first['id']}", body)
+    patch = phone.patch(f"{PATH}/{second['id']}", body)
+    assert put.status_code == patch.status_code
+    assert {**put.json(), "id": None} == {**patch.json(), "id": None}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", "Soup"),
+        ("kcal", 0),
+        ("protein", None),
+        ("carbs", 0.01),
+        ("fat", None),
+        ("grams", None),
+        ("date", "2025-02-06"),
+        ("meal_type", "snacks"),
+        ("eaten_at", None),
+    ],
+)
+def test_without_a_product_a_field_left_out_keeps_its_value(
+    custom: dict[str, Any], change: Any, field: str, value: Any
+) -> None:
+    assert change(custom, {field: value}) == {field: value}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("date", "2025-02-06"), ("meal_type", "snacks"), ("eaten_at", "2025-02-05T12:30:00Z")],
+)
+def test_with_a_product_a_field_left_out_keeps_its_value(
+    phone: Api, by_portion: dict[str, Any], change: Any, field: str, value: Any
+) -> None:
+    change_sources(phone, by_portion)
+    assert change(by_portion, {field: value}) == {field: value}
+
+
+@pytest.mark.parametrize("field", ["date", "meal_type", "name", "kcal"])
+def test_null_is_refused_where_a_field_cannot_be(
+    custom: dict[str, Any], update: Any, field: str
+) -> None:
+    assert offences(update(custom, {field: None})) == [(["body", field], "null")]
+
+
+def test_fields_are_checked(phone: Api, custom: dict[str, Any], update: Any) -> None:
+    for field, value, code in REFUSED:
+        assert offences(update(custom, {field: value})) == [(["body", field], code)], value
+    assert phone.get(f"{PATH}/{custom['id']}").json() == custom
+
+
+def test_an_update_that_changes_nothing_leaves_updated_at(
+    custom: dict[str, Any], update: Any
+) -> None:
+    for body in UNCHANGED:
+        response = update(custom, body)
+        assert (response.status_code, response.json()) == (200, custom), body
 
 
 @pytest.mark.parametrize("kind", ["by_grams", "by_portion", "custom"])

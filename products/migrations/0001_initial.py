@@ -50,11 +50,15 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "name_folded",
-                    countonme.text.FoldedField(db_collation="C", editable=False, source="name"),
+                    countonme.text.FoldedField(
+                        blank=True, db_collation="C", editable=False, source="name"
+                    ),
                 ),
                 (
                     "name_words",
-                    countonme.text.WordsField(db_collation="C", editable=False, source="name"),
+                    countonme.text.WordsField(
+                        blank=True, db_collation="C", editable=False, source="name"
+                    ),
                 ),
                 (
                     "kcal_100g",
@@ -113,7 +117,7 @@ class Migration(migrations.Migration):
                 (
                     "gtin_14",
                     products.gtin.NormalizedField(
-                        db_collation="C", editable=False, null=True, source="barcode"
+                        blank=True, db_collation="C", editable=False, null=True, source="barcode"
                     ),
                 ),
                 (
@@ -158,7 +162,9 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "name_folded",
-                    countonme.text.FoldedField(db_collation="C", editable=False, source="name"),
+                    countonme.text.FoldedField(
+                        blank=True, db_collation="C", editable=False, source="name"
+                    ),
                 ),
                 (
                     "grams",
@@ -219,7 +225,9 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="product",
-            constraint=models.UniqueConstraint(fields=("device", "id"), name="products_device_id"),
+            constraint=countonme.models.DeviceUniqueConstraint(
+                fields=("device", "id"), name="products_device_id"
+            ),
         ),
         migrations.AddConstraint(
             model_name="product",
@@ -293,7 +301,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="portion",
-            constraint=models.UniqueConstraint(
+            constraint=countonme.models.DeviceUniqueConstraint(
                 fields=("device", "product", "id"), name="portions_device_product_id"
             ),
         ),
