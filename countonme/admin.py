@@ -53,7 +53,7 @@ class DeviceFilter(TextFilter):  # type: ignore[misc]  # unfold comes without ty
         if not self.value():
             return queryset
         bounds = id_range(self.value())
-        return queryset.filter(device_id__range=bounds) if bounds else queryset.none()
+        return queryset.filter(device__id__range=bounds) if bounds else queryset.none()
 
 
 class ScopedForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
@@ -260,6 +260,13 @@ class LogEntryAdmin(OperatorAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let every operator who sees devices read what was done to them."""
+        return request.user.has_perm("devices.view_device")
 
 
 def sentence(error: Exception) -> str:

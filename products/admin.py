@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from unfold.decorators import action
 
 from countonme.admin import DeletedFilter, DeviceFilter, ScopedAdmin
 from countonme.text import fold
+from products import moderation
 from products.models import Portion, Product
 
 
@@ -33,10 +38,32 @@ class NamedAdmin(ScopedAdmin):
 class ProductAdmin(NamedAdmin):
     list_display = ["name", "state", "kcal_100g", "barcode", "owner", "created_at"]
     search_help_text = "A part of the name, or a barcode"
+    actions_list = ["moderate"]
 
     def found(self, term: str) -> Q:
         barcode = Q(gtin_14=term.zfill(14)) if term.isdecimal() and len(term) <= 14 else Q()
         return super().found(term) | barcode if barcode else super().found(term)
+
+    @action(description="Moderate by name", url_path="moderation", permissions=["soft_delete"])
+    def moderate(self, request: HttpRequest) -> HttpResponse:
+        """Find names over all devices, and soft-delete the products under them, batch by batch."""
+        pattern = (request.POST if request.method == "POST" else request.GET).get("pattern", "")
+        if request.method == "POST":
+            chosen = request.POST.getlist("name")
+            deleted, left = moderation.soft_delete(chosen, request.user.pk or 0)
+            if request.accepts("text/html"):
+                self.message_user(request, f"{deleted} soft-deleted, {left} left.")
+                return redirect(f"{request.path}?{urlencode({'pattern': pattern})}")
+            return JsonResponse({"deleted": deleted, "left": left})
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Moderate products by name",
+            "opts": self.opts,
+            "pattern": pattern,
+            "names": moderation.names(pattern) if pattern.strip(" *") else [],
+            "max_rows": moderation.MAX_ROWS,
+        }
+        return TemplateResponse(request, "operators/moderation.html", context)
 
 
 @admin.register(Portion)

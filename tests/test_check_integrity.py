@@ -72,7 +72,7 @@ def test_a_later_change_of_the_product_breaks_nothing(phone: Api, world: Any) ->
     ],
 )
 def test_a_broken_rule_names_the_row(world: Any, table: str, change: str, rule: str) -> None:
-    break_past_the_guards(f"UPDATE {table} SET {change} WHERE id = %s", world[table]["id"])  # noqa: S608
+    break_past_the_guards(f"UPDATE {table} SET {change} WHERE id = %s", world[table]["id"])
     printed = found()
     assert rule in printed
     assert f"{table} {world[table]['id']}" in printed
@@ -99,7 +99,7 @@ def test_a_row_that_points_at_another_devices_is_named(
 ) -> None:
     assert other.device is not None
     break_past_the_guards(
-        f"UPDATE {table} SET device_id = %s WHERE id = %s",  # noqa: S608
+        f"UPDATE {table} SET device_id = %s WHERE id = %s",
         other.device.pk,
         world[table]["id"],
     )

@@ -85,6 +85,10 @@ class TestJSON:
         for name in ("Content-Type", "ETag", "Cache-Control", "Vary"):
             assert head.headers.get(name) == got.headers.get(name)
 
+    def test_no_answer_sets_a_cookie(self, phone: Api) -> None:
+        for path in ("/v1/products", "/v1/nope", "/health"):
+            assert not phone.get(path).cookies
+
     def test_unknown_fields_are_ignored(self, phone: Api) -> None:
         product = phone.product(colour="red", revision=99, device_id=str(uuid.uuid4()))
         assert "colour" not in product

@@ -35,7 +35,7 @@ def code(field: Field[Any, Any, Any, Any], value: Any) -> str:
     assert isinstance(refusal.value.detail, list)
     (detail,) = refusal.value.detail
     assert isinstance(detail, ErrorDetail)
-    return detail.code
+    return str(detail.code)
 
 
 def test_it_works(phone: Api) -> None:

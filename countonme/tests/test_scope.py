@@ -190,13 +190,15 @@ class TestWithoutADevice:
         with pytest.raises(CommandError, match="--all"):
             call_command("dumpdata", model._meta.label)
 
-    def test_an_upsert_of_another_devices_row_is_refused(
-        self, model: Model, mine: Device, theirs: Device
+    @pytest.mark.parametrize("scoped", [False, True])
+    def test_an_upsert_never_reaches_another_devices_row(
+        self, model: Model, mine: Device, theirs: Device, scoped: bool
     ) -> None:
         twin = model.objects.for_device(theirs)[0]
         twin.device, twin.created_at = mine, timezone.now()
+        rows = model.objects.for_device(mine) if scoped else model.objects
         with pytest.raises((UnscopedQuery, IntegrityError)):
-            model.objects.bulk_create(
+            rows.bulk_create(
                 [twin],
                 update_conflicts=True,
                 unique_fields=["id"],
@@ -352,7 +354,8 @@ class TestReverseManagers:
     def test_they_are_scoped_by_their_instance(self, phone: Api, other: Api) -> None:
         product, _ = self.portions(phone), self.portions(other)
         assert product.portions.count() == 2
-        assert product.portions.all().device_id == device_of(phone).pk
+        rows: Any = product.portions.all()
+        assert rows.device_id == device_of(phone).pk
         assert {portion.product_id for portion in product.portions.all()} == {product.pk}
 
     def test_those_of_a_device_are_its_rows(self, phone: Api, other: Api) -> None:
@@ -384,6 +387,15 @@ class TestReverseManagers:
             }
         owners = dict(Product.objects.across_devices().values_list("pk", "device_id"))
         assert found == {pk: [(pk, owner)] * 2 for pk, owner in owners.items()}
+
+    def test_those_of_devices_are_prefetched_too(
+        self, phone: Api, other: Api, django_assert_num_queries: Any
+    ) -> None:
+        self.portions(phone), self.portions(other)
+        with django_assert_num_queries(2):
+            devices = list(Device.objects.prefetch_related("portion_set"))
+            for device in devices:
+                assert [row.device_id for row in device.portion_set.all()] == [device.pk] * 2
 
     def test_a_prefetch_with_a_queryset_needs_its_device(self, phone: Api) -> None:
         product = self.portions(phone)

@@ -363,6 +363,13 @@ class TestSecretKey:
             assert status(phone) == 200
         assert len(checked) == 1
 
+    def test_only_the_canonical_spelling_is_accepted(
+        self, phone: Api, checked: list[bytes]
+    ) -> None:
+        device, _, secret = phone.token.partition(".")
+        assert status(Api(token=f"{alternative(device)}.{secret}")) == 401
+        assert checked == []
+
     def test_a_token_from_before_the_last_rotation_may_still_rotate(
         self, phone: Api, settings: Any
     ) -> None:

@@ -17,7 +17,7 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 
 def stored(phone: Api) -> dict[str, Any]:
     assert phone.device is not None
-    return Device.objects.values().get(pk=phone.device.pk)
+    return dict(Device.objects.values().get(pk=phone.device.pk))
 
 
 class TestGet:

@@ -121,7 +121,7 @@ class TestErase:
         )
         with time_machine.travel(NOW, tick=False):
             device.erase()
-        row = Device.objects.values().get(pk=device.pk)
+        row: dict[str, Any] = dict(Device.objects.values().get(pk=device.pk))
         assert (row.pop("id"), row.pop("erased_at")) == (device.pk, NOW)
         empty = {"revision": 1, "purged_revision": 0, "blocked_reason": ""}
         assert row == dict.fromkeys(row) | empty

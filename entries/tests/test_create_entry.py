@@ -506,7 +506,7 @@ def test_eaten_at_is_checked(phone: Api) -> None:
 
 @pytest.mark.parametrize("field", ["id", "product_id", "portion_id"])
 def test_a_malformed_id_is_refused(phone: Api, product: dict[str, Any], field: str) -> None:
-    bodies = {
+    bodies: dict[str, dict[str, Any]] = {
         "id": SOUP,
         "product_id": WHEN | {"grams": 1},
         "portion_id": WHEN | {"product_id": product["id"]},

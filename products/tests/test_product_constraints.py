@@ -47,7 +47,7 @@ def insert(table: str, owner: Api, values: dict[str, Any]) -> uuid.UUID:
     """Insert a row by straight SQL and return its id."""
     assert owner.device is not None
     key = uuid.uuid4()
-    row = {"id": key, "device_id": owner.device.pk, "revision": 0} | values
+    row: dict[str, Any] = {"id": key, "device_id": owner.device.pk, "revision": 0} | values
     columns, places = ", ".join(row), ", ".join(["%s"] * len(row))
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(

@@ -277,7 +277,8 @@ def test_an_unknown_or_deleted_product_is_404(
         response = update(gone, {"name": "Milk"})
         assert response.status_code == 404
         assert response.json() == {"detail": "Product not found"}
-    assert Product.all_objects.for_device(phone.device).get().name == "Crème"  # type: ignore[arg-type]
+    assert phone.device is not None
+    assert Product.all_objects.for_device(phone.device).get().name == "Crème"
 
 
 def test_a_malformed_id_is_404(phone: Api) -> None:

@@ -1,0 +1,67 @@
+"""Products of all devices under a name that nobody should have to read."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.db import transaction
+from django.db.models import Count, Min
+
+from countonme.models import DeviceScopedQuerySet
+from countonme.text import fold
+from products.models import Product
+
+# What one request soft-deletes, what one click does in as many requests, and how many names a
+# page shows.
+BATCH = 500
+MAX_ROWS = 10_000
+MAX_NAMES = 200
+
+
+def matching(pattern: str) -> DeviceScopedQuerySet[Product]:
+    """Return the live products whose name contains a pattern; `*` stands for any text in it."""
+    regex = ".*".join(re.escape(part) for part in fold(pattern).split("*"))
+    return known().filter(name_folded__regex=regex)
+
+
+def known() -> DeviceScopedQuerySet[Product]:
+    """Return the live products of devices that are not erased."""
+    rows: DeviceScopedQuerySet[Product] = Product.objects.across_devices()
+    return rows.filter(device__erased_at=None)
+
+
+def names(pattern: str) -> list[dict[str, Any]]:
+    """Return the names that match, those of most devices first.
+
+    Each with `name_folded`, one spelling as `name`, and how many `devices` and `products` have it.
+    """
+    grouped = matching(pattern).order_by().values("name_folded")
+    counted = grouped.annotate(
+        name=Min("name"), devices=Count("device", distinct=True), products=Count("pk")
+    )
+    return list(counted.order_by("-devices", "name_folded")[:MAX_NAMES])
+
+
+def soft_delete(folded: list[str], user_id: int) -> tuple[int, int]:
+    """Soft-delete one batch of the products under these folded names, and log it.
+
+    Returns:
+        How many were deleted, and how many are left.
+    """
+    rows = known().filter(name_folded__in=folded)
+    with transaction.atomic():
+        ids = list(rows.order_by("device_id", "pk").values_list("pk", flat=True)[:BATCH])
+        batch = known().filter(pk__in=ids)
+        batch.lock_devices()
+        doomed = list(batch)
+        batch.delete()
+        if doomed:
+            LogEntry.objects.log_actions(
+                user_id=user_id,
+                queryset=doomed,
+                action_flag=CHANGE,
+                change_message="Soft-deleted by moderation.",
+            )
+    return len(doomed), rows.count()

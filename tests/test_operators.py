@@ -1,0 +1,340 @@
+"""Roles, actions on devices, moderation, the dashboard, the log and the login's pause."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, User
+from django.test import Client
+from django.utils import timezone
+
+from conftest import Api, new_phone
+from devices import dashboard
+from devices.models import Device
+from products import moderation
+from products.models import Portion, Product
+
+DEVICES = "/admin/devices/device/"
+PRODUCTS = "/admin/products/product/"
+MODERATION = "/admin/products/product/moderation/"
+
+
+def operator(role: str = "") -> Client:
+    """Return a client signed in with a role, or as a superuser."""
+    name = role or "Superuser"
+    user = User.objects.create_user(name, is_staff=True, is_superuser=not role)
+    if role:
+        user.groups.add(Group.objects.get(name=role))
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def act(client: Client, page: str, action: str, row: Any, **values: str) -> Any:
+    sent = {"action": action, "_selected_action": [str(row.pk)], **values}
+    return client.post(page, sent, follow=True)
+
+
+def device_of(phone: Api) -> Device:
+    assert phone.device is not None
+    return Device.objects.get(pk=phone.device.pk)
+
+
+class TestDevices:
+    def test_it_works(self, phone: Api) -> None:
+        client = operator()
+        page = act(client, DEVICES, "block", device_of(phone)).content.decode()
+        assert str(device_of(phone)) in page
+        assert device_of(phone).blocked_at is None
+        act(client, DEVICES, "block", device_of(phone), confirmed="yes", reason="spam")
+        assert device_of(phone).blocked_reason == "spam"
+        assert phone.get("/v1/products").status_code == 401
+        assert LogEntry.objects.get().change_message == "Blocked: spam."
+
+    def test_a_block_needs_a_reason(self, phone: Api) -> None:
+        act(operator(), DEVICES, "block", device_of(phone), confirmed="yes", reason=" ")
+        assert device_of(phone).blocked_at is None
+
+    def test_unblocking_lets_the_phone_back_to_its_data(self, phone: Api) -> None:
+        product = phone.product()
+        device_of(phone).block("spam")
+        act(operator(), DEVICES, "unblock", device_of(phone))
+        assert [row["id"] for row in phone.get("/v1/products").json()] == [product["id"]]
+
+    def test_a_token_is_revoked(self, phone: Api) -> None:
+        act(operator(), DEVICES, "revoke_token", device_of(phone))
+        assert phone.get("/v1/products").status_code == 401
+
+    def test_erasing_asks_first(self, phone: Api) -> None:
+        client = operator()
+        act(client, DEVICES, "erase", device_of(phone))
+        assert device_of(phone).erased_at is None
+        act(client, DEVICES, "erase", device_of(phone), confirmed="yes")
+        assert device_of(phone).erased_at is not None
+
+    def test_an_export_is_a_file_without_secrets(self, phone: Api) -> None:
+        product = phone.product()
+        response = act(operator(), DEVICES, "export", device_of(phone))
+        assert response["Content-Disposition"].startswith("attachment")
+        assert response.json()["rows"]["products"][0]["id"] == product["id"]
+        assert "token" not in response.content.decode()
+        assert LogEntry.objects.get().change_message == "Exported."
+
+    def test_a_device_links_to_what_it_owns(self, phone: Api, other: Api) -> None:
+        phone.product(name="Mine")
+        other.product(name="Theirs")
+        client = operator()
+        page = client.get(f"{DEVICES}{device_of(phone).pk}/change/").content.decode()
+        url = f"{PRODUCTS}?of={device_of(phone).pk}"
+        assert f'href="{url}"' in page
+        rows = client.get(url).content.decode()
+        assert "Mine" in rows
+        assert "Theirs" not in rows
+
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [("seen=today", True), ("seen=week", True), ("seen=never", False), ("state=usable", True)],
+    )
+    def test_devices_are_filtered(self, phone: Api, query: str, found: bool) -> None:
+        page = operator().get(f"{DEVICES}?{query}").content.decode()
+        assert (f"{device_of(phone).pk}/change/" in page) is found
+
+    def test_a_list_costs_the_same_for_any_number_of_devices(
+        self, db: None, django_assert_max_num_queries: Any
+    ) -> None:
+        for _ in range(10):
+            new_phone()
+        client = operator()
+        with django_assert_max_num_queries(8):
+            client.get(DEVICES)
+
+
+class TestRoles:
+    @pytest.mark.parametrize("role", ["Moderator", "Support"])
+    def test_a_role_sees_every_list(self, phone: Api, role: str) -> None:
+        client = operator(role)
+        for page in ("", "devices/device/", "products/product/", "entries/foodentry/"):
+            assert client.get(f"/admin/{page}").status_code == 200
+        assert client.get("/admin/admin/logentry/").status_code == 200
+
+    @pytest.mark.parametrize(
+        ("role", "action", "may"),
+        [
+            ("Moderator", "block", True),
+            ("Moderator", "export", False),
+            ("Moderator", "revoke_token", False),
+            ("Moderator", "erase", False),
+            ("Support", "export", True),
+            ("Support", "block", False),
+            ("Support", "erase", False),
+        ],
+    )
+    def test_a_role_acts_on_devices(self, phone: Api, role: str, action: str, may: bool) -> None:
+        before = device_of(phone)
+        client = operator(role)
+        act(client, DEVICES, action, before, confirmed="yes", reason="spam")
+        assert LogEntry.objects.exists() is may
+        if not may:
+            after = device_of(phone)
+            assert (after.blocked_at, after.erased_at, after.token_hash) == (
+                before.blocked_at,
+                before.erased_at,
+                before.token_hash,
+            )
+
+    @pytest.mark.parametrize(("role", "may"), [("Moderator", True), ("Support", False)])
+    def test_a_role_deletes_softly_and_restores(self, phone: Api, role: str, may: bool) -> None:
+        phone.product()
+        product = Product._base_manager.get()
+        client = operator(role)
+        act(client, PRODUCTS, "soft_delete", product)
+        product.refresh_from_db()
+        assert (product.deleted_at is not None) is may
+        act(client, PRODUCTS, "restore", product)
+        product.refresh_from_db()
+        assert product.deleted_at is None
+
+    @pytest.mark.parametrize("role", ["Moderator", "Support"])
+    def test_no_role_deletes_for_ever(self, phone: Api, role: str) -> None:
+        product = phone.product()
+        phone.delete(f"/v1/products/{product['id']}")
+        row = Product._base_manager.get()
+        act(operator(role), PRODUCTS, "hard_delete", row, confirmed="yes")
+        assert Product._base_manager.exists()
+
+    def test_support_can_not_moderate(self, phone: Api) -> None:
+        assert operator("Support").get(f"{MODERATION}?pattern=x").status_code == 403
+
+    def test_no_role_corrects(self, phone: Api) -> None:
+        product = phone.product()
+        url = f"{PRODUCTS}{product['id']}/change/"
+        assert operator("Moderator").post(url, {"name": "x"}).status_code == 403
+
+
+class TestDeletingForEver:
+    def test_it_names_what_goes_along_and_asks(self, phone: Api) -> None:
+        product = phone.product()
+        phone.portion(product, name="1 fillet")
+        phone.delete(f"/v1/products/{product['id']}")
+        row, client = Product._base_manager.get(), operator()
+        page = act(client, PRODUCTS, "hard_delete", row).content.decode()
+        assert "Chicken Breast" in page
+        assert "1 fillet" in page
+        assert Product._base_manager.exists()
+        act(client, PRODUCTS, "hard_delete", row, confirmed="yes")
+        assert not Product._base_manager.exists()
+        assert not Portion._base_manager.exists()
+
+    def test_a_live_row_is_passed_over(self, phone: Api) -> None:
+        phone.product()
+        row = Product._base_manager.get()
+        act(operator(), PRODUCTS, "hard_delete", row, confirmed="yes")
+        assert Product._base_manager.exists()
+
+    def test_what_the_diary_names_is_refused_with_a_sentence(self, phone: Api) -> None:
+        product = phone.product()
+        phone.entry(product_id=product["id"], grams=10)
+        phone.delete(f"/v1/products/{product['id']}")
+        row = Product._base_manager.get()
+        page = act(operator(), PRODUCTS, "hard_delete", row, confirmed="yes").content.decode()
+        assert "Another row still needs it" in page
+        assert Product._base_manager.exists()
+
+
+class TestModeration:
+    def test_it_works(self, phone: Api, other: Api) -> None:
+        for one in (phone, other):
+            one.product(name="Búy Pills")
+            one.product(name="Rice")
+        client = operator("Moderator")
+        page = client.get(MODERATION, {"pattern": "buy*pil"}).content.decode()
+        assert "Búy Pills" in page
+        assert "Rice" not in page
+        client.post(MODERATION, {"pattern": "buy*pil", "name": ["buy pills"]})
+        assert {row["name"] for row in phone.get("/v1/products").json()} == {"Rice"}
+        assert LogEntry.objects.count() == 2
+
+    def test_it_counts_devices_and_products(self, phone: Api, other: Api) -> None:
+        for one in (phone, phone, other):
+            one.product(name="Spam")
+        assert moderation.names("spam") == [
+            {"name_folded": "spam", "name": "Spam", "devices": 2, "products": 3}
+        ]
+
+    def test_a_pattern_is_no_regular_expression(self, phone: Api) -> None:
+        phone.product(name="a+b (c)")
+        phone.product(name="aab")
+        assert [row["name"] for row in moderation.names("A+B (")] == ["a+b (c)"]
+
+    def test_a_request_does_one_batch_and_says_what_is_left(
+        self, phone: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(moderation, "BATCH", 2)
+        for _ in range(5):
+            phone.product(name="Spam")
+        client, sent = operator(), {"pattern": "spam", "name": ["spam"]}
+        answers = [
+            client.post(MODERATION, sent, headers={"Accept": "application/json"}).json()
+            for _ in range(3)
+        ]
+        assert answers == [
+            {"deleted": 2, "left": 3},
+            {"deleted": 2, "left": 1},
+            {"deleted": 1, "left": 0},
+        ]
+
+    def test_without_a_pattern_it_finds_nothing(self, phone: Api) -> None:
+        phone.product(name="Spam")
+        for pattern in ("", " ", "*"):
+            page = operator_page(pattern)
+            assert "Spam" not in page
+
+
+def operator_page(pattern: str) -> str:
+    User.objects.filter(username="Superuser").delete()
+    return operator().get(MODERATION, {"pattern": pattern}).content.decode()
+
+
+class TestDashboard:
+    def test_it_works(self, phone: Api, other: Api) -> None:
+        product = phone.product()
+        phone.entry(product_id=product["id"], grams=10)
+        phone.delete(f"/v1/products/{product['id']}")
+        sections = dashboard.dashboard(timezone.now())["sections"]
+        shown = {figure.label: figure.value for figures in sections.values() for figure in figures}
+        assert shown["Devices"] == "2"
+        assert shown["Seen today"] == "2"
+        assert shown["Products"] == "0"
+        assert shown["Food entries"] == "1"
+        assert shown["Deleted products"] == "1"
+        assert shown["Oldest unpurged"] == f"{timezone.now():%Y-%m-%d}"
+
+    def test_every_figure_and_chart_links_to_a_list(self, phone: Api) -> None:
+        phone.product()
+        client = operator()
+        shown = dashboard.dashboard(timezone.now())
+        links = [figure.url for figures in shown["sections"].values() for figure in figures]
+        links += [chart.url for chart in shown["charts"]]
+        for link in links:
+            assert client.get(link).status_code == 200, link
+
+    def test_a_chart_counts_by_day(self, db: None) -> None:
+        now = timezone.now()
+        with time_machine.travel(now - timedelta(days=2), tick=False):
+            new_phone()
+        new_phone()
+        registered = dashboard.charts(now - timedelta(days=dashboard.DAYS - 1))[0]
+        assert '1,0,1],"backgroundColor"' in registered.data
+
+    def test_throttled_registrations_are_counted(self, nobody: Api, db: None) -> None:
+        for _ in range(12):
+            nobody.post("/v1/auth/register", {})
+        figures = dashboard.waiting_figures()
+        assert figures[-1][:2] == ("Throttled registrations today", "2")
+
+    def test_an_operator_without_a_role_sees_no_figures(self, db: None) -> None:
+        User.objects.create_user("new", password="x", is_staff=True)
+        client = Client()
+        client.force_login(User.objects.get(), backend="django.contrib.auth.backends.ModelBackend")
+        assert b"Devices" not in client.get("/admin/").content
+
+
+class TestLogin:
+    @pytest.fixture(autouse=True)
+    def user(self, db: None) -> None:
+        User.objects.create_superuser("operator", password="right")
+
+    def login(self, name: str, password: str, address: str = "127.0.0.1") -> Any:
+        sent = {"username": name, "password": password}
+        return Client(REMOTE_ADDR=address).post("/admin/login/", sent)
+
+    def test_it_works(self) -> None:
+        assert self.login("operator", "right").status_code == 302
+
+    def test_five_wrong_passwords_for_a_name_pause_it(self) -> None:
+        for number in range(5):
+            self.login("operator", "wrong", f"127.0.0.{number + 1}")
+        response = self.login("operator", "right", "127.0.0.99")
+        assert response.status_code == 429
+        assert "Login paused" in response.content.decode()
+
+    def test_five_wrong_passwords_from_an_address_pause_it(self) -> None:
+        for number in range(5):
+            self.login(f"name{number}", "wrong")
+        assert self.login("operator", "right").status_code == 429
+        assert self.login("operator", "right", "127.0.0.2").status_code == 302
+
+    def test_four_wrong_passwords_pause_nothing(self) -> None:
+        for _ in range(4):
+            self.login("operator", "wrong")
+        assert self.login("operator", "right").status_code == 302
+
+    def test_the_pause_ends(self) -> None:
+        for _ in range(5):
+            self.login("operator", "wrong")
+        with time_machine.travel(timezone.now() + timedelta(minutes=16), tick=False):
+            assert self.login("operator", "right").status_code == 302
