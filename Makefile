@@ -1,0 +1,58 @@
+# The environment may also be given as variables: make run PORT=9000 DATA_DIR=/srv/countonme
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+# Evaluated only where .venv has to be made.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
+# Not where its interpreter was removed or replaced under it.
+USABLE := $(shell $(BIN)/python -c 'import pip; $(NEW_ENOUGH)' 2>/dev/null && echo yes)
+PIP_COMPILE := CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/pip-compile -q --strip-extras \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check requirements clean FORCE
+
+help: ## Print this
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
+
+run: $(INSTALLED) ## Serve on http://HOST:PORT (127.0.0.1:8000), data in DATA_DIR (.data) or at DATABASE_URL
+	@exec $(BIN)/python -m countonme.serve
+
+test: $(INSTALLED) ## Run all tests in parallel, on the embedded PostgreSQL or DATABASE_URL; ARGS go to pytest
+	@exec $(BIN)/python -m pytest -n auto $(ARGS)
+
+# mypy's plugin and some commands read the settings.
+check: export SECRET_KEY = $(shell $(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))')
+check: $(INSTALLED) ## Lint, formatting, types, migrations, deployment settings, schema
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	DEBUG=false HTTPS=true ALLOWED_HOSTS=api.example.org CORS_ORIGINS=https://example.org \
+		CSRF_TRUSTED_ORIGINS=https://api.example.org NUM_PROXIES=1 \
+		DATABASE_URL=postgresql://countonme@db.example.org/countonme \
+		$(BIN)/python manage.py check --deploy --fail-level WARNING
+	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+
+requirements: $(INSTALLED) ## Compile requirements*.txt from requirements*.in; ARGS, e.g. --upgrade, go to pip-compile
+	$(PIP_COMPILE) $(ARGS) requirements.in
+	$(PIP_COMPILE) $(ARGS) requirements-dev.in
+
+clean: ## Remove what can be made again; never DATA_DIR
+	rm -rf $(VENV) staticfiles .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	find . -name '.git' -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp goes first and comes back last: a killed install is started afresh.
+$(INSTALLED): requirements-dev.txt $(if $(USABLE),,FORCE)
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(NEW_ENOUGH)' 2>/dev/null || { \
+		echo "Python 3.11 or newer is missing: install it, or name it with PYTHON=." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "Python's venv module is missing: install it (on Debian: python3-venv)." >&2; exit 1; }
+	@if [ -n "$(USABLE)" ] && [ -f $@ ]; then rm $@; else $(PYTHON) -m venv --clear $(VENV); fi
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+FORCE:

