@@ -207,7 +207,7 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         Raises:
             IntegrityError: a row is live and its device is not erased, or another row names it.
         """
-        return self.order_by()._raw_delete(self.db)
+        return self.order_by()._raw_delete(self.db) or 0
 
     hard_delete.alters_data = True  # type: ignore[attr-defined]  # likewise
     hard_delete.queryset_only = True  # type: ignore[attr-defined]  # likewise

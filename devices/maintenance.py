@@ -2,65 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import Any, TypeVar
 from uuid import UUID
 
+from django.core.management.base import OutputWrapper
 from django.db import transaction
 from django.db.models import Exists, ForeignObjectRel, OuterRef, Q, QuerySet
+from tqdm import tqdm
 
-from countonme.models import DeviceScoped, device_scoped_models
+from countonme.models import DeviceScoped, DeviceScopedQuerySet, device_scoped_models
 from devices.models import Device
 
 BATCH = 1000
+Rows = DeviceScopedQuerySet[Any]
+T = TypeVar("T")
 
 
-def purgeable(
-    model: type[DeviceScoped], before: datetime, *, foresee: bool = False
-) -> QuerySet[DeviceScoped]:
-    """Return the rows to purge: deleted before a moment, or an erased device's, deleted or not.
+def purgeable(model: type[DeviceScoped], before: datetime) -> Rows:
+    """Return the rows that a purge would remove: deleted before a moment, or an erased device's.
 
-    Rows that another row names stay: the diary keeps what it was worked out from. With `foresee`,
-    those are counted in that only rows name that are to be purged themselves.
+    Those that only rows name that are to be purged themselves are counted in.
     """
-    rows = model.all_objects.across_devices().filter(
+    rows: Rows = model.all_objects.across_devices().filter(
         Q(deleted_at__lt=before) | Q(device__erased_at__isnull=False)
     )
     for relation in model._meta.related_objects:
         naming = _naming(relation)
-        if foresee:
-            gone = purgeable(naming.model, before, foresee=True)
-            naming = naming.exclude(pk__in=gone.values("pk"))
-        rows = rows.exclude(Exists(naming))
+        gone = purgeable(naming.model, before)
+        rows = rows.exclude(Exists(naming.exclude(pk__in=gone.values("pk"))))
     return rows
 
 
-def purge(model: type[DeviceScoped], before: datetime) -> Iterator[int]:
-    """Hard-delete purgeable rows, a batch a transaction; yield how many each removed."""
-    last: UUID | None = None
-    while True:
-        with transaction.atomic():
-            rows = purgeable(model, before).order_by("pk")
-            if last is not None:
-                rows = rows.filter(pk__gt=last)
-            batch = list(rows.values_list("pk", "device_id")[:BATCH])
-            if not batch:
-                return
-            owners = {device_id for _, device_id in batch}
-            list(Device.objects.select_for_update(no_key=True).filter(pk__in=owners).order_by("pk"))
-            # Asked again under the locks: meanwhile a row may have been restored, or named.
-            doomed = purgeable(model, before).filter(pk__in=[pk for pk, _ in batch])
-            ids = list(doomed.values_list("pk", flat=True))
-            removed = model.all_objects.across_devices().filter(pk__in=ids).hard_delete()
-        last = batch[-1][0]
-        yield removed
+def purge(before: datetime) -> Iterator[tuple[type[DeviceScoped], int]]:
+    """Hard-delete purgeable rows, those first that name others; yield what each batch removed.
 
-
-def purge_all(before: datetime) -> Iterator[tuple[type[DeviceScoped], int]]:
-    """Purge every device-scoped model, those that name others first."""
+    Each batch is a transaction of its own. Rows that another row still names stay: the diary keeps
+    what it was worked out from. After an interruption, another purge goes on.
+    """
     for model in reversed(device_scoped_models()):
-        for removed in purge(model, before):
+        rows: Rows = model.all_objects.across_devices()
+        for removed in _purge(rows.filter(deleted_at__lt=before)):
             yield model, removed
+        for erased in _batches(Device.objects.filter(erased_at__isnull=False)):
+            for removed in _purge(rows.filter(device__in=erased)):
+                yield model, removed
 
 
 def erase_inactive(since: datetime) -> Iterator[int]:
@@ -76,9 +63,60 @@ def erase_inactive(since: datetime) -> Iterator[int]:
         yield len(batch)
 
 
-def _naming(relation: ForeignObjectRel) -> QuerySet[DeviceScoped]:
+def shown(
+    out: OutputWrapper, what: str, batches: Iterable[T], size: Any, total: int | None = None
+) -> Iterator[T]:
+    """Pass batches on, with a progress bar on a terminal, and elsewhere with a line for each.
+
+    Args:
+        size: gives the number of rows of a batch.
+    """
+    bar = tqdm(total=total, unit=f" {what}", file=out, disable=not out.isatty())
+    with bar:
+        for batch in batches:
+            yield batch
+            bar.update(size(batch))
+            if bar.disable:
+                out.write(f"{what}: {size(batch)}")
+
+
+def _purge(rows: Rows) -> Iterator[int]:
+    last: UUID | None = None
+    while True:
+        with transaction.atomic():
+            later = rows.filter(pk__gt=last) if last else rows
+            batch = list(_unnamed(later).order_by("pk").values_list("pk", flat=True)[:BATCH])
+            if not batch:
+                return
+            found = rows.filter(pk__in=batch)
+            found.lock_devices()
+            # Asked again under the locks: meanwhile a row may have been restored, or named.
+            doomed = list(_unnamed(found).values_list("pk", flat=True))
+            removed = rows.filter(pk__in=doomed).hard_delete()
+        last = batch[-1]
+        yield removed
+
+
+def _batches(devices: QuerySet[Device]) -> Iterator[list[UUID]]:
+    last: UUID | None = None
+    while True:
+        later = devices.filter(pk__gt=last) if last else devices
+        batch = list(later.order_by("pk").values_list("pk", flat=True)[:BATCH])
+        if not batch:
+            return
+        last = batch[-1]
+        yield batch
+
+
+def _unnamed(rows: Rows) -> Rows:
+    for relation in rows.model._meta.related_objects:
+        rows = rows.exclude(Exists(_naming(relation)))
+    return rows
+
+
+def _naming(relation: ForeignObjectRel) -> Rows:
     """Return the rows that name the outer row by a foreign key."""
-    model: type[DeviceScoped] = relation.related_model  # type: ignore[assignment]  # by its key
-    return model.all_objects.across_devices().filter(
-        **{relation.field.attname: OuterRef("pk"), "device_id": OuterRef("device_id")}
-    )
+    model: Any = relation.related_model
+    named = {relation.field.attname: OuterRef("pk"), "device_id": OuterRef("device_id")}
+    rows: Rows = model.all_objects.across_devices().filter(**named)
+    return rows

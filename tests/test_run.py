@@ -314,3 +314,12 @@ def test_the_access_log_has_one_line_a_request(second: Run) -> None:
         second.get("/a%0Ab", **{"X-Request-ID": "broken-line"})
     wait_until(lambda: "broken-line" in second.output)
     assert '"GET /a%0Ab" 404 ' in second.output
+
+
+def test_the_example_names_every_setting() -> None:
+    read = re.compile(r'(?:env\.\w+|environ\.get)\(\s*"([A-Z_]+)"')
+    sources = ["countonme/settings.py", "countonme/serve.py", "gunicorn.conf.py"]
+    settings = {name for source in sources for name in read.findall((ROOT / source).read_text())}
+    named = re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    assert settings <= set(named)
+    assert len(named) == len(set(named))

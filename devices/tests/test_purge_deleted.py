@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
 
@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from conftest import Api
 from countonme.models import device_scoped_models
 from devices import maintenance
-from entries.models import FoodEntry
+from entries.models import FoodEntry, FoodEntryQuerySet
 from products.models import Portion, Product
 
 LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)
@@ -102,7 +102,7 @@ def test_it_works_in_batches(phone: Api, monkeypatch: pytest.MonkeyPatch) -> Non
         entry = phone.entry()
         delete_long_ago(phone, f"/v1/food-entries/{entry['id']}")
     printed = purge("--older-than", "30d")
-    assert printed.count("food_entries: 2 rows removed") == 2
+    assert printed.splitlines()[:3] == ["rows: 2", "rows: 2", "rows: 1"]
     assert "Rows removed: 5 food_entries." in printed
 
 
@@ -130,23 +130,27 @@ def test_the_age_is_required() -> None:
 def test_a_row_restored_meanwhile_stays(phone: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = phone.entry()
     delete_long_ago(phone, f"/v1/food-entries/{entry['id']}")
-    assert phone.device is not None
-    row = FoodEntry.all_objects.for_device(phone.device).get()
-    found: list[Any] = []
-    original = maintenance.purgeable
+    original = FoodEntryQuerySet.lock_devices
 
-    def restored_after_the_first_look(*args: Any, **kwargs: Any) -> Any:
-        candidates = original(*args, **kwargs)
-        if found and row.deleted_at is not None:
-            row.restore()
-        found.append(candidates)
-        return candidates
+    def restored_before_the_lock(rows: Any) -> None:
+        FoodEntry._base_manager.get(pk=entry["id"]).restore()
+        original(rows)
 
-    monkeypatch.setattr(maintenance, "purgeable", restored_after_the_first_look)
-    list(maintenance.purge(FoodEntry, datetime.now(UTC) - timedelta(days=1)))
+    monkeypatch.setattr(FoodEntryQuerySet, "lock_devices", restored_before_the_lock)
+    purge("--older-than", "1d")
     assert phone.get(f"/v1/food-entries/{entry['id']}").status_code == 200
 
 
 def test_products_come_after_what_names_them() -> None:
     order = device_scoped_models()
     assert order.index(Product) < order.index(Portion) < order.index(FoodEntry)
+
+
+def test_a_terminal_shows_a_bar_instead_of_lines(phone: Api) -> None:
+    entry = phone.entry()
+    delete_long_ago(phone, f"/v1/food-entries/{entry['id']}")
+    terminal = StringIO()
+    terminal.isatty = lambda: True  # type: ignore[method-assign]  # a terminal to look at
+    call_command("purge_deleted", "--older-than", "30d", stdout=terminal)
+    assert "100%" in terminal.getvalue()
+    assert "rows: 1" not in terminal.getvalue()

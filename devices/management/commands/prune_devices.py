@@ -34,12 +34,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         since = timezone.now() - options["inactive"]
+        count = Device.objects.inactive_since(since).count()
         if options["dry_run"]:
-            count = Device.objects.inactive_since(since).count()
             self.stdout.write(f"Devices that would be erased: {count}.")
             return
-        total = 0
-        for erased in maintenance.erase_inactive(since):
-            total += erased
-            self.stdout.write(f"devices: {erased} erased")
-        self.stdout.write(f"Devices erased: {total}.")
+        batches = maintenance.erase_inactive(since)
+        erased = sum(maintenance.shown(self.stdout, "devices", batches, int, count))
+        self.stdout.write(f"Devices erased: {erased}.")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections import Counter
+from operator import itemgetter
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -35,15 +36,17 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         before = timezone.now() - options["older_than"]
         counts: Counter[str] = Counter()
-        if options["dry_run"]:
+        if options["dry_run"] or self.stdout.isatty():
             for model in device_scoped_models():
-                counts[model._meta.db_table] = maintenance.purgeable(
-                    model, before, foresee=True
-                ).count()
-        else:
-            for model, removed in maintenance.purge_all(before):
+                counts[model._meta.db_table] = maintenance.purgeable(model, before).count()
+        if not options["dry_run"]:
+            total = counts.total() or None
+            counts.clear()
+            batches = maintenance.purge(before)
+            for model, removed in maintenance.shown(
+                self.stdout, "rows", batches, itemgetter(1), total
+            ):
                 counts[model._meta.db_table] += removed
-                self.stdout.write(f"{model._meta.db_table}: {removed} rows removed")
         verb = "would be removed" if options["dry_run"] else "removed"
         listed = ", ".join(f"{count} {table}" for table, count in counts.items() if count)
         self.stdout.write(f"Rows {verb}: {listed or 'none'}.")
