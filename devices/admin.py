@@ -70,7 +70,8 @@ class DeviceAdmin(OperatorAdmin):
     list_filter = [SeenFilter, StateFilter, "created_at"]
     search_fields = ["id"]
     search_help_text = "An id, whole or from its start"
-    ordering = ["-created_at", "id"]
+    ordering = ["-created_at", "-id"]
+    sortable_by = ["created_at"]
     actions = ["block", "unblock", "revoke_token", "export", "erase"]
     readonly_fields = ["owns"]
     fields = [
@@ -142,7 +143,7 @@ class DeviceAdmin(OperatorAdmin):
                     link(
                         f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist",
                         f"{getattr(device, _owned(model))} {model._meta.verbose_name_plural}",
-                        query=f"?of={device.pk}",
+                        query=f"?deleted=no&of={device.pk}",
                     ),
                 )
                 for model in device_scoped_models()

@@ -41,7 +41,7 @@ def names(pattern: str) -> list[dict[str, Any]]:
     counted = grouped.annotate(
         name=Min("name"), devices=Count("device", distinct=True), products=Count("pk")
     )
-    return list(counted.order_by("-devices", "name_folded")[:MAX_NAMES])
+    return [dict(row) for row in counted.order_by("-devices", "name_folded")[:MAX_NAMES]]
 
 
 def soft_delete(folded: list[str], user_id: int) -> tuple[int, int]:

@@ -16,7 +16,11 @@ from devices.models import Device
 from entries.models import FoodEntry
 from products.models import Portion, Product
 
-PAGES = {Product: "products/product", Portion: "products/portion", FoodEntry: "entries/foodentry"}
+PAGES: dict[Any, str] = {
+    Product: "products/product",
+    Portion: "products/portion",
+    FoodEntry: "entries/foodentry",
+}
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
+from django.utils.html import escape
 
 from conftest import Api, new_phone
 from devices import dashboard
@@ -89,8 +90,8 @@ class TestDevices:
         other.product(name="Theirs")
         client = operator()
         page = client.get(f"{DEVICES}{device_of(phone).pk}/change/").content.decode()
-        url = f"{PRODUCTS}?of={device_of(phone).pk}"
-        assert f'href="{url}"' in page
+        url = f"{PRODUCTS}?deleted=no&of={device_of(phone).pk}"
+        assert f'href="{escape(url)}"' in page
         rows = client.get(url).content.decode()
         assert "Mine" in rows
         assert "Theirs" not in rows

@@ -98,7 +98,7 @@ class Run:
 
     def wait_until_ready(self) -> Run:
         """Wait until it has said where it serves, and answers there."""
-        wait_until(lambda: "serves on" in self.output or self.process.poll() is not None, 30)
+        wait_until(lambda: "serves on" in self.output or self.process.poll() is not None, 60)
         self.get("/health/ready")
         return self
 
@@ -106,7 +106,7 @@ class Run:
         """Send a signal; when the process is gone, nothing that it started may be left."""
         started = children(self.process.pid)
         send()
-        self.process.wait(20)
+        self.process.wait(40)
         assert living_in(self.data_dir / "postgres") == {}
         assert children(self.process.pid) == {self.process.pid}
         wait_until(lambda: not any(map(alive, started)), 1)
@@ -164,7 +164,7 @@ def finished(data_dir: Path, command: list[str], **values: str) -> subprocess.Co
         env=environment(data_dir, **values),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 
@@ -288,7 +288,9 @@ def test_a_missing_wheel_is_one_sentence(tmp_path: Path, run: str) -> None:
 
 def test_database_url_is_used_instead(data_dir: Path, tmp_path: Path) -> None:
     with embedded.running(data_dir):
-        run = Run(tmp_path / "data", DATABASE_URL=embedded.database_url(data_dir))
+        static = str(data_dir.parent / "static")
+        url = embedded.database_url(data_dir)
+        run = Run(tmp_path / "data", DATABASE_URL=url, STATIC_ROOT=static)
         run.wait_until_ready().terminate()
         assert query(data_dir, "SELECT 1") == [(1,)]
     assert not (tmp_path / "data" / "postgres").exists()

@@ -1,8 +1,7 @@
 """Devices, and the functions by which the database keeps revisions and refuses."""
 
-import uuid
-
 import django.utils.timezone
+import uuid
 from django.db import migrations, models
 
 from countonme import triggers

@@ -13,7 +13,14 @@ from conftest import Api
 from entries.models import FoodEntry
 from entries.tests.test_create_entry import PATH
 from products.tests.test_create_product import offences
-from products.tests.test_list_products import IDS, NOT_LIMITS, NOT_OFFSETS, links, names
+from products.tests.test_list_products import (
+    IDS,
+    NOT_LIMITS,
+    NOT_OFFSETS,
+    forgo_indexes,
+    links,
+    names,
+)
 
 NOT_DAYS = [
     "",
@@ -100,6 +107,7 @@ def test_the_newest_day_is_first_and_within_a_day_the_oldest_entry(phone: Api) -
 
 @time_machine.travel(datetime(2030, 1, 1, tzinfo=UTC), tick=False)
 def test_ties_are_ordered_by_id(phone: Api) -> None:
+    forgo_indexes()
     for chosen in (IDS[1], IDS[2], IDS[0]):
         phone.entry(id=chosen)
     assert [row["id"] for row in phone.get(PATH).json()] == IDS[:3]
