@@ -261,7 +261,7 @@ class _Server:
             if shutil.which("setpriv") and not subprocess.run(test, capture_output=True).returncode:
                 return words
         raise EmbeddedError(
-            "PostgreSQL refuses to run as root and setpriv (of util-linux) can't make it nobody's:"
+            "PostgreSQL refuses to run as root and setpriv (of util-linux) can't run it as nobody:"
             " be an ordinary user, or set DATABASE_URL."
         )
 

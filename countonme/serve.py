@@ -6,6 +6,7 @@ gunicorn.conf.py take over from there.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
@@ -27,7 +28,7 @@ from countonme import embedded
 BASE_DIR = Path(__file__).resolve().parent.parent
 SHARE = "EMBEDDED_SHARE"  # the environment variable that names the share's descriptor to gunicorn
 # Workers whose master was killed hold the port until they notice, which takes about a second.
-BIND_SECONDS = 3.0
+BIND_SECONDS = 5.0
 STOPPING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
 # Python drops an exception that a signal's handler raises inside a finalizer: hence noted as well.
 received: list[int] = []
@@ -116,9 +117,12 @@ def listen(host: str, port: str) -> socket.socket:
                 host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
             return socket.create_server(address[:2], family=family, backlog=2048)
-        except OSError as error:
-            if time.monotonic() > deadline or isinstance(error, socket.gaierror):
-                raise ServeError(f"{host}:{port} can't be served: {error.strerror}.") from error
+        except (OSError, OverflowError) as error:
+            number = getattr(error, "errno", None)
+            if number != errno.EADDRINUSE or time.monotonic() > deadline:
+                # Not what create_server adds to it: the address, a second time.
+                reason = os.strerror(number) if number and number > 0 else str(error)
+                raise ServeError(f"{host}:{port} can't be served: {reason}.") from error
             time.sleep(0.1)
 
 

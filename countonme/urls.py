@@ -7,6 +7,8 @@ from django.views.generic import RedirectView
 from countonme import health
 from countonme.api import docs, errors
 
+admin.site.index_title = "Dashboard"
+
 urlpatterns = [
     path("v1/", include("devices.urls")),
     path("v1/", include("products.urls")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -108,24 +108,30 @@ def waiting_figures() -> list[Figure]:
 def charts(first: datetime) -> list[Chart]:
     """Return what came each day from a first one on."""
     devices = Device.objects.all()
+    registered = per_day(devices, "created_at", first)
+    seen = per_day(devices, "last_seen_at", first)
     drawn = [
-        Chart("Devices registered", since(Device, first), per_day(devices, "created_at", first)),
-        Chart("Devices last seen", changelist(Device), per_day(devices, "last_seen_at", first)),
+        chart("Devices registered", since(Device, first), registered, first),
+        chart("Devices last seen", changelist(Device), seen, first),
     ]
     for model in device_scoped_models():
-        rows = model.all_objects.across_devices()
-        title = f"{plural(model)} created"
-        drawn.append(Chart(title, since(model, first), per_day(rows, "created_at", first)))
+        created = per_day(model.all_objects.across_devices(), "created_at", first)
+        drawn.append(chart(f"{plural(model)} created", since(model, first), created, first))
     return drawn
 
 
-def per_day(rows: QuerySet[Any], field: str, first: datetime) -> str:
-    """Count rows by the day of a field, and return a bar chart's data as JSON."""
+def per_day(rows: QuerySet[Any], field: str, first: datetime) -> Counter[date]:
+    """Count rows by the day of a field."""
     days = rows.filter(**{f"{field}__gte": first}).annotate(day=TruncDate(field)).order_by()
-    counts = Counter(dict(days.values_list("day").annotate(Count("pk"))))
-    dates = [first.date() + timedelta(days=n) for n in range(DAYS)]
-    bars = {"data": [counts[day] for day in dates], "backgroundColor": "var(--color-primary-600)"}
-    return orjson.dumps({"labels": [f"{day:%d %b}" for day in dates], "datasets": [bars]}).decode()
+    return Counter(dict(days.values_list("day").annotate(Count("pk"))))
+
+
+def chart(title: str, url: str, counts: Counter[date], first: datetime) -> Chart:
+    """Return a bar chart of 30 days, its total in the title."""
+    days = [first.date() + timedelta(days=n) for n in range(DAYS)]
+    bars = {"data": [counts[day] for day in days], "backgroundColor": "var(--color-primary-600)"}
+    data = {"labels": [f"{day:%d %b}" for day in days], "datasets": [bars]}
+    return Chart(f"{title}: {counts.total():,}", url, orjson.dumps(data).decode())
 
 
 def estimated_rows(model: type[models.Model]) -> int:

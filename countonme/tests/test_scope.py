@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 import uuid
 from collections.abc import Callable
 from datetime import date
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from django.core import serializers
 from django.core.management import CommandError, call_command
-from django.db import DataError, IntegrityError, connection
+from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import Count, Exists, F, Max, OuterRef, Prefetch, Subquery
 from django.forms import modelform_factory
 from django.test.utils import CaptureQueriesContext
@@ -197,13 +198,13 @@ class TestWithoutADevice:
         twin = model.objects.for_device(theirs)[0]
         twin.device, twin.created_at = mine, timezone.now()
         rows = model.objects.for_device(mine) if scoped else model.objects
-        with pytest.raises((UnscopedQuery, IntegrityError)):
+        refused = pytest.raises((UnscopedQuery, IntegrityError))
+        with refused, transaction.atomic():
             rows.bulk_create(
-                [twin],
-                update_conflicts=True,
-                unique_fields=["id"],
-                update_fields=["created_at"],
+                [twin], update_conflicts=True, unique_fields=["id"], update_fields=["created_at"]
             )
+        with refused, transaction.atomic():
+            rows.bulk_create([twin], None, False, True, ["created_at"], ["id"])
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -269,13 +270,25 @@ class TestWithADevice:
         assert not model.objects.for_device(mine).for_device(theirs).exists()
         assert not model.objects.for_device(mine).filter(device=theirs).exists()
 
-    @pytest.mark.parametrize("combine", ["or", "xor"])
+    @pytest.mark.parametrize("combine", [operator.or_, operator.xor])
+    @pytest.mark.parametrize("sliced", ["neither", "own", "other"])
     def test_it_is_not_widened_by_rows_without_a_device(
-        self, model: Model, mine: Device, theirs: Device, combine: str
+        self, model: Model, mine: Device, theirs: Device, sliced: str, combine: Any
     ) -> None:
-        own = model.objects.for_device(mine)
+        own, every = model.objects.for_device(mine), model.objects.all()
+        if sliced == "own":
+            own = own[:1]
+        elif sliced == "other":
+            every = every[:1]
         with pytest.raises(UnscopedQuery):
-            list(own | model.objects.all() if combine == "or" else own ^ model.objects.all())
+            list(combine(own, every))
+
+    @pytest.mark.parametrize("combine", [operator.or_, operator.xor])
+    def test_it_is_not_widened_by_rows_of_another(
+        self, model: Model, mine: Device, theirs: Device, combine: Any
+    ) -> None:
+        with pytest.raises(UnscopedQuery):
+            list(combine(model.objects.for_device(mine), model.objects.for_device(theirs)))
 
     def test_it_is_not_united_with_rows_without_a_device(
         self, model: Model, mine: Device, theirs: Device

@@ -56,12 +56,15 @@ class TestQuerySet:
         assert rows.delete() == (1, {"entries.FoodEntry": 1})
         assert FoodEntry.all_objects.for_device(product.device).get().deleted_at is not None
 
-    def test_a_second_time_changes_nothing(self, product: Product) -> None:
+    @pytest.mark.parametrize("model", [Product, FoodEntry])
+    def test_a_second_time_changes_nothing(
+        self, product: Product, model: type[DeviceScoped]
+    ) -> None:
+        rows = model.all_objects.for_device(product.device)
         with time_machine.travel(NOW, tick=False):
-            product.delete()
-        rows = Product.all_objects.for_device(product.device)
-        assert rows.delete() == (0, {"products.Product": 0})
-        assert product.delete() == (0, {"products.Product": 0})
+            rows.get().delete()
+        assert rows.delete() == (0, {model._meta.label: 0})
+        assert rows.get().delete() == (0, {model._meta.label: 0})
         assert rows.get().deleted_at == NOW
 
     def test_rows_of_another_device_stay(self, product: Product, other: Api) -> None:

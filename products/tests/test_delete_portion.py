@@ -146,9 +146,9 @@ def test_deleting_the_default_and_its_heir_together_leaves_a_default(
     assert defaults(phone, product) == [last["id"]]
 
 
-@given(steps=st.lists(STEPS, min_size=1, max_size=10))
+@given(steps=st.lists(STEPS, min_size=1, max_size=8))
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_every_history_leaves_one_default(phone: Api, steps: list[tuple[str, int]]) -> None:
     product = phone.product()

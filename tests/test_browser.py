@@ -1,0 +1,263 @@
+"""The operators' site and the API's pages in a real browser, served as `make run` serves them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.test_embedded import ROOT
+from tests.test_run import MANAGE, Run, copy_of, environment
+from tests.test_run import first as first  # a fixture
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+# As root Chromium has no sandbox; the rest keeps it from asking its makers' hosts.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: install Debian's chromium"),
+    # One server and one browser for all of them.
+    pytest.mark.xdist_group("browser"),
+]
+
+
+class Site(NamedTuple):
+    url: str
+    password: str
+    device: str
+    token: str
+
+
+@pytest.fixture(scope="module")
+def site(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A running server with a demo phone's month of meals."""
+    found = re.search(r"password: (\S+)", (first / "output").read_text())
+    assert found
+    with copy_of(first, tmp_path_factory.mktemp("browser")) as data_dir:
+        run = Run(data_dir).wait_until_ready()
+        seeded = subprocess.run(
+            [*MANAGE, "seed_demo"],
+            cwd=ROOT,
+            env=environment(data_dir),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        device = re.search(r"Device (\S+),", seeded)
+        token = re.search(r"TOKEN=(\S+)", seeded)
+        assert device
+        assert token
+        yield Site(f"http://127.0.0.1:{run.port}", found[1], device[1], token[1])
+        run.terminate()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def signed_in(browser: Browser, site: Site) -> str:
+    """Sign in once; the cookies are for every test."""
+    context = browser.new_context(base_url=site.url)
+    page = context.new_page()
+    page.goto("/admin/")
+    page.fill("#id_username", "admin")
+    page.fill("#id_password", site.password)
+    page.click("[type=submit]")
+    expect(page).to_have_title(re.compile("Dashboard"))
+    cookie = next(c for c in context.cookies() if c.get("name") == "sessionid")
+    context.close()
+    return str(cookie.get("value"))
+
+
+class Visit:
+    """A tab, with the hosts that it asked and what it complained of."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.page = context.new_page()
+        self.hosts: set[str] = set()
+        self.complaints: list[str] = []
+        self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on(
+            "console",
+            lambda said: self.complaints.append(said.text) if said.type == "error" else None,
+        )
+
+    def look(self, name: str) -> None:
+        """Keep a picture for the documentation, where SCREENSHOTS names a folder."""
+        if folder := os.environ.get("SCREENSHOTS"):
+            self.page.screenshot(path=Path(folder, f"{name}.png"))
+
+
+def visit(browser: Browser, site: Site, session: str = "", **options: object) -> Visit:
+    settings = {"base_url": site.url, "viewport": {"width": 1280, "height": 900}} | options
+    context = browser.new_context(**settings)  # type: ignore[arg-type]  # as options come
+    context.set_default_timeout(10_000)
+    if session:
+        context.add_cookies([{"name": "sessionid", "value": session, "url": site.url}])
+    return Visit(context)
+
+
+@pytest.fixture
+def tab(browser: Browser, site: Site, signed_in: str) -> Iterator[Visit]:
+    """A tab of the signed-in operator; it asks no other host, and complains of nothing."""
+    opened = visit(browser, site, signed_in)
+    yield opened
+    assert {host for host in opened.hosts if host} <= {urlsplit(site.url).netloc}
+    assert opened.complaints == []
+    opened.page.context.close()
+
+
+def act(page: Page, action: str) -> None:
+    """Choose the first row of a list, and do something to it."""
+    page.locator("input.action-select").first.check()
+    page.select_option("select[name=action]", label=action)
+    page.locator("button[name=index], [type=submit][name=index]").first.click()
+
+
+def drawn(page: Page, chart: int) -> int:
+    """Count the pixels that a chart has drawn."""
+    return int(
+        page.locator("canvas.chart")
+        .nth(chart)
+        .evaluate(
+            """canvas => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
+            .data.reduce((sum, value, at) => sum + (at % 4 == 3 && value > 0), 0)"""
+        )
+    )
+
+
+def test_it_works(tab: Visit) -> None:
+    tab.page.goto("/admin/")
+    expect(tab.page.get_by_text("The last 30 days")).to_be_visible()
+    expect(tab.page.get_by_role("link", name=re.compile("^Devices ")).first).to_be_visible()
+
+
+def test_the_dashboards_charts_are_drawn(tab: Visit) -> None:
+    tab.page.goto("/admin/")
+    charts = tab.page.locator("canvas.chart")
+    expect(charts.first).to_be_visible()
+    for number in range(charts.count()):
+        tab.page.wait_for_function(
+            "n => document.querySelectorAll('canvas.chart')[n].width > 0", arg=number
+        )
+        assert drawn(tab.page, number) > 500
+    tab.look("dashboard")
+
+
+def test_a_figure_leads_to_its_list(tab: Visit) -> None:
+    tab.page.goto("/admin/")
+    tab.page.get_by_role("link", name=re.compile("^Food entries")).first.click()
+    expect(tab.page).to_have_url(re.compile("/admin/entries/foodentry/"))
+
+
+def test_a_wrong_password_is_refused(browser: Browser, site: Site) -> None:
+    stranger = visit(browser, site)
+    stranger.page.goto("/admin/products/product/")
+    stranger.page.fill("#id_username", "nobody")
+    stranger.page.fill("#id_password", "wrong")
+    stranger.page.click("[type=submit]")
+    expect(stranger.page.get_by_text("Please enter the correct")).to_be_visible()
+    stranger.page.context.close()
+
+
+def test_a_product_is_found_deleted_and_restored(tab: Visit) -> None:
+    page = tab.page
+    page.goto("/admin/products/product/")
+    tab.look("products")
+    page.fill("#searchbar", "gouda")
+    page.press("#searchbar", "Enter")
+    expect(page.locator("input.action-select")).to_have_count(1)
+    act(page, "Soft-delete")
+    expect(page.get_by_text("Soft-deleted: 1.")).to_be_visible()
+    expect(page.get_by_text("deleted", exact=True).first).to_be_visible()
+    act(page, "Restore")
+    expect(page.get_by_text("Restored: 1.")).to_be_visible()
+    expect(page.get_by_text("live", exact=True).first).to_be_visible()
+
+
+def test_a_product_is_corrected(tab: Visit) -> None:
+    page = tab.page
+    page.goto("/admin/products/product/?q=banana")
+    page.get_by_role("link", name="Banana", exact=True).click()
+    page.fill("#id_kcal_100g", "90")
+    page.locator("[name=_continue]").click()
+    expect(page.locator("#id_kcal_100g")).to_have_value("90")
+    page.fill("#id_kcal_100g", "1001")
+    page.locator("[name=_continue]").click()
+    expect(page.get_by_text("less than or equal to 1000").first).to_be_visible()
+
+
+def test_a_device_is_blocked_with_a_reason_and_unblocked(tab: Visit, site: Site) -> None:
+    page = tab.page
+    headers = {"Authorization": f"Bearer {site.token}"}
+    page.goto(f"/admin/devices/device/?q={site.device[:8]}")
+    act(page, "Block…")
+    page.fill("[name=reason]", "spam")
+    page.get_by_role("button", name="Confirm").click()
+    expect(page.get_by_text("Blocked: spam: 1.")).to_be_visible()
+    assert page.request.get("/v1/products", headers=headers).status == 401
+    act(page, "Unblock")
+    expect(page.get_by_text("Unblocked: 1.")).to_be_visible()
+    assert page.request.get("/v1/products", headers=headers).status == 200
+
+
+def test_moderation_shows_its_progress(tab: Visit) -> None:
+    page = tab.page
+    page.goto("/admin/products/product/")
+    page.get_by_role("link", name="Moderate by name").first.click()
+    page.fill("#pattern", "almond*")
+    page.get_by_role("button", name="Find").click()
+    page.get_by_role("button", name="Soft-delete the products").click()
+    expect(page.locator("output")).to_have_text("1 soft-deleted, 0 left.")
+
+
+def test_it_has_a_dark_mode(browser: Browser, site: Site, signed_in: str) -> None:
+    colours = []
+    for scheme in ("light", "dark"):
+        opened = visit(browser, site, signed_in, color_scheme=scheme)
+        opened.page.goto("/admin/")
+        body = opened.page.locator("#main")
+        colours.append(body.evaluate("body => getComputedStyle(body).backgroundColor"))
+        opened.look(f"dashboard-{scheme}")
+        opened.page.context.close()
+    assert colours[0] != colours[1]
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/admin/products/product/", "/admin/devices/device/"])
+def test_it_fits_a_phone(browser: Browser, site: Site, signed_in: str, path: str) -> None:
+    opened = visit(browser, site, signed_in, viewport={"width": 390, "height": 844})
+    opened.page.goto(path)
+    wider = opened.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert wider <= 0
+    opened.look("phone" + path.replace("/", "-").rstrip("-"))
+    opened.page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "text"), [("/docs", "/v1/food-entries"), ("/redoc", "food-entries")]
+)
+def test_the_apis_pages_show_the_document(tab: Visit, path: str, text: str) -> None:
+    tab.page.goto(path)
+    expect(tab.page.get_by_text(text).first).to_be_visible(timeout=20_000)
