@@ -20,11 +20,13 @@ UNDECOMPOSED = str.maketrans(
 def fold(text: str) -> str:
     """Return a text without case and accents, so that "Crème" and "creme" are the same.
 
-    Compatibility decomposition (NFKD) without combining marks, then full case folding: Unicode's
-    own recipe, Standard Annex 15 and section 5.18, for a comparison that ignores both.
+    Compatibility decomposition (NFKD) and full case folding, as Unicode's section 5.18 compares
+    without case; then without combining marks, and without format characters such as soft hyphens.
     """
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    bare = "".join(c for c in decomposed if not unicodedata.combining(c))
+    bare = "".join(
+        c for c in decomposed if not unicodedata.combining(c) and unicodedata.category(c) != "Cf"
+    )
     return bare.translate(UNDECOMPOSED)
 
 

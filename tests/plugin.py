@@ -9,7 +9,9 @@ import pytest
 
 from countonme import embedded
 
+share = None
 ROOT = Path(__file__).resolve().parent.parent
+DATA_DIR = ROOT / os.environ.get("DATA_DIR", ".data")
 
 os.environ.update(
     SECRET_KEY="only for tests, " * 4,
@@ -22,12 +24,20 @@ os.environ.update(
     DEVICE_THROTTLE="",
     NUM_PROXIES="0",
     CORS_ORIGINS="*",
+    MAX_PRODUCTS_PER_DEVICE="5000",
+    MAX_ENTRIES_PER_DAY="500",
     LOG_LEVEL="WARNING",
 )
 (ROOT / ".data" / "test-static").mkdir(parents=True, exist_ok=True)
 os.environ["STATIC_ROOT"] = str(ROOT / ".data" / "test-static")
 if not os.environ.get("DATABASE_URL"):
     try:
-        embedded.join(ROOT / os.environ.get("DATA_DIR", ".data"))
+        share = embedded.join(DATA_DIR)
     except embedded.EmbeddedError as error:
         pytest.exit(str(error), returncode=1)
+
+
+def pytest_unconfigure() -> None:
+    """Stop the embedded server, if no other process uses it."""
+    if share is not None:
+        embedded.leave(DATA_DIR, share)

@@ -32,11 +32,11 @@ def operator(db: None) -> Client:
 
 
 @pytest.fixture
-def world(phone: Api) -> dict[type[DeviceScoped], Any]:
+def world(phone: Api) -> dict[Any, Any]:
     product = phone.product()
     portion = phone.portion(product)
     entry = phone.entry(product_id=product["id"], portion_id=portion["id"])
-    found = {Product: product, Portion: portion, FoodEntry: entry}
+    found: dict[Any, Any] = {Product: product, Portion: portion, FoodEntry: entry}
     return {model: model._base_manager.get(pk=row["id"]) for model, row in found.items()}
 
 

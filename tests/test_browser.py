@@ -97,7 +97,7 @@ class Visit:
         self.page = context.new_page()
         self.requests: list[Request] = []
         self.complaints: list[str] = []
-        self.page.on("request", self.requests.append)
+        self.page.on("request", lambda request: self.requests.append(request))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on(
             "console",

@@ -12,6 +12,7 @@ from django.http import HttpResponse
 
 from conftest import Api, new_phone
 from devices.models import Device
+from products.models import Product
 
 ORIGIN = "https://app.example"
 MAX_OFFSET = 1_000_000
@@ -33,8 +34,9 @@ def names(response: Any) -> list[str]:
 @pytest.fixture
 def five(phone: Api) -> Api:
     """A phone with five products."""
-    for name in ("a", "b", "c", "d", "e"):
-        phone.product(name=name)
+    Product.objects.bulk_create(
+        Product(device=phone.device, name=name, kcal_100g=1) for name in "abcde"
+    )
     return phone
 
 
@@ -410,9 +412,10 @@ class TestPages:
             assert (error["loc"], error["type"]) == (["query", parameter], "invalid")
 
     def test_50_is_the_default(self, phone: Api) -> None:
-        for number in range(51):
-            phone.entry(name=f"{number}")
-        response = phone.get("/v1/food-entries")
+        Product.objects.bulk_create(
+            Product(device=phone.device, name="x", kcal_100g=number) for number in range(51)
+        )
+        response = phone.get("/v1/products")
         assert len(response.json()) == 50
         assert "offset=50" in links(response)["next"]
 
