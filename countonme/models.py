@@ -219,15 +219,22 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
     hard_delete.alters_data = True  # type: ignore[attr-defined]  # likewise
     hard_delete.queryset_only = True  # type: ignore[attr-defined]  # likewise
 
-    def bulk_create(self, *args: Any, **kwargs: Any) -> list[M]:
+    def bulk_create(  # type: ignore[override]  # of Django's arguments, those that stay
+        self,
+        objs: Iterable[M],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        *upsert: Any,
+        **upsert_by_name: Any,
+    ) -> list[M]:
         """Insert rows; a conflict is an error, or ignored, and never an update.
 
         Raises:
             UnscopedQuery: `update_conflicts` is asked for, which could reach any device's row.
         """
-        if kwargs.get("update_conflicts"):
+        if upsert or upsert_by_name:
             raise UnscopedQuery("An upsert can't be kept to a device.")
-        return super().bulk_create(*args, **kwargs)
+        return super().bulk_create(objs, batch_size, ignore_conflicts)
 
     def raw(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse: straight SQL can't be seen to keep to a device.

@@ -110,6 +110,8 @@ def serve() -> NoReturn:
 
 def listen(host: str, port: str) -> socket.socket:
     """Give a listening socket; raises ServeError where the address can't be had."""
+    if not port.isascii() or not port.isdecimal() or int(port) > 65535:
+        raise ServeError(f"PORT must be a number from 0 to 65535, not {port}.")
     deadline = time.monotonic() + BIND_SECONDS
     while True:
         try:
@@ -117,11 +119,10 @@ def listen(host: str, port: str) -> socket.socket:
                 host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
             return socket.create_server(address[:2], family=family, backlog=2048)
-        except (OSError, OverflowError) as error:
-            number = getattr(error, "errno", None)
-            if number != errno.EADDRINUSE or time.monotonic() > deadline:
-                # Not what create_server adds to it: the address, a second time.
-                reason = os.strerror(number) if number and number > 0 else str(error)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                # create_server adds the address, a second time.
+                reason = str(error.strerror).partition(" (while")[0]
                 raise ServeError(f"{host}:{port} can't be served: {reason}.") from error
             time.sleep(0.1)
 
