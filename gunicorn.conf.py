@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +49,12 @@ accesslog = "-"
 access_log_format = '%(t)s %(h)s %({x-request-id}o)s "%(m)s %(U)s" %(s)s %(B)s B %(M)s ms'
 
 
-class OneLineLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
+class OneLineLogger(Logger):
     """An access log of one line a request: no query string, no header but the request's id."""
 
-    def atoms(self, resp: Any, req: Any, environ: dict[str, Any], request_time: Any) -> Any:
+    def atoms(
+        self, resp: Any, req: Any, environ: MutableMapping[str, Any], request_time: Any
+    ) -> Any:
         """Give the path as it was sent: decoded, a `%0A` in it would break the line."""
         atoms = super().atoms(resp, req, environ, request_time)
         return {**atoms, "U": environ["RAW_URI"].partition("?")[0]}

@@ -219,7 +219,7 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
     hard_delete.alters_data = True  # type: ignore[attr-defined]  # likewise
     hard_delete.queryset_only = True  # type: ignore[attr-defined]  # likewise
 
-    def bulk_create(  # type: ignore[override]  # of Django's arguments, those that stay
+    def bulk_create(
         self,
         objs: Iterable[M],
         batch_size: int | None = None,

@@ -325,3 +325,8 @@ def test_the_example_names_every_setting() -> None:
     named = re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
     assert settings <= set(named)
     assert len(named) == len(set(named))
+
+
+def test_a_port_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+    done = finished(tmp_path / "data", SERVE, PORT="99999")
+    assert_one_sentence(done, "PORT must be a number ")

@@ -6,11 +6,13 @@ import json
 import re
 import uuid
 from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 from django.http import HttpResponse
 
 from conftest import Api, new_phone
+from countonme.wsgi import application
 from devices.models import Device
 from products.models import Product
 
@@ -63,6 +65,24 @@ class TestJSON:
         response = phone.get(f"/v1/products?format={format}")
         assert response.status_code == 200
         assert response.json() == []
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("charset", ["utf-8", "utf-16", "hex"])
+    def test_a_charset_in_the_request_means_nothing(self, phone: Api, charset: str) -> None:
+        statuses: list[str] = []
+        environ = {
+            "PATH_INFO": "/v1/products",
+            "QUERY_STRING": "limit=0&search=%41",
+            "CONTENT_TYPE": f"application/json; charset={charset}",
+            "HTTP_AUTHORIZATION": f"Bearer {phone.token}",
+        }
+        setup_testing_defaults(environ)
+        # As a server calls it: Django's test client makes its requests itself.
+        response = application(environ, lambda status, _: statuses.append(status))
+        body = json.loads(b"".join(response))
+        response.close()
+        assert statuses == ["422 Unprocessable Entity"]
+        assert [error["loc"] for error in body["errors"]] == [["query", "limit"]]
 
     def test_text_is_utf_8_as_it_is(self, phone: Api) -> None:
         phone.product(name="Käse 🧀")
@@ -355,6 +375,8 @@ class TestPages:
             ("limit=2&offset=1", "bc", {"next": 3, "prev": 0}),
             ("limit=200&offset=4", "e", {"prev": 0}),
             ("offset=5", "", {"prev": 0}),
+            ("offset=6", "", {}),
+            ("limit=2&offset=6", "", {}),
             ("limit=1&offset=4", "e", {"prev": 3}),
         ],
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.db.models.functions import Upper
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,6 +60,9 @@ class TestFold:
             ("قَهْوَة", "قهوة"),
             ("שׁוֹקוֹ", "שוקו"),
             ("🍎", "🍎"),
+            ("Choco\u00adlate", "chocolate"),
+            ("\ufeffTea\u200b", "tea"),
+            ("کتاب\u200cخانه", "کتابخانه"),
         ],
     )
     def test_case_and_accents_are_gone(self, text: str, folded: str) -> None:
@@ -158,6 +162,18 @@ class TestDerivedFields:
     def test_a_bulk_insert_makes_them(self, phone: Api) -> None:
         Product.objects.bulk_create([Product(device=phone.device, name="Ä", kcal_100g=1)])
         assert Product.objects.across_devices().get().name_folded == "a"
+
+    def test_an_update_of_rows_makes_them_anew(self, phone: Api) -> None:
+        phone.product()
+        Product.objects.across_devices().update(name="Óó Ää")
+        (row,) = Product.objects.across_devices().values("name_folded", "name_words")
+        assert row == {"name_folded": "oo aa", "name_words": " oo aa"}
+
+    def test_a_name_that_only_the_database_knows_is_refused(self, phone: Api) -> None:
+        product = phone.product()
+        with pytest.raises(TypeError, match="derived"):
+            Product.objects.across_devices().update(name=Upper("name"))
+        assert phone.get("/v1/products").json() == [product]
 
     def test_the_longest_folding_can_be_stored(self, phone: Api) -> None:
         name = "".join(chr(0xFDFA + n % 2) for n in range(100))
