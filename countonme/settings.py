@@ -104,13 +104,15 @@ TEMPLATES = [
     },
 ]
 
-DATABASES: dict[str, dict[str, Any]] = {
-    "default": env.db("DATABASE_URL", default=embedded.database_url(DATA_DIR)),
-}
-DATABASES["default"]["CONN_MAX_AGE"] = None
-DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
-if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
+database: dict[str, Any] = env.db_url_config(
+    env.str("DATABASE_URL", "") or embedded.database_url(DATA_DIR)
+)
+if database["ENGINE"] != "django.db.backends.postgresql":
     raise ImproperlyConfigured("DATABASE_URL must be a postgres:// URL.")
+options = {"connect_timeout": 5} | database.pop("OPTIONS", {})
+# A socket's folder comes as an option; dbshell looks for it here.
+database["HOST"] = options.pop("host", database["HOST"])
+DATABASES = {"default": database | {"CONN_MAX_AGE": None, "OPTIONS": options}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # "default" may forget and may differ between workers; "shared" may not: registration counts there.
