@@ -77,8 +77,12 @@ class TestJSON:
             "HTTP_AUTHORIZATION": f"Bearer {phone.token}",
         }
         setup_testing_defaults(environ)
+
+        def start(status: str, *_: Any) -> Any:
+            statuses.append(status)
+
         # As a server calls it: Django's test client makes its requests itself.
-        response = application(environ, lambda status, _: statuses.append(status))
+        response = application(environ, start)
         body = json.loads(b"".join(response))
         response.close()
         assert statuses == ["422 Unprocessable Entity"]

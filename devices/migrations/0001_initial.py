@@ -1,7 +1,8 @@
 """Devices, and the functions by which the database keeps revisions and refuses."""
 
-import django.utils.timezone
 import uuid
+
+import django.utils.timezone
 from django.db import migrations, models
 
 from countonme import triggers

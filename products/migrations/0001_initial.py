@@ -1,7 +1,8 @@
 """Products and their portions, under their triggers."""
 
-import countonme.models
-import countonme.text
+import uuid
+from decimal import Decimal
+
 import django.core.validators
 import django.db.models.deletion
 import django.db.models.expressions
@@ -9,11 +10,11 @@ import django.db.models.functions.comparison
 import django.db.models.functions.text
 import django.db.models.lookups
 import django.utils.timezone
-import products.gtin
-import uuid
-from decimal import Decimal
 from django.db import migrations, models
 
+import countonme.models
+import countonme.text
+import products.gtin
 from countonme import triggers
 from products import gtin
 
