@@ -21,14 +21,23 @@ def live(request: HttpRequest) -> JsonResponse:
 def ready(request: HttpRequest) -> JsonResponse:
     """Answer 200, or 503 with what is missing: the database, or migrations to apply."""
     try:
-        executor = MigrationExecutor(connection)
-        pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        pending = _pending_migrations()
     except DatabaseError:
+        # The connection may have died while it lay idle; a new one tells.
         connection.close()
-        return _missing("The database can't be reached")
+        try:
+            pending = _pending_migrations()
+        except DatabaseError:
+            connection.close()
+            return _missing("The database can't be reached")
     if pending:
-        return _missing(f"{len(pending)} migrations are not applied")
+        return _missing(f"{pending} migrations are not applied")
     return JsonResponse({"ok": True})
+
+
+def _pending_migrations() -> int:
+    executor = MigrationExecutor(connection)
+    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 def _missing(what: str) -> JsonResponse:

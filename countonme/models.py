@@ -20,7 +20,7 @@ from countonme.text import DerivedField
 if TYPE_CHECKING:
     from devices.models import Device
 
-ACROSS_DEVICES = object()
+ACROSS_DEVICES = "across devices"
 
 
 class UnscopedQuery(RuntimeError):
@@ -161,11 +161,13 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         """Update, derived copies included, under the devices' locks where they are many."""
         self.query.require_scope()
         for field in self.model._meta.concrete_fields:
-            if isinstance(field, DerivedField) and field.source in kwargs:
+            if not isinstance(field, DerivedField) or field.name in kwargs:
+                continue
+            if field.source in kwargs:
                 if hasattr(kwargs[field.source], "resolve_expression"):
                     raise TypeError(f"{field.name} can't be derived from an expression.")
                 kwargs[field.name] = field.derived(self.model(**kwargs))
-        if self.query.scope is not ACROSS_DEVICES:
+        if self.query.scope != ACROSS_DEVICES:
             return super().update(**kwargs)
         with transaction.atomic(using=self.db):
             self.lock_devices()

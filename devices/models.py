@@ -214,10 +214,15 @@ class Device(models.Model):
         self.save(update_fields=TOKEN_FIELDS)
 
     def block(self, reason: str) -> None:
-        """Refuse the device's token until it is unblocked; its data stays."""
-        self.blocked_at = timezone.now()
-        self.blocked_reason = reason
-        self.save(update_fields=["blocked_at", "blocked_reason"])
+        """Refuse the device's token until it is unblocked; its data stays.
+
+        Raises:
+            DeviceGone: the device is erased.
+        """
+        with self.locked():
+            self.blocked_at = timezone.now()
+            self.blocked_reason = reason
+            self.save(update_fields=["blocked_at", "blocked_reason"])
 
     def unblock(self) -> None:
         """Accept the device's token again."""

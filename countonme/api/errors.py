@@ -129,7 +129,8 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
     """Answer an unknown route with JSON; within the operators' site, a page for people."""
     if request.path.startswith("/admin/") and exception is not None:
         return defaults.page_not_found(request, exception)
-    return JsonResponse({"detail": "Not found"}, status=404)
+    headers = {"Cache-Control": "no-store"}
+    return JsonResponse({"detail": "Not found"}, status=404, headers=headers)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
