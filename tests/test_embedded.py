@@ -31,7 +31,10 @@ with embedded.running(Path(sys.argv[1])):
     sys.stdin.read()
 """
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc")
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc"),
+    pytest.mark.xdist_group("processes"),
+]
 
 
 def living_in(folder: Path) -> dict[int, str]:

