@@ -10,6 +10,8 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, DELETION, LogEntry
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
@@ -22,6 +24,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import TextFilter
 from unfold.decorators import display
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from countonme.models import Conflict, DeviceGone, DeviceScoped, Missing
 
@@ -252,6 +255,24 @@ class ScopedAdmin(OperatorAdmin):
                 request, deleted, "Deleted for ever", lambda row: row.hard_delete(), flag=DELETION
             )
         return page
+
+
+admin.site.unregister([User, Group])
+
+
+@admin.register(User)
+class OperatorUserAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # as above
+    """Operators themselves, in the look of the rest."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ["username", "is_active", "is_superuser", "last_login"]
+
+
+@admin.register(Group)
+class RoleAdmin(GroupAdmin, ModelAdmin):  # type: ignore[misc]  # likewise
+    """What each role may do."""
 
 
 @admin.register(LogEntry)

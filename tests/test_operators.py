@@ -176,6 +176,22 @@ class TestRoles:
         assert operator("Moderator").post(url, {"name": "x"}).status_code == 403
 
 
+class TestUsers:
+    def test_a_superuser_makes_an_operator_with_a_role(self, db: None) -> None:
+        client = operator()
+        sent = {"username": "new", "password1": "wq7-Xk2p-91z", "password2": "wq7-Xk2p-91z"}
+        response = client.post("/admin/auth/user/add/", sent | {"usable_password": "true"})
+        assert response.status_code == 302
+        user = User.objects.get(username="new")
+        page = client.get(f"/admin/auth/user/{user.pk}/change/").content.decode()
+        assert "Moderator" in page
+        assert "wq7-Xk2p-91z" not in page
+
+    @pytest.mark.parametrize("role", ["Moderator", "Support"])
+    def test_no_role_sees_users(self, db: None, role: str) -> None:
+        assert operator(role).get("/admin/auth/user/").status_code == 403
+
+
 class TestDeletingForEver:
     def test_it_names_what_goes_along_and_asks(self, phone: Api) -> None:
         product = phone.product()
