@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
+from gunicorn import util
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
@@ -29,9 +32,21 @@ graceful_timeout = 30
 # never sends a request into a connection that is just being closed here.
 keepalive = 75
 
-limit_request_line = 4094
+limit_request_line = 8190
 limit_request_fields = 64
 limit_request_field_size = 8190
+
+
+def write_error(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
+    """Answer what is no HTTP request, or too long a one, with JSON like everything else."""
+    body = json.dumps({"detail": reason})
+    head = f"HTTP/1.1 {status_int} {reason}\r\nConnection: close\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    util.write_nonblock(sock, (head + body).encode("latin1"))
+
+
+# gunicorn has no setting for it; its own answer is HTML that repeats the request.
+util.write_error = write_error
 
 # Heartbeat files in memory: on a disk that stalls they would make the master kill good workers.
 MEMORY = "/dev/shm"  # noqa: S108 - gunicorn makes its files there safely

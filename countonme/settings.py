@@ -265,5 +265,7 @@ LOGGING = {
         "django": {"handlers": [], "propagate": True},
         # The access log has these already, with their status.
         "django.request": {"level": "ERROR"},
+        # Any scanner's wrong Host would be a traceback.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }

@@ -61,20 +61,20 @@ def page_of(
 ) -> tuple[list[Any], dict[str, str]]:
     """Return one page of rows, with the `Link` header that names its neighbours.
 
-    One query: a row before the page, and one after it, tell that there are such pages.
+    One query: a row more than the page holds tells that there is a next one. Only past the end
+    another tells whether there is a previous one.
     """
     limit, offset = query["limit"], query["offset"]
-    before = min(1, offset)
-    found = list(rows[offset - before : offset + limit + 1])
-    page = found[before : before + limit]
+    found = list(rows[offset : offset + limit + 1])
+    previous = max(0, offset - limit)
     links = {}
-    if len(found) > before + limit and offset + limit <= MAX_OFFSET:
+    if len(found) > limit and offset + limit <= MAX_OFFSET:
         links["next"] = offset + limit
-    if before and found:
-        links["prev"] = max(0, offset - limit)
+    if offset and (found or rows[previous : previous + 1].exists()):
+        links["prev"] = previous
     url = replace_query_param(request.build_absolute_uri(), "limit", limit)
     link = ", ".join(
         f'<{replace_query_param(url, "offset", start)}>; rel="{rel}"'
         for rel, start in links.items()
     )
-    return page, {"Link": link} if link else {}
+    return found[:limit], {"Link": link} if link else {}

@@ -379,8 +379,9 @@ class TestPages:
             ("limit=2&offset=1", "bc", {"next": 3, "prev": 0}),
             ("limit=200&offset=4", "e", {"prev": 0}),
             ("offset=5", "", {"prev": 0}),
-            ("offset=6", "", {}),
-            ("limit=2&offset=6", "", {}),
+            ("offset=6", "", {"prev": 0}),
+            ("limit=2&offset=6", "", {"prev": 4}),
+            ("limit=2&offset=7", "", {}),
             ("limit=1&offset=4", "e", {"prev": 3}),
         ],
     )
