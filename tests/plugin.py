@@ -27,8 +27,6 @@ os.environ.update(
     MAX_PRODUCTS_PER_DEVICE="5000",
     MAX_ENTRIES_PER_DAY="500",
     LOG_LEVEL="WARNING",
-    # What tests commit need not outlive a power cut.
-    PGOPTIONS="-c synchronous_commit=off",
 )
 (ROOT / ".data" / "test-static").mkdir(parents=True, exist_ok=True)
 os.environ["STATIC_ROOT"] = str(ROOT / ".data" / "test-static")
