@@ -13,7 +13,7 @@ PIP_COMPILE := CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/pip-compile -q 
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check requirements clean FORCE
+.PHONY: help run test attack check requirements clean FORCE
 
 help: ## Print this
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
@@ -23,6 +23,9 @@ run: $(INSTALLED) ## Serve on http://HOST:PORT (127.0.0.1:8000), data in DATA_DI
 
 test: $(INSTALLED) ## Run all tests in parallel, on the embedded PostgreSQL or DATABASE_URL; ARGS go to pytest
 	@exec $(BIN)/python -m pytest -n auto $(ARGS)
+
+attack: $(INSTALLED) ## Attack live servers of its own, for minutes: crashes, races, abuse; ARGS go to pytest
+	@exec $(BIN)/python -m pytest attacks $(ARGS)
 
 # mypy's plugin and some commands read the settings.
 check: export SECRET_KEY = $(shell $(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))')

@@ -8,19 +8,17 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import environ
-import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from countonme import embedded
+from tests.processes import ROOT, living_in, postmaster, query, wait_until
 
-ROOT = Path(__file__).resolve().parent.parent
 OWNER = """
 import sys
 from pathlib import Path
@@ -35,35 +33,6 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc"),
     pytest.mark.xdist_group("processes"),
 ]
-
-
-def living_in(folder: Path) -> dict[int, str]:
-    """The processes that work in a folder, as every process of PostgreSQL does in its cluster."""
-    found = {}
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if (process / "cwd").readlink() == folder:
-                found[int(process.name)] = (process / "cmdline").read_text()
-        except OSError:  # it is gone, or a zombie
-            continue
-    return found
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} seconds"
-        time.sleep(0.02)
-
-
-def postmaster(data_dir: Path) -> int:
-    return int((data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
-
-
-def query(data_dir: Path, sql: str) -> list[tuple[object, ...]]:
-    with psycopg.connect(embedded.database_url(data_dir)) as connection:
-        cursor = connection.execute(sql.encode())
-        return cursor.fetchall() if cursor.description else []
 
 
 @contextmanager

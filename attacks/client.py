@@ -1,0 +1,78 @@
+"""A phone that calls a live server over HTTP, and sees what a phone sees."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back; `status` 0 where the connection was refused, or closed without an answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+LOST = Answer(0, {}, b"")
+
+
+class Phone:
+    """One connection, kept alive and opened anew where it was closed; a token where it has one."""
+
+    def __init__(self, port: int, token: str = "", timeout: float = 30) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+        self.token = token
+        self.device_id = ""
+
+    def __del__(self) -> None:
+        self.connection.close()
+
+    def request(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        """Send one request, once; a body that is bytes goes out as it is."""
+        sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        if data is not None:
+            sent["Content-Type"] = "application/json"
+        try:
+            self.connection.request(method, path, data, sent | (headers or {}))
+            response = self.connection.getresponse()
+            return Answer(response.status, dict(response.headers.items()), response.read())
+        except (OSError, http.client.HTTPException):
+            self.connection.close()
+            return LOST
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self.request("GET", path, headers=headers)
+
+    def post(self, path: str, body: Any = None) -> Answer:
+        return self.request("POST", path, body)
+
+    def patch(self, path: str, body: Any) -> Answer:
+        return self.request("PATCH", path, body)
+
+    def delete(self, path: str) -> Answer:
+        return self.request("DELETE", path)
+
+    def register(self) -> Phone:
+        """Get a token for a new device."""
+        self.device_id = str(uuid.uuid4())
+        answer = self.post("/v1/auth/register", {"device_id": self.device_id})
+        assert answer.status == 200, answer
+        self.token = answer.json()["token"]
+        return self
+
+    def again(self) -> Phone:
+        """Return the same phone on a connection of its own."""
+        phone = Phone(self.connection.port, self.token, self.connection.timeout or 30)
+        phone.device_id = self.device_id
+        return phone
