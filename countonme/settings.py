@@ -113,6 +113,12 @@ options = {"connect_timeout": 5} | database.pop("OPTIONS", {})
 # A socket's folder comes as an option; dbshell looks for it here.
 database["HOST"] = options.pop("host", database["HOST"])
 DATABASES = {"default": database | {"CONN_MAX_AGE": None, "OPTIONS": options}}
+# In seconds; see countonme.timeouts.
+DATABASE_TIMEOUTS = {
+    "statement_timeout": env.int("STATEMENT_TIMEOUT", 10),
+    "lock_timeout": env.int("LOCK_TIMEOUT", 3),
+    "idle_in_transaction_session_timeout": 30,
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # "default" may forget and may differ between workers; "shared" may not: registration counts there.
