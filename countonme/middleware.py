@@ -13,8 +13,8 @@ from django.http import HttpRequest, HttpResponse
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 ACCEPTABLE = re.compile(r"[A-Za-z0-9-]{1,64}")
 
-# The operators' site is Alpine.js in attributes, which it compiles (unsafe-eval), and inline styles;
-# inline scripts it has none.
+# The operators' site is Alpine.js in attributes, which need unsafe-eval, and styles in attributes.
+# Inline scripts it has none.
 OPERATORS_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; "
