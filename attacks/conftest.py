@@ -29,7 +29,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return first_start(tmp_path_factory)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def start(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     """Start servers, each on data of its own, with these settings; all are stopped."""
     with ExitStack() as ends:
