@@ -45,7 +45,7 @@ check: $(INSTALLED) ## Lint, formatting, types, migrations, deployment settings,
 audit: $(INSTALLED) ## Look the pinned requirements up among known vulnerabilities, over the network
 	@test -x $(VENV)/audit/bin/pip-audit || { $(BIN)/python -m venv $(VENV)/audit && \
 		$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_AUDIT); }
-	$(VENV)/audit/bin/pip-audit --progress-spinner off --disable-pip --no-deps -r requirements.txt
+	$(VENV)/audit/bin/pip-audit --strict --progress-spinner off --disable-pip --no-deps -r requirements.txt
 
 requirements: $(INSTALLED) ## Compile requirements*.txt from requirements*.in; ARGS, e.g. --upgrade, go to pip-compile
 	$(PIP_COMPILE) $(ARGS) requirements.in

@@ -103,7 +103,7 @@ class TestRegister:
         with time_machine.travel(NOW, tick=False):
             statuses(10, b"{}", **{"X-Forwarded-For": one})
             (status,) = statuses(1, b"{}", **{"X-Forwarded-For": another})
-        assert status == (429 if is_same else 400)
+        assert status == (429 if is_same else 422)
 
     @pytest.mark.django_db(transaction=True)
     def test_it_counts_right_when_many_come_at_once(self) -> None:
