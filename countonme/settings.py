@@ -113,6 +113,7 @@ if database["ENGINE"] != "django.db.backends.postgresql":
 options = {"connect_timeout": 5} | database.pop("OPTIONS", {})
 # A socket's folder comes as an option; dbshell looks for it here.
 database["HOST"] = options.pop("host", database["HOST"])
+options |= {"server_side_binding": True, "prepare_threshold": 2}
 DATABASES = {"default": database | {"CONN_MAX_AGE": None, "OPTIONS": options}}
 # In seconds; see countonme.timeouts.
 DATABASE_TIMEOUTS = {
