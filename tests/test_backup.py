@@ -109,7 +109,7 @@ def dump_program() -> Path:
     installed = shutil.which("pg_dump")
     if installed:
         told = subprocess.run([installed, "--version"], capture_output=True, check=True).stdout
-        if f" {connection.pg_version // 10_000}.".encode() in told:
+        if b" %d." % connection.get_database_version()[0] in told:
             return Path(installed)
     return embedded._programs() / "pg_dump"
 
