@@ -8,7 +8,9 @@ import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils.module_loading import import_string
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 ACCEPTABLE = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -53,6 +55,20 @@ class ContentSecurityPolicyMiddleware:
         policy = OPERATORS_POLICY if request.path.startswith("/admin/") else DATA_POLICY
         response.headers.setdefault("Content-Security-Policy", policy)
         return response
+
+
+class OperatorsMiddleware:
+    """Sessions, logins and messages, for the operators' site and for nobody else."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = self.for_operators = get_response
+        for name in reversed(settings.OPERATORS_MIDDLEWARE):
+            self.for_operators = import_string(name)(self.for_operators)
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path.startswith("/admin/"):
+            return self.for_operators(request)
+        return self.get_response(request)
 
 
 class RequestIdFilter(logging.Filter):

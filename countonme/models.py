@@ -15,6 +15,7 @@ from django.db.models.fields.related_descriptors import ReverseManyToOneDescript
 from django.utils import timezone
 from django.utils.functional import cached_property
 
+from countonme.prepared import Slot
 from countonme.text import DerivedField
 
 if TYPE_CHECKING:
@@ -77,9 +78,9 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
     ) -> None:
         super().__init__(model, query or ScopedQuery(model), using, hints)
 
-    def for_device(self, device: Device | uuid.UUID) -> Self:
-        """Return the rows of one device, given as itself or by its id."""
-        device_id = device if isinstance(device, uuid.UUID) else device.pk
+    def for_device(self, device: Device | uuid.UUID | Slot) -> Self:
+        """Return the rows of one device, given as itself, by its id or to be given later."""
+        device_id = device if isinstance(device, uuid.UUID | Slot) else device.pk
         rows = self.filter(device_id=device_id)
         rows.query.scope = device_id
         return rows

@@ -1,12 +1,13 @@
 """Querysets that are compiled once.
 
-What a request asks is nearly always of a shape that was asked before, and Django builds and
-compiles the same SQL anew each time, which costs several times what PostgreSQL needs to answer it.
+What a request asks is nearly always of a shape that was asked before. Django builds and compiles
+the same SQL anew each time, which costs more than PostgreSQL needs for the answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from django.db import connection
@@ -14,7 +15,7 @@ from django.db.models import Expression, QuerySet
 
 
 class Slot(Expression):
-    """A place in a queryset where a value comes with each call."""
+    """A place in a queryset where each call puts a value."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -25,23 +26,48 @@ class Slot(Expression):
 
 
 class Prepared:
-    """A queryset's SQL, in whose slots values are put; PostgreSQL keeps its plan as well.
+    """A queryset with slots; its SQL is made at the first call, and its plan kept by PostgreSQL.
 
     Args:
-        build: gives the queryset, of slots by the names of its arguments.
+        build: gives the queryset, of the slots by their names.
         slots: these names.
     """
 
     def __init__(self, build: Callable[..., QuerySet[Any, Any]], *slots: str) -> None:
-        query = build(**{name: Slot(name) for name in slots}).query
-        compiler = query.get_compiler(connection=connection)
-        self.sql, self.params = compiler.as_sql()
-        names = [name for *_, name in compiler.select]
-        self.columns = names
+        self.build = build
+        self.slots = slots
 
-    def rows(self, **values: Any) -> list[tuple[Any, ...]]:
-        """Run it with a value for each slot; return the rows as PostgreSQL's own types map."""
-        params = [values[p.name] if isinstance(p, Slot) else p for p in self.params]
+    @cached_property
+    def _compiled(self) -> tuple[str, tuple[Any, ...]]:
+        query = self._queryset.query
+        return query.get_compiler(connection=connection).as_sql()  # type: ignore[no-any-return]  # Any in the stubs
+
+    @cached_property
+    def _queryset(self) -> QuerySet[Any, Any]:
+        return self.build(**{name: Slot(name) for name in self.slots})
+
+    @cached_property
+    def _attributes(self) -> list[str]:
+        return [field.attname for field in self._queryset.model._meta.concrete_fields]
+
+    def rows(self, *, page: tuple[int, int] | None = None, **values: Any) -> list[tuple[Any, ...]]:
+        """Ask with a value for each slot, and return rows as `values_list()` would.
+
+        Args:
+            page: how many rows, after how many others; all, if it is not given.
+        """
+        sql, parameters = self._compiled
+        bound = [values[p.name] if isinstance(p, Slot) else p for p in parameters]
+        if page is not None:
+            sql += " LIMIT %s OFFSET %s"
+            bound += page
         with connection.cursor() as cursor:
-            cursor.execute(self.sql, params)
+            cursor.execute(sql, bound)
             return cursor.fetchall()
+
+    def instance(self, **values: Any) -> Any:
+        """Return the one row as an instance of its model, or None where there is none."""
+        rows = self.rows(**values)
+        if not rows:
+            return None
+        return self._queryset.model.from_db(connection.alias, self._attributes, rows[0])

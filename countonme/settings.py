@@ -78,13 +78,18 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "countonme.middleware.OperatorsMiddleware",
+]
+# Of the operators' site alone; the admin's own checks look for these in MIDDLEWARE.
+OPERATORS_MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
+SILENCED_SYSTEM_CHECKS = ["admin.E408", "admin.E409", "admin.E410"]
 
 ROOT_URLCONF = "countonme.urls"
 WSGI_APPLICATION = "countonme.wsgi.application"
@@ -113,7 +118,8 @@ if database["ENGINE"] != "django.db.backends.postgresql":
 options = {"connect_timeout": 5} | database.pop("OPTIONS", {})
 # A socket's folder comes as an option; dbshell looks for it here.
 database["HOST"] = options.pop("host", database["HOST"])
-options |= {"server_side_binding": True, "prepare_threshold": 2}
+# PostgreSQL keeps the plan of what a connection asks for the second time.
+options |= {"server_side_binding": True, "prepare_threshold": 1}
 DATABASES = {"default": database | {"CONN_MAX_AGE": None, "OPTIONS": options}}
 # In seconds; see countonme.timeouts.
 DATABASE_TIMEOUTS = {

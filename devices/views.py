@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from django.http import HttpResponse
 from rest_framework.request import Request
-from rest_framework.response import Response
 
+from countonme.api.json import JSONAnswer
 from countonme.api.views import ApiView
 from devices.models import Device
 from devices.serializers import DeviceSerializer, RegisterSerializer, TokenSerializer
@@ -21,9 +22,9 @@ class RegisterView(ApiView):
     response_class = TokenSerializer
     answers = {"post": {409: ["Device already registered"]}}
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         _, token = Device.objects.register(self.read_body()["device_id"])
-        return Response(TokenSerializer({"token": token}).data)
+        return JSONAnswer({"token": token})
 
 
 class RotateView(ApiView):
@@ -33,9 +34,9 @@ class RotateView(ApiView):
     serializer_class = TokenSerializer
     takes_body = False
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         token = self.device.rotate_token(str(request.auth))
-        return Response(TokenSerializer({"token": token}).data)
+        return JSONAnswer({"token": token})
 
 
 class DeviceView(ApiView):
@@ -43,10 +44,10 @@ class DeviceView(ApiView):
 
     serializer_class = DeviceSerializer
 
-    def get(self, request: Request) -> Response:
-        return Response(DeviceSerializer(self.device).data)
+    def get(self, request: Request) -> HttpResponse:
+        return JSONAnswer(DeviceSerializer.represent(self.device))
 
-    def delete(self, request: Request) -> Response:
+    def delete(self, request: Request) -> HttpResponse:
         """Erase the device and, with the next purge, everything that it owns."""
         self.device.erase()
-        return Response(status=204)
+        return HttpResponse(status=204)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from countonme.prepared import Prepared
 from devices.models import Device
 from entries.models import NUTRIENTS, FoodEntry
 from products.models import rounded
@@ -15,12 +17,12 @@ Totals = dict[str, Decimal]
 
 def day(device: Device, when: date) -> dict[str, Any]:
     """Return a day's number of entries and exact totals, in kcal and grams, also by meal type."""
-    rows = list(FoodEntry.objects.for_device(device).filter(date=when).totals("meal_type"))
+    rows = _BY_MEAL_TYPE.rows(device=device.pk, date=when)
     return {
         "date": when,
-        "entries": sum(row["entries"] for row in rows),
-        "totals": _summed(rows),
-        "by_meal_type": {row["meal_type"]: _totals(row) for row in rows},
+        "entries": sum(entries for _, entries, *_ in rows),
+        "totals": _summed(sums for _, _, *sums in rows),
+        "by_meal_type": {meal_type: _totals(sums) for meal_type, _, *sums in rows},
     }
 
 
@@ -29,30 +31,40 @@ def daily(device: Device, first: date, last: date) -> dict[str, Any]:
 
     The average is taken over the days with an entry, rounded half up to 2 decimals.
     """
-    logged = FoodEntry.objects.for_device(device).filter(date__range=(first, last)).totals("date")
-    rows = {row["date"]: row for row in logged}
-    days = [first + timedelta(n) for n in range((last - first).days + 1)]
-    count = Decimal(len(rows) or 1)
+    rows = _BY_DAY.rows(device=device.pk, first=first, last=last)
+    logged = {when: (entries, _totals(sums)) for when, entries, *sums in rows}
+    days = (first + timedelta(n) for n in range((last - first).days + 1))
+    count = Decimal(len(logged) or 1)
+    total = _summed(sums for _, _, *sums in rows)
     return {
         "from": first,
         "to": last,
         "days": [
-            {
-                "date": when,
-                "entries": rows[when]["entries"] if when in rows else 0,
-                "totals": _totals(rows.get(when, {})),
-            }
+            {"date": when, "entries": entries, "totals": totals}
             for when in days
+            for entries, totals in [logged.get(when, NOTHING)]
         ],
-        "average": {
-            name: rounded(total / count) for name, total in _summed(list(rows.values())).items()
-        },
+        "average": {name: rounded(value / count) for name, value in total.items()},
     }
 
 
-def _totals(row: dict[str, Any]) -> Totals:
-    return {name: row.get(name, Decimal(0)) for name in NUTRIENTS}
+def _totals(sums: Iterable[Decimal]) -> Totals:
+    return dict(zip(NUTRIENTS, sums, strict=True))
 
 
-def _summed(rows: list[dict[str, Any]]) -> Totals:
-    return {name: sum((row[name] for row in rows), Decimal(0)) for name in NUTRIENTS}
+def _summed(rows: Iterable[Sequence[Decimal]]) -> Totals:
+    zeros = [Decimal(0)] * len(NUTRIENTS)
+    return _totals(map(sum, zip(zeros, *rows, strict=True)))
+
+
+NOTHING = (0, _totals([Decimal(0)] * len(NUTRIENTS)))
+_BY_MEAL_TYPE = Prepared(
+    lambda device, date: FoodEntry.objects.for_device(device).filter(date=date).totals("meal_type"),
+    *("device", "date"),
+)
+_BY_DAY = Prepared(
+    lambda device, first, last: (
+        FoodEntry.objects.for_device(device).filter(date__range=(first, last)).totals("date")
+    ),
+    *("device", "first", "last"),
+)

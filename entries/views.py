@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.http import Http404
+from django.http import Http404, HttpResponse
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from countonme.api.fields import parse_day
+from countonme.api.json import JSONAnswer
 from countonme.api.views import DeviceView, DeviceViewSet
 from entries import statistics
 from entries.models import FoodEntry, FoodEntryQuerySet
@@ -22,12 +22,22 @@ from entries.serializers import (
 )
 
 
+FILTERS = {
+    "date": "date",
+    "from": "date__gte",
+    "to": "date__lte",
+    "meal_type": "meal_type",
+    "product_id": "product_id",
+}
+
+
 class FoodEntryViewSet(DeviceViewSet):
     """The diary. What an entry says is worked out when it is written, and then stays."""
 
     model = FoodEntry
     serializer_class = FoodEntrySerializer
     list_query_class = FoodEntryQuery
+    plain_filters = frozenset(FILTERS)
     answers = {
         "create": {
             404: ["Product not found", "Portion not found"],
@@ -43,17 +53,11 @@ class FoodEntryViewSet(DeviceViewSet):
         },
     }
 
-    def filtered(self, query: Mapping[str, Any]) -> FoodEntryQuerySet:
-        lookups = {
-            "date": "date",
-            "from": "date__gte",
-            "to": "date__lte",
-            "meal_type": "meal_type",
-            "product_id": "product_id",
-        }
-        asked = {lookup: query[name] for name, lookup in lookups.items() if name in query}
-        rows: FoodEntryQuerySet = self.rows.filter(**asked)  # type: ignore[assignment]  # its model's
-        return rows.in_order()
+    @classmethod
+    def narrowed(cls, rows: Any, query: Mapping[str, Any]) -> FoodEntryQuerySet:
+        asked = {FILTERS[name]: query[name] for name in FILTERS if name in query}
+        found: FoodEntryQuerySet = rows.filter(**asked)
+        return found.in_order()
 
 
 class DayView(DeviceView):
@@ -61,12 +65,12 @@ class DayView(DeviceView):
 
     serializer_class = DaySerializer
 
-    def get(self, request: Request, date: str) -> Response:
+    def get(self, request: Request, date: str) -> HttpResponse:
         try:
             day = parse_day(date)
         except ValueError as error:
             raise Http404 from error
-        return Response(DaySerializer(statistics.day(self.device, day)).data)
+        return JSONAnswer(statistics.day(self.device, day))
 
 
 class DailyView(DeviceView):
@@ -75,7 +79,6 @@ class DailyView(DeviceView):
     serializer_class = DailySerializer
     get_query_class = DailyQuery
 
-    def get(self, request: Request) -> Response:
-        query = self.get_query_class.read(request)
-        days = statistics.daily(self.device, query["from"], query["to"])
-        return Response(DailySerializer(days).data)
+    def get(self, request: Request) -> HttpResponse:
+        query = self.get_query_class.of(request)
+        return JSONAnswer(statistics.daily(self.device, query["from"], query["to"]))

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any, cast
 from uuid import UUID
 
+from django.http import HttpResponse
 from rest_framework.request import Request
-from rest_framework.response import Response
 
+from countonme.api.json import JSONAnswer
 from countonme.api.views import DeviceViewSet
 from countonme.models import DeviceScoped
 from products.models import Portion, PortionQuerySet, Product, ProductQuerySet
@@ -42,21 +43,23 @@ class ProductViewSet(DeviceViewSet):
         rows = cast("ProductQuerySet", super().rows)
         return rows.with_portions() if self.includes_portions else rows
 
-    def representation(self, row: Any, **kwargs: Any) -> Any:
-        if self.includes_portions:
-            return ProductWithPortionsSerializer(row, **kwargs).data
-        return super().representation(row, **kwargs)
+    def representation(self, row: Any) -> dict[str, Any]:
+        if not self.includes_portions:
+            return super().representation(row)
+        portions = [PortionSerializer.represent(portion) for portion in row.portions.all()]
+        return super().representation(row) | {"portions": portions}
 
-    def filtered(self, query: Mapping[str, Any]) -> ProductQuerySet:
-        rows = self.rows.in_order()
+    @classmethod
+    def narrowed(cls, rows: Any, query: Mapping[str, Any]) -> ProductQuerySet:
+        found: ProductQuerySet = rows.in_order()
         if query.get("search"):
-            rows = rows.search(query["search"])
+            found = found.search(query["search"])
         if "barcode" in query:
-            rows = rows.with_barcode(query["barcode"])
-        return rows
+            found = found.with_barcode(query["barcode"])
+        return found
 
-    def retrieve(self, request: Request, id: str) -> Response:
-        self.retrieve_query_class.read(request)
+    def retrieve(self, request: Request, id: str) -> HttpResponse:
+        self.retrieve_query_class.of(request)
         return super().retrieve(request, id)
 
 
@@ -77,6 +80,7 @@ class ProductPortionViewSet(PortionViewSet):
     """The portions of one product."""
 
     path_model = Product
+    plain_filters = frozenset({"product_id"})
 
     @property
     def product_id(self) -> UUID:
@@ -91,16 +95,18 @@ class ProductPortionViewSet(PortionViewSet):
         """
         return Product.objects.for_device(self.device).fetch(self.product_id)
 
-    def filtered(self, query: Mapping[str, Any]) -> PortionQuerySet:
-        portions = cast("PortionQuerySet", self.rows)
-        return portions.filter(product=self.product_id).in_order()
+    @classmethod
+    def narrowed(cls, rows: Any, query: Mapping[str, Any]) -> PortionQuerySet:
+        portions: PortionQuerySet = rows.filter(product=query["product_id"])
+        return portions.in_order()
 
-    def list(self, request: Request, **path: str) -> Response:
-        response = super().list(request)
-        if not response.data:
+    def list(self, request: Request, **path: str) -> HttpResponse:
+        query = {**self.list_query_class.of(request), "product_id": self.product_id}
+        page, headers = self.page(request, query)
+        if not page:
             # A live product has a portion: this page lies past the end, or there is no product.
             _ = self.product
-        return response
+        return JSONAnswer(page, headers=headers)
 
     def add(self, values: dict[str, Any]) -> tuple[DeviceScoped, bool]:
         return self.rows.add(product=self.product, **values)

@@ -17,9 +17,9 @@ from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions, status
 from rest_framework.fields import get_error_detail
-from rest_framework.response import Response
 
 from countonme.api import conditional
+from countonme.api.json import JSONAnswer
 from countonme.models import Conflict, DeviceGone, Missing
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class QueryError(exceptions.ValidationError):
     """A query parameter is invalid."""
 
 
-def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpResponse:
     """Turn whatever a view raised into an answer; DRF's `EXCEPTION_HANDLER`."""
     match error:
         case ModelValidationError():
@@ -66,7 +66,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
             # The view has put `Allow` on it.
             return _answer(405, "Method not allowed")
         case conditional.NotModified():
-            return Response(status=304)
+            return HttpResponse(status=304)
         case exceptions.APIException():
             return _answer(error.status_code, str(error.detail))
         case SuspiciousOperation():
@@ -104,8 +104,10 @@ def is_passing(error: DatabaseError | InterfaceError) -> bool:
     return sqlstate is None or sqlstate == "55P03" or sqlstate[:2] in {"08", "40", "53", "57"}
 
 
-def _answer(code: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> Response:
-    return Response({"detail": detail, **more}, status=code, headers=headers)
+def _answer(
+    code: int, detail: str, headers: dict[str, str] | None = None, **more: Any
+) -> HttpResponse:
+    return JSONAnswer({"detail": detail, **more}, code, headers)
 
 
 def _constraint(error: IntegrityError) -> str:

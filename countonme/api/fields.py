@@ -9,7 +9,8 @@ import re
 import unicodedata
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from functools import cache
+from typing import Any, Self
 from uuid import UUID
 
 from django.db import models
@@ -182,13 +183,47 @@ STRICT_FIELDS: dict[type[models.Field[Any, Any]], type[serializers.Field[Any, An
 }
 
 
-class StrictModelSerializer(serializers.ModelSerializer[Any]):
+class Reader(serializers.BaseSerializer[Any]):
+    """A serializer that is made once and reads what every request sends.
+
+    Making one copies all its fields, which costs more than reading a body with it.
+    """
+
+    @classmethod
+    @cache
+    def shared(cls, *, partial: bool = False) -> Self:
+        """Return the one instance, `partial` where any field may be left out."""
+        return cls(partial=partial)
+
+    def read(self, data: Any) -> dict[str, Any]:
+        """Return the fields of plain data, valid each by itself.
+
+        Raises:
+            ValidationError: with every offending field.
+        """
+        return dict(self.run_validation(data))
+
+
+class StrictModelSerializer(Reader, serializers.ModelSerializer[Any]):
     """A model serializer of strict fields; a client may choose the `id` of what it creates."""
 
     serializer_field_mapping = STRICT_FIELDS
     serializer_choice_field = StrictChoiceField
 
     id = StrictUUIDField(required=False)
+
+    @classmethod
+    @cache
+    def columns(cls) -> tuple[str, ...]:
+        """Return the names of what an answer has of a row: attributes of the model."""
+        model = cls.Meta.model
+        known = {field.attname for field in model._meta.concrete_fields}
+        return tuple(name for name in cls.Meta.fields if name in known)
+
+    @classmethod
+    def represent(cls, row: models.Model) -> dict[str, Any]:
+        """Return a row as plain data."""
+        return {name: getattr(row, name) for name in cls.columns()}
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Leave the id out of an update's input: it is in the path."""

@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import IO, Any
 
 import orjson
+from django.http import HttpResponse
 from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
@@ -74,7 +75,21 @@ class JSONRenderer(BaseRenderer):
         response = (renderer_context or {}).get("response")
         if data is None and response is not None and response.status_code in (204, 304):
             return b""
-        return orjson.dumps(data, default=_number)
+        return dumps(data)
+
+
+class JSONAnswer(HttpResponse):
+    """An answer of plain data: UUIDs, days and moments are strings, decimals are numbers."""
+
+    def __init__(
+        self, data: Any, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(dumps(data), "application/json", status, headers=headers)
+
+
+def dumps(data: Any) -> bytes:
+    """Return plain data as JSON."""
+    return orjson.dumps(data, default=_number, option=orjson.OPT_UTC_Z)
 
 
 def _parse_int(digits: str) -> int | Decimal:

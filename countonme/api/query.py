@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.utils.urls import replace_query_param
 
 from countonme.api.errors import QueryError
-from countonme.api.fields import DayField, QueryIntegerField
+from countonme.api.fields import DayField, QueryIntegerField, Reader
 
 MAX_OFFSET = 1_000_000
 
 
-class QuerySerializer(serializers.Serializer[Any]):
+class QuerySerializer(Reader, serializers.Serializer[Any]):
     """Parameters that a call knows; others are ignored, and of a repeated one the last counts."""
 
     @classmethod
-    def read(cls, request: Request) -> Mapping[str, Any]:
-        """Return the parameters, converted.
+    def of(cls, request: Request) -> Mapping[str, Any]:
+        """Return a request's parameters, converted.
 
         Raises:
             QueryError: one of them, or several together, are invalid.
         """
-        # A plain dict: DRF would take an empty parameter of a QueryDict for a missing one.
-        serializer = cls(data=request.query_params.dict())
         try:
-            serializer.is_valid(raise_exception=True)
+            # A plain dict: DRF would take an empty parameter of a QueryDict for a missing one.
+            return cls.shared().read(request.query_params.dict())
         except serializers.ValidationError as error:
             raise QueryError(error.detail) from error
-        return dict(serializer.validated_data)
 
 
 class PageQuery(QuerySerializer):
@@ -57,24 +54,29 @@ class RangeMixin(serializers.Serializer[Any]):
 
 
 def page_of(
-    rows: QuerySet[Any], request: Request, query: Mapping[str, Any]
+    fetch: Callable[[int, int], list[Any]], request: Request, query: Mapping[str, Any]
 ) -> tuple[list[Any], dict[str, str]]:
     """Return one page of rows, with the `Link` header that names its neighbours.
 
     One query: a row more than the page holds tells that there is a next one. Only past the end
     another tells whether there is a previous one.
+
+    Args:
+        fetch: gives at most so many rows, after so many others.
     """
     limit, offset = query["limit"], query["offset"]
-    found = list(rows[offset : offset + limit + 1])
+    found = fetch(limit + 1, offset)
     previous = max(0, offset - limit)
     links = {}
     if len(found) > limit and offset + limit <= MAX_OFFSET:
         links["next"] = offset + limit
-    if offset and (found or rows[previous : previous + 1].exists()):
+    if offset and (found or fetch(1, previous)):
         links["prev"] = previous
+    if not links:
+        return found, {}
     url = replace_query_param(request.build_absolute_uri(), "limit", limit)
     link = ", ".join(
         f'<{replace_query_param(url, "offset", start)}>; rel="{rel}"'
         for rel, start in links.items()
     )
-    return found[:limit], {"Link": link} if link else {}
+    return found[:limit], {"Link": link}

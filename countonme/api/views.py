@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from uuid import UUID
 
 from django.conf import settings
 from django.db import OperationalError
+from django.db.models import QuerySet
+from django.http import HttpResponse
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError, UnsupportedMediaType
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
 from countonme.api.conditional import ConditionalGetMixin
 from countonme.api.errors import BodyTooLarge, LengthRequired, is_deadlock
-from countonme.api.fields import parse_id
+from countonme.api.fields import StrictModelSerializer, parse_id
+from countonme.api.json import JSONAnswer
 from countonme.api.query import PageQuery, page_of
 from countonme.models import DeviceScoped, DeviceScopedQuerySet, Missing
+from countonme.prepared import Prepared, Slot
 
 if TYPE_CHECKING:
     from devices.models import Device
@@ -33,7 +37,7 @@ class ApiView(APIView):
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     max_body_bytes: ClassVar[int] = settings.MAX_BODY_BYTES
     accepts_previous_token: ClassVar[bool] = False
-    serializer_class: ClassVar[type[serializers.BaseSerializer[Any]] | None] = None
+    serializer_class: ClassVar[Any] = None
 
     # For the OpenAPI document alone, where it can't tell from what stands above.
     takes_body: ClassVar[bool] = True
@@ -41,9 +45,15 @@ class ApiView(APIView):
     path_model: ClassVar[type[DeviceScoped] | None] = None
     answers: ClassVar[Mapping[str, Mapping[int, Sequence[str]]]] = {}
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Authenticate and throttle; there is one version, and one format, to speak of."""
+        self.perform_authentication(request)
+        self.check_permissions(request)
+        self.check_throttles(request)
+
     def finalize_response(
         self, request: Request, response: Any, *args: Any, **kwargs: Any
-    ) -> Response:
+    ) -> Any:
         """Keep answers out of caches, where nothing better is said."""
         response = super().finalize_response(request, response, *args, **kwargs)
         response.headers.setdefault("Cache-Control", "no-store")
@@ -72,10 +82,7 @@ class ApiView(APIView):
             raise UnsupportedMediaType(media_type)
         if length == 0:
             raise ParseError("The body is not valid JSON")
-        assert self.serializer_class is not None
-        serializer = self.serializer_class(data=self.request.data, partial=partial)
-        serializer.is_valid(raise_exception=True)
-        return dict(serializer.validated_data)
+        return self.serializer_class.shared(partial=partial).read(self.request.data)
 
     def write(self, change: Callable[..., T], *args: Any) -> T:
         """Run a change in one transaction that locks the device first; again after a deadlock."""
@@ -97,21 +104,54 @@ class DeviceViewSet(ViewSetMixin, DeviceView):
     """List, create, retrieve, update and delete the device's own rows of one model."""
 
     model: ClassVar[type[DeviceScoped]]
+    serializer_class: ClassVar[type[StrictModelSerializer]]
     list_query_class: ClassVar[type[PageQuery]] = PageQuery
+    # Filters that take the query's value as it is: a list with these alone is compiled once.
+    plain_filters: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def rows(self) -> DeviceScopedQuerySet[Any]:
         """The device's live rows."""
         return self.model.objects.for_device(self.device)
 
-    def filtered(self, query: Mapping[str, Any]) -> DeviceScopedQuerySet[Any]:
-        """Return the rows that a list's query asks for, in the list's order."""
-        return self.rows
+    @classmethod
+    def narrowed(
+        cls, rows: DeviceScopedQuerySet[Any], query: Mapping[str, Any]
+    ) -> DeviceScopedQuerySet[Any]:
+        """Return those of the rows that a list's query asks for, in the list's order."""
+        return rows
 
-    def representation(self, row: Any, **kwargs: Any) -> Any:
-        """Return a row, or with `many` rows, in the wire format."""
-        assert self.serializer_class is not None
-        return self.serializer_class(row, **kwargs).data
+    def representation(self, row: Any) -> dict[str, Any]:
+        """Return a row as plain data."""
+        return self.serializer_class.represent(row)
+
+    def page(self, request: Request, query: Mapping[str, Any]) -> tuple[list[Any], dict[str, str]]:
+        """Return a list's page as plain data, and its headers."""
+        asked = query.keys() - {"limit", "offset"}
+        if not asked <= self.plain_filters:
+            rows = self.narrowed(self.rows, query)
+            found, headers = page_of(
+                lambda count, start: list(rows[start : start + count]), request, query
+            )
+            return [self.representation(row) for row in found], headers
+        columns = self.serializer_class.columns()
+        values = {name: query[name] for name in asked} | {"device": self.device.pk}
+        prepared = self.prepared(frozenset(asked))
+        found, headers = page_of(
+            lambda count, start: prepared.rows(page=(count, start), **values), request, query
+        )
+        return [dict(zip(columns, row, strict=True)) for row in found], headers
+
+    @classmethod
+    @cache
+    def prepared(cls, asked: frozenset[str]) -> Prepared:
+        """Return a list's query for the filters asked, compiled once."""
+
+        def build(device: Slot, **filters: Slot) -> QuerySet[Any, Any]:
+            rows = cls.narrowed(cls.model.objects.for_device(device), filters)
+            return rows.values_list(*cls.serializer_class.columns())
+
+        return Prepared(build, "device", *asked)
 
     def fetch(self, id: str) -> Any:
         """Return the row of a path's id.
@@ -132,28 +172,27 @@ class DeviceViewSet(ViewSetMixin, DeviceView):
             raise Missing(model or self.model)
         return parsed
 
-    def list(self, request: Request, **path: str) -> Response:
-        query = self.list_query_class.read(request)
-        page, headers = page_of(self.filtered(query), request, query)
-        return Response(self.representation(page, many=True), headers=headers)
+    def list(self, request: Request, **path: str) -> HttpResponse:
+        page, headers = self.page(request, self.list_query_class.of(request))
+        return JSONAnswer(page, headers=headers)
 
-    def create(self, request: Request, **path: str) -> Response:
+    def create(self, request: Request, **path: str) -> HttpResponse:
         row, created = self.write(self.add, self.read_body())
-        return Response(self.representation(row), status=201 if created else 200)
+        return JSONAnswer(self.representation(row), 201 if created else 200)
 
-    def retrieve(self, request: Request, id: str) -> Response:
-        return Response(self.representation(self.fetch(id)))
+    def retrieve(self, request: Request, id: str) -> HttpResponse:
+        return JSONAnswer(self.representation(self.fetch(id)))
 
-    def update(self, request: Request, id: str) -> Response:
+    def update(self, request: Request, id: str) -> HttpResponse:
         row = self.write(self.change, id, self.read_body(partial=True))
-        return Response(self.representation(row))
+        return JSONAnswer(self.representation(row))
 
-    def partial_update(self, request: Request, id: str) -> Response:
+    def partial_update(self, request: Request, id: str) -> HttpResponse:
         return self.update(request, id)
 
-    def destroy(self, request: Request, id: str) -> Response:
+    def destroy(self, request: Request, id: str) -> HttpResponse:
         self.write(lambda: self.fetch(id).delete())
-        return Response(status=204)
+        return HttpResponse(status=204)
 
     def add(self, values: dict[str, Any]) -> tuple[DeviceScoped, bool]:
         """Create a row, or find the one that the same request created before."""
