@@ -281,10 +281,12 @@ class Worlds(RuleBasedStateMachine):
         self.block.__enter__()
 
     def teardown(self) -> None:
-        for actor in range(DEVICES):
-            self.sees_its_own_world(actor)
-        transaction.set_rollback(True)
-        self.block.__exit__(None, None, None)
+        try:
+            for actor in range(DEVICES):
+                self.sees_its_own_world(actor)
+        finally:
+            transaction.set_rollback(True)
+            self.block.__exit__(None, None, None)
 
     def pick(self, kind: str, number: int, owner: int | None = None) -> str:
         """Return the id of a row, be it deleted: of any device, or mostly of its owner's."""
