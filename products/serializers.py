@@ -50,6 +50,18 @@ class PortionSerializer(StrictModelSerializer):
 
 @example("Chicken Breast", PRODUCT, response_only=True)
 @example("Chicken Breast", {"name": "Chicken Breast", "kcal_100g": 165}, request_only=True)
+@example(
+    "With a barcode",
+    {
+        "name": "Oat Flakes",
+        "kcal_100g": 372,
+        "protein_100g": 13.5,
+        "carbs_100g": 58.7,
+        "fat_100g": 7,
+        "barcode": "96385074",
+    },
+    request_only=True,
+)
 class ProductSerializer(StrictModelSerializer):
     """A food; energy and macronutrients per 100 g."""
 
