@@ -17,10 +17,12 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
+from countonme.api.fields import StrictUUIDField
 from countonme.models import Missing
 
 S = TypeVar("S", bound=type[serializers.BaseSerializer[Any]])
 
+BOUNDS = ("maximum", "minimum", "multipleOf", "maxLength", "minLength", "pattern")
 INTEGER, STRING = {"type": "integer"}, {"type": "string"}
 RETRY_AFTER = {"Retry-After": {"schema": INTEGER, "description": "Seconds to wait."}}
 ERROR_HEADERS = {
@@ -37,7 +39,11 @@ CONDITIONAL_HEADERS = {
     "Vary": {"schema": STRING, "description": "Names `Authorization`."},
 }
 PATH_PARAMETERS = {
-    "{id}": OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH),
+    "{id}": OpenApiParameter(
+        "id",
+        {"type": "string", "format": "uuid", **StrictUUIDField.schema_keywords},
+        OpenApiParameter.PATH,
+    ),
     "{date}": OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH),
 }
 LINK_HEADER = {
@@ -146,6 +152,8 @@ class ApiSchema(AutoSchema):
         operation: dict[str, Any] | None = super().get_operation(*args)
         if operation is None:
             return None
+        if "requestBody" in operation:
+            operation["requestBody"]["required"] = True
         responses = operation["responses"]
         if getattr(self.view, "is_conditional", False) and self.method == "GET":
             headers = CONDITIONAL_HEADERS | (LINK_HEADER if self._is_list_view() else {})
@@ -166,6 +174,11 @@ class ApiSchema(AutoSchema):
             responses[str(status)] = self._error(status, sentences)
         operation["responses"] = dict(sorted(responses.items()))
         return operation
+
+    def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
+        """Say also what a field's class alone knows."""
+        super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]  # theirs
+        schema.update(getattr(field, "schema_keywords", {}))
 
     def _errors(self, operation: dict[str, Any]) -> dict[int, list[str]]:
         """Return the sentences of each error that the call may answer."""
@@ -218,7 +231,7 @@ def complete_answers(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
             continue
         component["required"] = [field for field in component["properties"] if field != "portions"]
         for field in component["properties"].values():
-            for bound in ("maximum", "minimum", "maxLength", "minLength"):
+            for bound in BOUNDS:
                 field.pop(bound, None)
     return result
 
