@@ -77,7 +77,7 @@ class NumberField(serializers.DecimalField):
     @property
     def schema_keywords(self) -> dict[str, Any]:
         assert self.decimal_places is not None
-        return {"multipleOf": Decimal(1).scaleb(-self.decimal_places)}
+        return {"multipleOf": float(Decimal(1).scaleb(-self.decimal_places))}
 
     def to_internal_value(self, data: Any) -> Decimal:
         if isinstance(data, bool) or not isinstance(data, int | Decimal):
