@@ -24,19 +24,23 @@ S = TypeVar("S", bound=type[serializers.BaseSerializer[Any]])
 
 BOUNDS = ("maximum", "minimum", "multipleOf", "maxLength", "minLength", "pattern")
 INTEGER, STRING = {"type": "integer"}, {"type": "string"}
-RETRY_AFTER = {"Retry-After": {"schema": INTEGER, "description": "Seconds to wait."}}
+
+
+def header(description: str, schema: dict[str, Any] = STRING, *, required: bool = True) -> Any:
+    """Return the description of an answer's header."""
+    return {"description": description, "schema": schema, "required": required}
+
+
+RETRY_AFTER = {"Retry-After": header("Seconds to wait.", INTEGER)}
 ERROR_HEADERS = {
-    401: {"WWW-Authenticate": {"schema": STRING, "description": "`Bearer`."}},
+    401: {"WWW-Authenticate": header("`Bearer`.")},
     429: RETRY_AFTER,
     503: RETRY_AFTER,
 }
 CONDITIONAL_HEADERS = {
-    "ETag": {
-        "schema": STRING,
-        "description": "Weak; send it as `If-None-Match` to be answered 304 while nothing changed.",
-    },
-    "Cache-Control": {"schema": STRING, "description": "`private, no-cache`."},
-    "Vary": {"schema": STRING, "description": "Names `Authorization`."},
+    "ETag": header("Weak; send it as `If-None-Match` to be answered 304 while nothing changed."),
+    "Cache-Control": header("`private, no-cache`."),
+    "Vary": header("Names `Authorization`."),
 }
 PATH_PARAMETERS = {
     "{id}": OpenApiParameter(
@@ -47,10 +51,9 @@ PATH_PARAMETERS = {
     "{date}": OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH),
 }
 LINK_HEADER = {
-    "Link": {
-        "schema": STRING,
-        "description": 'The neighbouring pages, where there are any: `rel="next"`, `rel="prev"`.',
-    }
+    "Link": header(
+        'The neighbouring pages, where there are any: `rel="next"`, `rel="prev"`.', required=False
+    )
 }
 
 

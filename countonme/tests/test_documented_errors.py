@@ -202,7 +202,9 @@ def test_it_occurs(world: World, name: str) -> None:
             assert (answer.status_code, answer.json()["detail"]) == (int(status), sentence)
             assert answer.json().keys() == value.keys()
             jsonschema.validate(answer.json(), schema)
-            assert response.get("headers", {}).keys() <= dict(answer.headers).keys()
+            headers = response.get("headers", {})
+            assert all(header["required"] for header in headers.values())
+            assert headers.keys() <= dict(answer.headers).keys()
     assert own.keys() <= described
 
 

@@ -166,16 +166,11 @@ def test_what_binds_requests_does_not_bind_answers(document: dict[str, Any]) -> 
             assert name.endswith("Request") or not bounds & field.keys(), name
 
 
-def test_answers_of_the_server_fit_their_schema_and_have_no_other_field(
-    phone: Any, document: dict[str, Any]
-) -> None:
-    components = {
-        name: component | ({"additionalProperties": False} if "properties" in component else {})
-        for name, component in document["components"]["schemas"].items()
-    }
+def reads(phone: Any) -> dict[str, str]:
+    """Create something to read, and return which calls read it, each by its path."""
     product = phone.product()
     phone.entry(product_id=product["id"], grams=10)
-    answers = {
+    return {
         "/v1/products": "/v1/products",
         "/v1/products?include=portions": "/v1/products",
         f"/v1/products/{product['id']}": "/v1/products/{id}",
@@ -185,10 +180,34 @@ def test_answers_of_the_server_fit_their_schema_and_have_no_other_field(
         "/v1/stats/daily?from=2025-02-01&to=2025-02-28": "/v1/stats/daily",
         "/v1/auth/device": "/v1/auth/device",
     }
-    for url, path in answers.items():
+
+
+def test_answers_of_the_server_fit_their_schema_and_have_no_other_field(
+    phone: Any, document: dict[str, Any]
+) -> None:
+    components = {
+        name: component | ({"additionalProperties": False} if "properties" in component else {})
+        for name, component in document["components"]["schemas"].items()
+    }
+    for url, path in reads(phone).items():
         content = document["paths"][path]["get"]["responses"]["200"]["content"]
         described = content["application/json"]["schema"] | {"components": {"schemas": components}}
         jsonschema.validate(phone.get(url).json(), described)
+
+
+def test_answers_of_the_server_carry_the_headers_that_are_always_there(
+    phone: Any, document: dict[str, Any]
+) -> None:
+    for url, path in reads(phone).items():
+        responses = document["paths"][path]["get"]["responses"]
+        first = phone.get(url)
+        again = phone.get(url, **{"If-None-Match": first.headers.get("ETag", "")})
+        assert (again.status_code == 304) == ("304" in responses)
+        for answer in (first, again):
+            described = responses[str(answer.status_code)].get("headers", {})
+            always = {name for name, header in described.items() if header["required"]}
+            assert always == described.keys() - {"Link"}
+            assert always <= dict(answer.headers).keys()
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])
