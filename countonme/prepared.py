@@ -21,7 +21,7 @@ class Slot(Expression):
         super().__init__()
         self.name = name
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
         return "%s", [self]
 
 
@@ -40,7 +40,7 @@ class Prepared:
     @cached_property
     def _compiled(self) -> tuple[str, tuple[Any, ...]]:
         query = self._queryset.query
-        return query.get_compiler(connection=connection).as_sql()  # type: ignore[no-any-return]  # Any in the stubs
+        return query.get_compiler(connection=connection).as_sql()
 
     @cached_property
     def _queryset(self) -> QuerySet[Any, Any]:

@@ -60,14 +60,13 @@ class DeviceTokenAuthentication(BaseAuthentication):
     @staticmethod
     def _device(device_id: uuid.UUID) -> Device | None:
         """Fetch the row; on a connection that died while it lay idle, try again on a new one."""
-        rows = Device.objects.filter(pk=device_id)
         try:
-            return rows.first()
+            return Device.by_id(device_id)
         except OperationalError:
             if connection.in_atomic_block or connection.is_usable():
                 raise
             connection.close()
-            return rows.first()
+            return Device.by_id(device_id)
 
     @staticmethod
     def _match_secret(request: Request, device: Device, token: str) -> TokenSlot | None:

@@ -14,6 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from countonme.models import Conflict, DeviceGone, device_scoped_models
+from countonme.prepared import Prepared
 from devices import tokens
 
 SEEN_EVERY = timedelta(minutes=5)
@@ -126,6 +127,12 @@ class Device(models.Model):
         if not self._state.adding and kwargs.get("update_fields") is None:
             kwargs["update_fields"] = ["blocked_at", "blocked_reason"]
         super().save(*args, **kwargs)
+
+    @classmethod
+    def by_id(cls, device_id: uuid.UUID) -> Device | None:
+        """Return the device of an id, by a query that every request runs."""
+        found: Device | None = _BY_ID.instance(pk=device_id)
+        return found
 
     @classmethod
     def decoy(cls, device_id: uuid.UUID) -> Device:
@@ -281,7 +288,9 @@ class Device(models.Model):
         Raises:
             DeviceGone: the device is erased.
         """
-        row = Device.objects.select_for_update(no_key=True).get(pk=self.pk)
+        row = _LOCKED.instance(pk=self.pk)
+        if row is None:
+            raise DeviceGone
         for field in self._meta.concrete_fields:
             setattr(self, field.attname, getattr(row, field.attname))
         if self.erased_at is not None:
@@ -307,4 +316,6 @@ class Device(models.Model):
         }
 
 
+_BY_ID = Prepared(lambda pk: Device.objects.filter(pk=pk), "pk")
+_LOCKED = Prepared(lambda pk: Device.objects.select_for_update(no_key=True).filter(pk=pk), "pk")
 TOKEN_FIELDS = ["token_hash", "token_hmac", "previous_token_hash", "previous_token_hmac"]

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from countonme.api.fields import StrictUUIDField, TimestampField
+from countonme.api.fields import Reader, StrictModelSerializer, StrictUUIDField
 from countonme.api.schema import example
 from devices.models import Device
 
@@ -14,7 +14,7 @@ DEVICE_ID = "0b5b1c9e-3b1e-4f4e-8d9c-6f1a2b3c4d5e"
 
 
 @example("A phone", {"device_id": DEVICE_ID})
-class RegisterSerializer(serializers.Serializer[Any]):
+class RegisterSerializer(Reader, serializers.Serializer[Any]):
     device_id = StrictUUIDField(help_text="Chosen by the phone, once.")
 
 
@@ -31,10 +31,7 @@ class TokenSerializer(serializers.Serializer[Any]):
         "last_seen_at": "2025-02-05T12:30:00Z",
     },
 )
-class DeviceSerializer(serializers.ModelSerializer[Device]):
-    created_at = TimestampField()
-    last_seen_at = TimestampField(allow_null=True)
-
+class DeviceSerializer(StrictModelSerializer):
     class Meta:
         model = Device
         fields = ["id", "created_at", "last_seen_at"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 
 from countonme.api.fields import (
     DayField,
@@ -38,6 +39,12 @@ TOTALS = {"kcal": 247.5, "protein": 46.5, "carbs": 0, "fat": 5.4}
 
 
 @example("Grams of a product", LOGGED, request_only=True)
+@example(
+    "Portions of a product",
+    {name: value for name, value in LOGGED.items() if name != "grams"}
+    | {"portion_id": "8d7d1a5e-6f3c-4e0a-9a55-2f7b0f6f2a11", "quantity": 2},
+    request_only=True,
+)
 @example(
     "Without a product",
     {"name": "Soup", "kcal": 250, "date": "2025-02-05", "meal_type": "dinner"},
@@ -107,14 +114,25 @@ class FoodEntrySerializer(StrictModelSerializer):
     def to_internal_value(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Leave out what a product or a portion decides: phones send back whole records."""
         ignored: set[str] = set()
+        missing: list[str] = []
         if data.get("product_id") is not None:
             ignored |= {"name", *NUTRIENTS}
         elif not self.partial:
-            self.fields["name"].required = self.fields["kcal"].required = True
+            missing = [name for name in ("name", "kcal") if name not in data]
         if self.partial and data.get("portion_id") is not None:
             ignored.add("grams")
         kept = {name: value for name, value in data.items() if name not in ignored}
-        return super().to_internal_value(kept)
+        errors: Any = {}
+        try:
+            values: dict[str, Any] = super().to_internal_value(kept)
+        except serializers.ValidationError as error:
+            errors = error.detail
+        if errors or missing:
+            required = str(serializers.Field.default_error_messages["required"])
+            errors |= {name: [ErrorDetail(required, "required")] for name in missing}
+            in_order = (name for name in self.Meta.fields if name in errors)
+            raise serializers.ValidationError({name: errors[name] for name in in_order})
+        return values
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """On POST, refuse an amount that is said twice, or not at all."""

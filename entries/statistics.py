@@ -53,11 +53,11 @@ def _totals(sums: Iterable[Decimal]) -> Totals:
 
 
 def _summed(rows: Iterable[Sequence[Decimal]]) -> Totals:
-    zeros = [Decimal(0)] * len(NUTRIENTS)
-    return _totals(map(sum, zip(zeros, *rows, strict=True)))
+    return _totals(sum(values, Decimal(0)) for values in zip(ZEROS, *rows, strict=True))
 
 
-NOTHING = (0, _totals([Decimal(0)] * len(NUTRIENTS)))
+ZEROS = [Decimal(0)] * len(NUTRIENTS)
+NOTHING = (0, _totals(ZEROS))
 _BY_MEAL_TYPE = Prepared(
     lambda device, date: FoodEntry.objects.for_device(device).filter(date=date).totals("meal_type"),
     *("device", "date"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.http import Http404, HttpResponse
 from rest_framework.request import Request
 
@@ -20,6 +21,8 @@ from entries.serializers import (
     FoodEntryQuery,
     FoodEntrySerializer,
 )
+
+DAY_IS_FULL = f"A day has at most {settings.MAX_ENTRIES_PER_DAY} food entries"
 
 
 FILTERS = {
@@ -41,15 +44,15 @@ class FoodEntryViewSet(DeviceViewSet):
     answers = {
         "create": {
             404: ["Product not found", "Portion not found"],
-            409: ["ID already in use", "A day has at most 500 food entries"],
+            409: ["ID already in use", DAY_IS_FULL],
         },
         "update": {
             404: ["Product not found", "Portion not found"],
-            409: ["A day has at most 500 food entries"],
+            409: [DAY_IS_FULL],
         },
         "partial_update": {
             404: ["Product not found", "Portion not found"],
-            409: ["A day has at most 500 food entries"],
+            409: [DAY_IS_FULL],
         },
     }
 

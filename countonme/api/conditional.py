@@ -42,9 +42,7 @@ class ConditionalGetMixin(APIView):
             if self.etag.removeprefix("W/") in (tag.removeprefix("W/") for tag in named):
                 raise NotModified
 
-    def finalize_response(
-        self, request: Request, response: Any, *args: Any, **kwargs: Any
-    ) -> Any:
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
         if request.method in ("GET", "HEAD") and response.status_code in (200, 304):
             response["ETag"] = self.etag
