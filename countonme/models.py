@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from django.apps import apps
@@ -18,7 +19,7 @@ from django.db.models.fields.related_descriptors import (
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from countonme.prepared import Slot
+from countonme.prepared import Prepared, Slot
 from countonme.text import DerivedField
 
 if TYPE_CHECKING:
@@ -128,17 +129,6 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         device = kwargs.get("device")
         kwargs["device_id"] = self._owner(device.pk if device else kwargs.get("device_id"))
         return super().create(**kwargs)
-
-    def fetch(self, id: uuid.UUID) -> M:
-        """Return the row of this id.
-
-        Raises:
-            Missing: these rows have none.
-        """
-        try:
-            return self.get(pk=id)
-        except self.model.DoesNotExist as error:
-            raise Missing(self.model) from error
 
     def existing(self, id: uuid.UUID | None) -> M | None:
         """Return this device's live row of a client-chosen id, or None where the id is free.
@@ -399,6 +389,24 @@ class DeviceScoped(models.Model):
     def _do_update(self, base_qs: models.QuerySet[Any], *args: Any) -> Any:
         """Save to a row that is this device's; to no other, whatever its id."""
         return super()._do_update(base_qs.filter(device_id=self.device_id), *args)
+
+    @classmethod
+    def fetch(cls, device_id: uuid.UUID, id: uuid.UUID, *, deleted: bool = False) -> Self:
+        """Return a device's row of an id, a live one or, if so asked, be it deleted.
+
+        Raises:
+            Missing: the device has none.
+        """
+        row: Self | None = cls._by_id(deleted).instance(device=device_id, pk=id)
+        if row is None:
+            raise Missing(cls)
+        return row
+
+    @classmethod
+    @cache
+    def _by_id(cls, deleted: bool) -> Prepared:
+        rows = cls.all_objects if deleted else cls.objects
+        return Prepared(lambda device, pk: rows.for_device(device).filter(pk=pk), "device", "pk")
 
     def check_quota(self) -> None:
         """Refuse one row more than a device may have; called before a row is created.

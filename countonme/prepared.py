@@ -6,7 +6,7 @@ the same SQL anew each time, which costs more than PostgreSQL needs for the answ
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
 
@@ -57,7 +57,7 @@ class Prepared:
             page: how many rows, after how many others; all, if it is not given.
         """
         sql, parameters = self._compiled
-        bound = [values[p.name] if isinstance(p, Slot) else p for p in parameters]
+        bound = self._bound(parameters, values)
         if page is not None:
             sql += " LIMIT %s OFFSET %s"
             bound += page
@@ -65,9 +65,20 @@ class Prepared:
             cursor.execute(sql, bound)
             return cursor.fetchall()
 
+    def count(self, **values: Any) -> int:
+        """Return how many rows there are."""
+        sql, parameters = self._compiled
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT count(*) FROM ({sql}) AS rows", self._bound(parameters, values))  # noqa: S608 - Django's own SQL
+            return int(cursor.fetchone()[0])
+
     def instance(self, **values: Any) -> Any:
         """Return the one row as an instance of its model, or None where there is none."""
         rows = self.rows(**values)
         if not rows:
             return None
         return self._queryset.model.from_db(connection.alias, self._attributes, rows[0])
+
+    @staticmethod
+    def _bound(parameters: Iterable[Any], values: dict[str, Any]) -> list[Any]:
+        return [values[p.name] if isinstance(p, Slot) else p for p in parameters]

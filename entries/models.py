@@ -25,6 +25,7 @@ from countonme.models import (
     Missing,
     ScopedForeignKey,
 )
+from countonme.prepared import Prepared
 from countonme.text import name_constraint, name_field
 from products.models import CENT, MACROS, MAX_GRAMS, Portion, Product, grams_field, rounded
 
@@ -185,8 +186,7 @@ class FoodEntry(DeviceScoped):
 
     def check_quota(self) -> None:
         limit = settings.MAX_ENTRIES_PER_DAY
-        day = FoodEntry.objects.for_device(self.device_id).filter(date=self.date)
-        if day.count() >= limit:
+        if _OF_DAY.count(device=self.device_id, date=self.date) >= limit:
             raise Conflict(f"A day has at most {limit} food entries")
 
     def change(self, **values: Any) -> bool:
@@ -302,11 +302,15 @@ class FoodEntry(DeviceScoped):
         Raises:
             Missing: the device has no such row.
         """
-        rows = model.all_objects if id == stored_id else model.objects
-        return rows.for_device(self.device_id).fetch(id)
+        return model.fetch(self.device_id, id, deleted=id == stored_id)
 
 
 def _required(*names: str) -> ValidationError:
     return ValidationError(
         {name: ValidationError("This field is required.", code="required") for name in names}
     )
+
+
+_OF_DAY = Prepared(
+    lambda device, date: FoodEntry.objects.for_device(device).filter(date=date), "device", "date"
+)

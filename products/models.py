@@ -26,6 +26,7 @@ from countonme.models import (
     LiveManager,
     ScopedForeignKey,
 )
+from countonme.prepared import Prepared
 from countonme.text import FoldedField, WordsField, name_constraint, name_field, words
 from products import gtin
 
@@ -80,8 +81,7 @@ class ProductQuerySet(DeviceScopedQuerySet["Product"]):
 
     def with_portions(self) -> ProductQuerySet:
         """Fetch the live portions too, in their order, by one query more."""
-        portions = Portion.objects.for_device(self.device_id).in_order()
-        return self.prefetch_related(Prefetch("portions", portions))
+        return self.prefetch_related(Portion.prefetch(self.device_id))
 
     def add(self, *, id: uuid.UUID | None = None, **values: Any) -> tuple[Product, bool]:
         """Create a product with its first portion, 100 g; see the base class."""
@@ -179,7 +179,7 @@ class Product(DeviceScoped):
 
     def check_quota(self) -> None:
         limit = settings.MAX_PRODUCTS_PER_DEVICE
-        if Product.objects.for_device(self.device_id).count() >= limit:
+        if _OF_DEVICE.count(device=self.device_id) >= limit:
             raise Conflict(f"A device has at most {limit} products")
 
     def restore(self) -> None:
@@ -291,6 +291,11 @@ class Portion(DeviceScoped):
     def __str__(self) -> str:
         return self.name
 
+    @classmethod
+    def prefetch(cls, device_id: uuid.UUID) -> Prefetch[str]:
+        """Return what fetches the live portions of a device's products, in their order."""
+        return Prefetch("portions", cls.objects.for_device(device_id).in_order())
+
     def others(self) -> PortionQuerySet:
         """Return the product's other live portions."""
         rows: PortionQuerySet = Portion.objects.for_device(self.device_id)
@@ -334,3 +339,6 @@ class Portion(DeviceScoped):
         yield from super().violations()
         live = cls.objects.across_devices()
         yield "a live portion's product is live", live.filter(product__deleted_at__isnull=False)
+
+
+_OF_DEVICE = Prepared(lambda device: Product.objects.for_device(device), "device")

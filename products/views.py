@@ -7,6 +7,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import prefetch_related_objects
 from django.http import HttpResponse
 from rest_framework.request import Request
 
@@ -66,6 +67,12 @@ class ProductViewSet(DeviceViewSet):
             found = found.with_barcode(query["barcode"])
         return found
 
+    def fetch(self, id: str) -> Product:
+        product: Product = super().fetch(id)
+        if self.includes_portions:
+            prefetch_related_objects([product], Portion.prefetch(self.device.pk))
+        return product
+
     def retrieve(self, request: Request, id: str) -> HttpResponse:
         self.retrieve_query_class.of(request)
         return super().retrieve(request, id)
@@ -106,7 +113,7 @@ class ProductPortionViewSet(PortionViewSet):
         Raises:
             Missing: the device has no such live product.
         """
-        return Product.objects.for_device(self.device).fetch(self.product_id)
+        return Product.fetch(self.device.pk, self.product_id)
 
     @classmethod
     def narrowed(cls, rows: Any, query: Mapping[str, Any]) -> PortionQuerySet:

@@ -157,7 +157,7 @@ class DeviceViewSet(ViewSetMixin, DeviceView):
         Raises:
             Missing: the id is malformed, or the device has no such live row.
         """
-        return self.rows.fetch(self.read_id(id))
+        return self.model.fetch(self.device.pk, self.read_id(id))
 
     def read_id(self, id: str, model: type[DeviceScoped] | None = None) -> UUID:
         """Return a path's id, of this view's model if no other is given.
