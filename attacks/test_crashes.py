@@ -201,6 +201,11 @@ def kill(pids: set[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+def is_frozen(pid: int) -> bool:
+    threads = Path(f"/proc/{pid}/task").glob("*/stat")
+    return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in threads)
+
+
 def workers(server: Run) -> set[int]:
     return children(server.process.pid) - {server.process.pid}
 
@@ -496,6 +501,7 @@ def test_a_worker_frozen_in_midst_of_a_write_is_bounded(
     frozen = workers(server)
     for pid in frozen:
         os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: all(map(is_frozen, frozen)))
     session.rollback()
     held = f"SELECT FROM devices WHERE id = '{phone.device_id}' FOR UPDATE"
     began = time.monotonic()
