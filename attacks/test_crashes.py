@@ -58,7 +58,7 @@ class Diary(threading.Thread):
             self.add_product()
             while not self.stop.is_set():
                 self.random.choice(actions)()
-        except Exception as error:  # noqa: BLE001 - the test reports it
+        except Exception as error:
             self.surprises.append(repr(error))
 
     def write(self, method: str, path: str, body: Any, first: int, repeated: set[int]) -> Any:
@@ -88,8 +88,8 @@ class Diary(threading.Thread):
         if not live:
             self.add_product()
             return self.live_product()
-        id = self.random.choice(live)
-        return id, self.products[id]
+        key = self.random.choice(live)
+        return key, self.products[key]
 
     def add_product(self) -> None:
         body = {"name": f"Food {self.writes}", "kcal_100g": self.random.randrange(1000)}
@@ -98,57 +98,57 @@ class Diary(threading.Thread):
         self.portions += 1
 
     def add_portion(self) -> None:
-        id, product = self.live_product()
+        key, product = self.live_product()
         if len(product["portions"]) < 20:
             name = f"{len(product['portions'])} pieces"
-            self.create(f"/v1/products/{id}/portions", {"name": name, "grams": 50})
+            self.create(f"/v1/products/{key}/portions", {"name": name, "grams": 50})
             product["portions"].append(name)
             self.portions += 1
 
     def log(self) -> None:
-        id, product = self.live_product()
+        key, product = self.live_product()
         grams = self.random.randrange(1, 1000)
         day = date(2025, 1, 1) + timedelta(days=self.random.randrange(365))
-        body = {"product_id": id, "grams": grams, "date": str(day), "meal_type": "lunch"}
+        body = {"product_id": key, "grams": grams, "date": str(day), "meal_type": "lunch"}
         created = self.create("/v1/food-entries", body)
-        entry = {"product_id": id, "grams": grams, "kcal": energy(product, grams)}
+        entry = {"product_id": key, "grams": grams, "kcal": energy(product, grams)}
         assert created["kcal"] == entry["kcal"], (created, product)
         self.entries[created["id"]] = entry
 
     def change_product(self) -> None:
-        id, product = self.live_product()
+        key, product = self.live_product()
         kcal = {"kcal_100g": self.random.randrange(1000)}
         product |= kcal
-        self.write("PATCH", f"/v1/products/{id}", kcal, 200, set())
+        self.write("PATCH", f"/v1/products/{key}", kcal, 200, set())
 
     def change_entry(self) -> None:
         live = sorted(self.entries.keys() - self.deleted)
         if live:
-            id = self.random.choice(live)
-            entry = self.entries[id]
+            key = self.random.choice(live)
+            entry = self.entries[key]
             grams = entry["grams"] % 999 + 1
             product = self.products[entry["product_id"]]
             entry |= {"grams": grams, "kcal": energy(product, grams)}
-            self.write("PATCH", f"/v1/food-entries/{id}", {"grams": grams}, 200, set())
+            self.write("PATCH", f"/v1/food-entries/{key}", {"grams": grams}, 200, set())
 
     def delete_one(self) -> None:
         for path, rows in (("products", self.products), ("food-entries", self.entries)):
             live = sorted(rows.keys() - self.deleted)
             if len(live) > 10:
-                id = self.random.choice(live)
+                key = self.random.choice(live)
                 # A repeated one finds nothing where the first was done and its answer lost.
-                self.write("DELETE", f"/v1/{path}/{id}", None, 204, {404})
-                self.deleted.add(id)
+                self.write("DELETE", f"/v1/{path}/{key}", None, 204, {404})
+                self.deleted.add(key)
 
     def expected(self) -> dict[str, Any]:
         """What the server must answer, by id."""
         return {
             "products": {
-                id: row | {"portions": sorted(row["portions"])}
-                for id, row in self.products.items()
-                if id not in self.deleted
+                key: row | {"portions": sorted(row["portions"])}
+                for key, row in self.products.items()
+                if key not in self.deleted
             },
-            "entries": {id: row for id, row in self.entries.items() if id not in self.deleted},
+            "entries": {key: row for key, row in self.entries.items() if key not in self.deleted},
             "rows": (len(self.products), self.portions, len(self.entries)),
         }
 
