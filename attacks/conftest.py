@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -72,8 +71,7 @@ def tell(capfd: pytest.CaptureFixture[str]) -> Tell:
 
     def tell(line: str) -> None:
         with capfd.disabled():
-            sys.stdout.write(f"\n    {line}")
-            sys.stdout.flush()
+            print(f"\n    {line}", end="", flush=True)
 
     return tell
 

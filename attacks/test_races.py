@@ -102,7 +102,8 @@ def server(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
     """One server for all races, whose data breaks no rule afterwards."""
     quotas = {"MAX_PRODUCTS_PER_DEVICE": str(QUOTA), "MAX_ENTRIES_PER_DAY": str(QUOTA)}
     with starting(first, tmp_path_factory) as start:
-        server = start(THREADS="8", **quotas)
+        # What is raced for need not outlive a power cut.
+        server = start(THREADS="8", PGOPTIONS="-c synchronous_commit=off", **quotas)
         yield server
         check_integrity(server)
         deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
@@ -162,52 +163,52 @@ def test_a_device_is_registered_once(crowd: Crowd, tell: Tell) -> None:
 
 
 def test_one_of_many_defaults_stays(crowd: Crowd, tell: Tell) -> None:
-    for dice in rounds(120, tell):
+    for dice in rounds(100, tell):
         token = crowd.register()
         product = crowd.product(token)
         path = f"/v1/products/{product}/portions"
-        stored = [crowd.create(token, path, CUP) for _ in range(3)]
+        stored = [crowd.create(token, path, CUP) for _ in range(2)]
         calls: list[Call] = [
             (token, "POST", path, {"name": "1 bowl", "grams": 300, "is_default": True})
-        ] * 4
+        ] * 3
         for portion in stored:
             calls.append((token, "PATCH", f"/v1/portions/{portion['id']}", {"is_default": True}))
         answers = crowd.at_once(shuffled(dice, calls))
-        assert statuses(answers) == {201: 4, 200: 3}
-        assert defaults(crowd, token, product) == [True] + [False] * 7
+        assert statuses(answers) == {201: 3, 200: 2}
+        assert defaults(crowd, token, product) == [True] + [False] * 5
 
 
 def test_a_repeated_creation_makes_one_row(crowd: Crowd, tell: Tell) -> None:
-    for dice in rounds(140, tell):
+    for dice in rounds(130, tell):
         token = crowd.register()
         path, body = creation(crowd, token, dice.choice(KINDS))
         before = len(crowd.get(token, path))
-        answers = crowd.at_once([(token, "POST", path, {"id": new_id(), **body})] * 8)
-        assert statuses(answers) == {201: 1, 200: 7}
+        answers = crowd.at_once([(token, "POST", path, {"id": new_id(), **body})] * 6)
+        assert statuses(answers) == {201: 1, 200: 5}
         assert len({answer.body for answer in answers}) == 1
         assert len(crowd.get(token, path)) == before + 1
 
 
 def test_an_id_goes_to_one_of_two_devices(crowd: Crowd, tell: Tell) -> None:
-    for dice in rounds(120, tell):
+    for dice in rounds(110, tell):
         shared, kind = new_id(), dice.choice(KINDS)
         calls: list[Call] = []
         for token in (crowd.register(), crowd.register()):
             path, body = creation(crowd, token, kind)
             calls.append((token, "POST", path, {"id": shared, **body}))
-        calls *= 4
+        calls *= 3
         answers = crowd.at_once(calls)
         first, second = statuses(answers[::2]), statuses(answers[1::2])
-        assert {201: 1, 200: 3} in (first, second)
-        assert {409: 4} in (first, second)
+        assert {201: 1, 200: 2} in (first, second)
+        assert {409: 3} in (first, second)
 
 
 def test_a_product_is_deleted_while_it_is_logged(crowd: Crowd, tell: Tell) -> None:
-    for dice in rounds(120, tell):
+    for dice in rounds(110, tell):
         token = crowd.register()
         product = crowd.product(token)
         calls: list[Call] = [
-            (token, "POST", "/v1/food-entries", entry_of(product, day)) for day in range(1, 7)
+            (token, "POST", "/v1/food-entries", entry_of(product, day)) for day in range(1, 5)
         ]
         calls += [
             (token, "PATCH", f"/v1/products/{product}", {"kcal_100g": 131}),
@@ -232,17 +233,16 @@ def entry_of(product: str, day: int) -> dict[str, Any]:
 
 
 def test_portions_are_changed_and_deleted_under_the_default(crowd: Crowd, tell: Tell) -> None:
-    for dice in rounds(120, tell):
+    for dice in rounds(110, tell):
         token = crowd.register()
         product = crowd.product(token)
         path = f"/v1/products/{product}/portions"
         [first] = crowd.get(token, path)
-        second, third = (crowd.create(token, path, CUP) for _ in range(2))
-        paths = [f"/v1/portions/{portion['id']}" for portion in (first, second, third)]
+        second = crowd.create(token, path, CUP)
+        paths = [f"/v1/portions/{portion['id']}" for portion in (first, second)]
         calls: list[Call] = [
             (token, "PATCH", paths[0], {"name": "1 plate"}),
             (token, "PATCH", paths[1], {"is_default": True}),
-            (token, "PATCH", paths[2], {"is_default": True}),
             (token, "PATCH", paths[1], {"grams": 190}),
             *((token, "DELETE", path, None) for path in paths),
             (token, "GET", path, None),
@@ -277,17 +277,15 @@ def test_nothing_is_written_after_a_device_was_erased(crowd: Crowd, tell: Tell) 
         # Erased by now, unless the rotation came first and took the token from under both.
         if crowd.one(token, "GET", "/v1/auth/device").status == 200:
             assert crowd.one(token, "DELETE", "/v1/auth/device").status == 204
-        calls = [(call_token, *call) for call_token, *call in calls] + [
-            (token, *call) for _, *call in writes
-        ]
+        calls += [(token, method, path, body) for _, method, path, body in writes]
         assert statuses(crowd.at_once(calls)) == {401: len(calls)}
 
 
 def test_rotations_at_once_leave_one_good_token(crowd: Crowd, tell: Tell) -> None:
-    for number, dice in enumerate(rounds(60, tell)):
+    for number, dice in enumerate(rounds(110, tell)):
         old = crowd.register()
         rotate: Call = (old, "POST", "/v1/auth/rotate", None)
-        calls = shuffled(dice, [rotate] * 6 + [(old, "GET", "/v1/products", None)] * 2)
+        calls = shuffled(dice, [rotate] * 4 + [(old, "GET", "/v1/products", None)] * 2)
         answers = crowd.at_once(calls)
         assert all(
             answer.status == 200 or (answer.status == 401 and call[1] == "GET")
@@ -308,11 +306,11 @@ def test_rotations_at_once_leave_one_good_token(crowd: Crowd, tell: Tell) -> Non
 
 
 def test_a_phone_that_rotates_and_calls_is_never_locked_out(crowd: Crowd, tell: Tell) -> None:
-    for dice in rounds(40, tell):
+    for dice in rounds(70, tell):
         old = crowd.register()
         rotate: Call = (old, "POST", "/v1/auth/rotate", None)
         given = [crowd.create(old, "/v1/auth/rotate", None)["token"]]
-        calls = shuffled(dice, [rotate] * 4 + [(given[0], "GET", "/v1/products", None)] * 4)
+        calls = shuffled(dice, [rotate] * 3 + [(given[0], "GET", "/v1/products", None)] * 3)
         for call, answer in zip(calls, crowd.at_once(calls), strict=True):
             assert answer.status in (200, 401), answer
             if call == rotate and answer.status == 200:
@@ -322,7 +320,7 @@ def test_a_phone_that_rotates_and_calls_is_never_locked_out(crowd: Crowd, tell: 
 
 
 def test_a_device_never_has_more_products_than_its_quota(crowd: Crowd, tell: Tell) -> None:
-    for _ in rounds(30, tell):
+    for _ in rounds(20, tell):
         token = crowd.register()
         answers = crowd.at_once([(token, "POST", "/v1/products", RICE)] * THREADS)
         assert statuses(answers) == {201: QUOTA, 409: THREADS - QUOTA}
@@ -330,7 +328,7 @@ def test_a_device_never_has_more_products_than_its_quota(crowd: Crowd, tell: Tel
 
 
 def test_a_day_never_has_more_entries_than_its_quota(crowd: Crowd, tell: Tell) -> None:
-    for dice in rounds(30, tell):
+    for dice in rounds(20, tell):
         token = crowd.register()
         day_before = {**SOUP, "date": "2025-02-04"}
         moved = [crowd.create(token, "/v1/food-entries", day_before) for _ in range(4)]
