@@ -46,9 +46,9 @@ def starting(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield start
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def start(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Start servers for one test."""
+    """Start servers for the tests of a file."""
     with starting(first, tmp_path_factory) as start:
         yield start
 

@@ -20,7 +20,7 @@ import psycopg
 import pytest
 
 from attacks.client import LOST, Answer, Phone
-from attacks.conftest import Start, Tell, check_integrity
+from attacks.conftest import Start, Tell, check_integrity, starting
 from countonme import embedded
 from tests.processes import Run, children, living_in, postmaster, query, wait_until
 
@@ -29,6 +29,13 @@ SEED = 20250205
 BACK_WITHIN = 5.0
 RICE = {"name": "Rice", "kcal_100g": 130}
 SOUP = {"name": "Soup", "kcal": 250, "date": "2025-02-05", "meal_type": "lunch"}
+
+
+@pytest.fixture
+def start(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Start servers for one test: what is broken serves no other."""
+    with starting(first, tmp_path_factory) as start:
+        yield start
 
 
 class Diary(threading.Thread):

@@ -11,13 +11,12 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from attacks.client import LOST, Answer, Phone
-from attacks.conftest import Tell, check_integrity, starting
+from attacks.conftest import Start, Tell, check_integrity
 from tests.processes import Run, query
 
 SEED = 20250205
@@ -98,16 +97,15 @@ class Crowd:
 
 
 @pytest.fixture(scope="module")
-def server(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def server(start: Start) -> Iterator[Run]:
     """One server for all races, whose data breaks no rule afterwards."""
     quotas = {"MAX_PRODUCTS_PER_DEVICE": str(QUOTA), "MAX_ENTRIES_PER_DAY": str(QUOTA)}
-    with starting(first, tmp_path_factory) as start:
-        # What is raced for need not outlive a power cut.
-        server = start(THREADS="8", PGOPTIONS="-c synchronous_commit=off", **quotas)
-        yield server
-        check_integrity(server)
-        deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-        assert query(server.data_dir, deadlocks) == [(0,)]
+    # What is raced for need not outlive a power cut.
+    server = start(THREADS="8", PGOPTIONS="-c synchronous_commit=off", **quotas)
+    yield server
+    check_integrity(server)
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    assert query(server.data_dir, deadlocks) == [(0,)]
 
 
 @pytest.fixture

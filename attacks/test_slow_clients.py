@@ -39,6 +39,12 @@ MANY_PORTIONS = """
 """
 
 
+@pytest.fixture(scope="module")
+def server(start: Start) -> Run:
+    """One server for all tests of this file."""
+    return start()
+
+
 class Crowd:
     """Slow clients, and the time that one of them was first let go."""
 

@@ -55,7 +55,7 @@ HOURS = {
     MealType.DINNER: 19,
     MealType.SNACKS: 16,
 }
-QUANTITIES = [Decimal("0.5"), Decimal(1), Decimal(1), Decimal(1), Decimal("1.5")]
+QUANTITIES = [Decimal(1), Decimal("1.5"), Decimal("1.5"), Decimal(2), Decimal(2)]
 
 
 def create_phone(last: date, days: int = 30) -> tuple[Device, str]:
