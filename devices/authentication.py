@@ -63,7 +63,8 @@ class DeviceTokenAuthentication(BaseAuthentication):
         try:
             return Device.by_id(device_id)
         except OperationalError:
-            if connection.in_atomic_block or connection.is_usable():
+            refused = connection.connection is None
+            if refused or connection.in_atomic_block or connection.is_usable():
                 raise
             connection.close()
             return Device.by_id(device_id)
