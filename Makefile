@@ -3,6 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+BENCH_VENV := .data/bench/venv
+BENCH_INSTALLED := $(BENCH_VENV)/installed
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 # Evaluated only where .venv has to be made.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -15,7 +17,7 @@ PIP_COMPILE := CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/pip-compile -q 
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 .DEFAULT_GOAL := help
-.PHONY: help run test attack check audit requirements clean FORCE
+.PHONY: help run test attack bench check audit requirements clean FORCE
 
 help: ## Print this
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
@@ -28,6 +30,9 @@ test: $(INSTALLED) ## Run all tests in parallel, on the embedded PostgreSQL or D
 
 attack: $(INSTALLED) ## Attack live servers of its own, for minutes: crashes, races, abuse; ARGS go to pytest
 	@exec $(BIN)/python -m pytest attacks $(ARGS)
+
+bench: $(INSTALLED) $(BENCH_INSTALLED) ## Measure beside FastAPI and a limit, into bench/results.json; ARGS: a verb, see docs/performance.md
+	@exec $(BIN)/python -m bench $(ARGS)
 
 # mypy's plugin and some commands read the settings.
 check: export SECRET_KEY = $(shell $(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))')
@@ -47,9 +52,10 @@ audit: $(INSTALLED) ## Look the pinned requirements up among known vulnerabiliti
 		$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_AUDIT); }
 	$(VENV)/audit/bin/pip-audit --strict --progress-spinner off --disable-pip --no-deps -r requirements.txt
 
-requirements: $(INSTALLED) ## Compile requirements*.txt from requirements*.in; ARGS, e.g. --upgrade, go to pip-compile
+requirements: $(INSTALLED) ## Compile every requirements*.txt from its requirements*.in; ARGS, e.g. --upgrade, go to pip-compile
 	$(PIP_COMPILE) $(ARGS) requirements.in
 	$(PIP_COMPILE) $(ARGS) requirements-dev.in
+	$(PIP_COMPILE) $(ARGS) bench/requirements.in
 
 clean: ## Remove what can be made again; never DATA_DIR
 	rm -rf $(VENV) staticfiles .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
@@ -63,6 +69,12 @@ $(INSTALLED): requirements-dev.txt $(if $(USABLE),,FORCE)
 		echo "Python's venv module is missing: install it (on Debian: python3-venv)." >&2; exit 1; }
 	@if [ -n "$(USABLE)" ] && [ -f $@ ]; then rm $@; else $(PYTHON) -m venv --clear $(VENV); fi
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# What the peer needs, apart from the project's own packages.
+$(BENCH_INSTALLED): bench/requirements.txt | $(INSTALLED)
+	@$(BIN)/python -m venv --clear $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
 	@touch $@
 
 FORCE:

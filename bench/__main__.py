@@ -1,0 +1,133 @@
+"""`make bench`: how fast the server is, beside a strong peer and beside what is possible."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import django
+
+from bench import auth, compare, endurance, scale
+from bench.load import CONNECTIONS, BenchError, require_wrk
+from bench.servers import DATA_DIR, WORKERS, connect
+from countonme import embedded, serve
+
+RESULTS = Path(__file__).with_name("results.json")
+QUICK_RESULTS = DATA_DIR / "quick.json"
+PACKAGES = ["django", "djangorestframework", "gunicorn", "psycopg", "orjson"]
+VERBS = {
+    "compare": "ours, FastAPI and the limit on every endpoint; authentication (under 10 minutes)",
+    "quick": f"the same in one short round, into {QUICK_RESULTS.name}: does the bench work?",
+    "scale": "latencies with 200 and with 200,000 devices, the triggers' cost (about 15 minutes)",
+    "memory": "a worker's memory after 10,000 and 100,000 requests",
+    "sustain": "five minutes of mixed load",
+}
+
+
+def main() -> None:
+    """Entry point: a failure is its one sentence on stderr and exit status 1."""
+    parser = argparse.ArgumentParser(
+        prog="make bench ARGS=…",
+        description="\n".join(f"{verb}: {what}" for verb, what in VERBS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("verb", nargs="?", choices=VERBS, default="compare")
+    parser.add_argument("--rounds", type=int, default=5, help="of compare and scale")
+    parser.add_argument("--seconds", type=int, default=3, help="of load on each, in each round")
+    asked = parser.parse_args()
+    serve.exit_on_signals()
+    try:
+        require_wrk()
+        prepare()
+        with embedded.running(DATA_DIR):
+            found = {"machine": machine(), **run(asked.verb, asked.rounds, asked.seconds)}
+    except (BenchError, embedded.EmbeddedError, serve.ServeError) as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    path = QUICK_RESULTS if asked.verb == "quick" else RESULTS
+    results = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(results | found, indent=2) + "\n")
+    print(
+        json.dumps({name: value for name, value in found.items() if name != "endpoints"}, indent=2)
+    )
+    print_table(found.get("endpoints", {}))
+    print(f"Written to {path}.")
+
+
+def prepare() -> None:
+    """Set the settings of a production of its own, whatever the shell or `.env` say."""
+    os.environ.pop("SECRET_KEY", None)
+    serve.ensure_secret_key(DATA_DIR)
+    os.environ |= {
+        "SECRET_KEY": (DATA_DIR / "secret_key").read_text().strip(),
+        "DATABASE_URL": embedded.database_url(DATA_DIR),
+        "DATA_DIR": str(DATA_DIR),
+        "DJANGO_SETTINGS_MODULE": "countonme.settings",
+    }
+    django.setup()
+
+
+def run(verb: str, rounds: int, seconds: int) -> dict[str, Any]:
+    """Return what a verb finds, by the names in `results.json`."""
+    match verb:
+        case "scale":
+            return scale.measure(rounds, seconds)
+        case "memory":
+            return {"memory_mb_per_worker": endurance.memory()}
+        case "sustain":
+            return {"sustained": endurance.sustain()}
+    quick = verb == "quick"
+    rounds, seconds = (1, 1) if quick else (rounds, seconds)
+    setup = {
+        "workers": WORKERS,
+        "connections": CONNECTIONS,
+        "rounds": rounds,
+        "seconds": seconds,
+    }
+    return {
+        "setup": setup,
+        "endpoints": compare.measure(rounds, seconds),
+        "auth": auth.measure(comparisons=10, many=10_000) if quick else auth.measure(),
+    }
+
+
+def machine() -> str:
+    """Return what the figures depend on: processors, system and versions."""
+    with connect(os.environ["DATABASE_URL"]) as connection:
+        postgresql = connection.info.server_version // 10_000
+    model = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+    versions = (f"{name} {metadata.version(name)}" for name in PACKAGES)
+    return ", ".join(
+        [
+            f"{os.cpu_count()} × {model}",
+            f"Python {platform.python_version()}",
+            f"PostgreSQL {postgresql}",
+            *versions,
+        ]
+    )
+
+
+def print_table(endpoints: dict[str, dict[str, Any]]) -> None:
+    """Print the endpoints' figures, a line each."""
+    if not endpoints:
+        return
+    columns = ("rps", "p50_ms", "p99_ms", "vs_fastapi", "vs_limit", "spread")
+    width = max(map(len, endpoints))
+    print(f"{'endpoint':{width}}", *(f"{column:>10}" for column in columns))
+    for name, figures in endpoints.items():
+        cells = ("–" if figures[column] is None else figures[column] for column in columns)
+        print(f"{name:{width}}", *(f"{cell:>10}" for cell in cells))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""What it costs to know a token: the seed's bcrypt over all devices, and ours."""
+
+from __future__ import annotations
+
+import random
+import time
+from statistics import median
+from typing import Any
+
+from bench import world
+from bench.contestants import seed
+from bench.servers import connect, database
+from devices import tokens
+
+SEED_DEVICES = (10, 100, 1000)
+FEW = 10
+# Nobody signs in here, so that one signature does for all.
+DEVICES = """
+    INSERT INTO devices (id, token_hash, token_hmac, created_at, revision, purged_revision,
+        blocked_reason)
+    SELECT md5(format('device %%s', n))::uuid, repeat('-', 60), repeat('-', 73), now(), 1, 0, ''
+    FROM generate_series(0, %s - 1) AS n
+"""
+VERIFIED, QUERIED = 20_000, 2_000
+
+
+def measure(comparisons: int = 100, many: int = 1_000_000) -> dict[str, Any]:
+    """Return the cost of one request's authentication, by the number of devices.
+
+    Args:
+        comparisons: up to how many devices the seed's way is measured; beyond that it is computed
+            as the cost of one comparison times the devices.
+        many: how many devices our query is measured among, beside 10.
+    """
+    return {
+        "seed": {str(n): seed_cost(n, comparisons) for n in SEED_DEVICES},
+        "ours": {
+            "verify_us": round(verify_us(), 2),
+            "query_us": {str(n): round(query_us(n), 1) for n in (FEW, many)},
+        },
+    }
+
+
+def seed_cost(devices: int, comparisons: int) -> dict[str, Any]:
+    """Return what the seed's way takes where no device, or the last, has the token."""
+    token, _ = seed.register()
+    # The same hash again costs the same, and making it takes as long as comparing.
+    _, other = seed.register()
+    measured = min(devices, comparisons)
+    start = time.perf_counter()
+    seed.verify_token(token, [other] * measured)
+    milliseconds = (time.perf_counter() - start) * 1000 * devices / measured
+    return {"ms": round(milliseconds), "how": "measured" if measured == devices else "computed"}
+
+
+def verify_us() -> float:
+    """Return the CPU time of our verification of a known token, the query aside."""
+    from devices.models import Device  # needs the models
+
+    token = world.token(0)
+    device = Device(id=world.id_of("device", 0), token_hash="-", token_hmac=tokens.sign(token))
+    start = time.process_time()
+    for _ in range(VERIFIED):
+        assert tokens.parse(token) == device.pk
+        assert device.is_usable
+        assert device.match_signature(token)
+    return (time.process_time() - start) / VERIFIED * 1e6
+
+
+def query_us(devices: int) -> float:
+    """Return the median time of the query of one device among so many, prepared, with its trip."""
+    chance = random.Random(0)
+    with database("auth") as url, connect(url) as connection:
+        connection.execute(DEVICES, [devices])
+        connection.execute("VACUUM (ANALYZE) devices")
+        seen = []
+        for _ in range(QUERIED):
+            device_id = world.id_of("device", chance.randrange(devices))
+            start = time.perf_counter()
+            connection.execute(
+                "SELECT * FROM devices WHERE id = %s", [device_id], prepare=True
+            ).fetchone()
+            seen.append(time.perf_counter() - start)
+    return median(seen) * 1e6

@@ -1,0 +1,91 @@
+"""Mixed load for longer: what a worker's memory does, and whether anything drifts."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import ceil
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from bench import fill, load, world
+from bench.servers import Server, connect, database, serving
+from bench.world import ENDPOINTS, Call
+
+REQUESTS = (10_000, 100_000)
+WARM_UP_SECONDS = 2
+MINUTES = 5
+
+
+@contextmanager
+def world_served() -> Iterator[tuple[Server, list[Call]]]:
+    """Serve the world; gives the server and a mix of calls whose answers stay as long as they are.
+
+    Created products would lengthen the list of products, so none are.
+    """
+    with database("endurance") as url:
+        with connect(url) as connection:
+            entries = world.DEVICES * world.DAYS * world.ENTRIES_A_DAY
+            fill.fill(connection, world.DEVICES, entries, world.PRODUCTS)
+        kinds = [endpoint for endpoint in ENDPOINTS if endpoint.name != "POST /v1/products"]
+        by_kind = [endpoint.spread(range(world.DEVICES)) for endpoint in kinds]
+        # Each kind as often, however many different calls it has.
+        length = max(map(len, by_kind))
+        mixed = [calls[n % len(calls)] for n in range(length) for calls in by_kind]
+        random.Random(0).shuffle(mixed)
+        with serving("ours", url) as server:
+            yield server, mixed
+
+
+def memory() -> dict[str, float]:
+    """Return the mean resident memory of a worker in MB after so many requests to all of them."""
+    found = {}
+    with world_served() as (server, calls):
+        seen = load.run(server.port, calls, WARM_UP_SECONDS)
+        sent = seen.requests
+        for wanted in REQUESTS:
+            while sent < wanted:
+                seen = load.run(server.port, calls, min(60, ceil((wanted - sent) / seen.rps)))
+                sent += seen.requests
+            found[str(wanted)] = round(mean(map(resident_mb, server.workers())), 1)
+            print(f"After {sent:,} requests: {found[str(wanted)]} MB a worker.", flush=True)
+    return found
+
+
+def resident_mb(pid: int) -> float:
+    """Return the resident memory of a process in MB, shared pages included."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def sustain() -> dict[str, Any]:
+    """Return what each of five minutes of load saw, and the last one's rps over the first one's.
+
+    Raises:
+        BenchError: a request failed.
+    """
+    minutes = []
+    with world_served() as (server, calls):
+        load.run(server.port, calls, WARM_UP_SECONDS)
+        for number in range(MINUTES):
+            seen = load.run(server.port, calls, 60)
+            minutes.append(seen)
+            print(
+                f"Minute {number + 1}: {seen.rps:.0f} rps, {seen.p99_ms:.1f} ms at p99.", flush=True
+            )
+    return {
+        "minutes": [
+            {
+                "rps": round(seen.rps),
+                "p50_ms": round(seen.p50_ms, 2),
+                "p99_ms": round(seen.p99_ms, 2),
+            }
+            for seen in minutes
+        ],
+        "errors": 0,
+        "last_vs_first": round(minutes[-1].rps / minutes[0].rps, 3),
+    }

@@ -1,0 +1,184 @@
+"""Fill an empty database with so many devices and entries, quickly.
+
+Rows go in by COPY and INSERT … SELECT, without triggers, keys and indexes; then keys and indexes
+are made again, by which PostgreSQL checks every row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import django
+import psycopg
+
+from bench import world
+from bench.servers import connect
+from countonme import text
+from devices import tokens
+
+TABLES = ["devices", "products", "portions", "food_entries"]
+Connection = psycopg.Connection[Any]
+
+# One revision for all, as if one transaction had written a device's rows. %% is modulo.
+PRODUCTS = """
+    INSERT INTO products (id, device_id, revision, created_at, name, name_folded, name_words,
+        kcal_100g, protein_100g, carbs_100g, fat_100g)
+    SELECT md5(format('product %%s %%s', device, foods.n))::uuid,
+        md5(format('device %%s', device))::uuid, 2, %(start)s,
+        name, name_folded, name_words, kcal_100g, protein_100g, carbs_100g, fat_100g
+    FROM foods, generate_series(0, %(devices)s - 1) AS device
+    ORDER BY foods.n, device
+"""
+PORTIONS = """
+    INSERT INTO portions (id, device_id, revision, created_at, product_id, name, name_folded,
+        grams, is_default)
+    SELECT md5(format('portion %%s %%s', device, foods.n))::uuid,
+        md5(format('device %%s', device))::uuid, 2, %(start)s,
+        md5(format('product %%s %%s', device, foods.n))::uuid, '100g', '100g', 100, true
+    FROM foods, generate_series(0, %(devices)s - 1) AS device
+"""
+# Every device's first entry, then every device's second, as they come in real life: the rows of one
+# device lie far apart.
+ENTRIES = """
+    INSERT INTO food_entries (id, device_id, revision, created_at, product_id, date, meal_type,
+        name, grams, kcal, protein, carbs, fat)
+    SELECT md5(format('entry %%s %%s', device, number))::uuid,
+        md5(format('device %%s', device))::uuid, 2,
+        (day + make_interval(hours => 7 + 3 * (number %% %(a_day)s))) AT TIME ZONE 'UTC',
+        md5(format('product %%s %%s', device, foods.n))::uuid, day,
+        ('{breakfast,lunch,dinner,snacks}'::text[])[1 + number %% %(a_day)s %% 4],
+        name, grams, round(kcal_100g * grams / 100, 2), round(protein_100g * grams / 100, 2),
+        round(carbs_100g * grams / 100, 2), round(fat_100g * grams / 100, 2)
+    FROM generate_series(0, %(entries)s - 1) AS k,
+        LATERAL (SELECT k %% %(devices)s AS device, k / %(devices)s AS number) AS whose,
+        LATERAL (SELECT %(last_day)s::date - number / %(a_day)s AS day,
+            50.5 + (number * 37 + device) %% 200 AS grams) AS what,
+        foods
+    WHERE foods.n = number %% %(products)s
+"""
+
+
+def fill(connection: Connection, devices: int, entries: int, products: int) -> None:
+    """Fill a migrated database without devices.
+
+    Args:
+        connection: a superuser's, in autocommit mode.
+        devices: how many, of `bench.world`.
+        entries: of all devices together, dealt out evenly, `ENTRIES_A_DAY` a day back from
+            `LAST_DAY`.
+        products: how many each device has; their rows are the world's.
+
+    Raises:
+        psycopg.Error: the database is not empty, or not migrated.
+    """
+    values = {
+        "devices": devices,
+        "entries": entries,
+        "products": products,
+        "a_day": world.ENTRIES_A_DAY,
+        "last_day": world.LAST_DAY,
+        "start": datetime(2000, 1, 1, tzinfo=UTC),
+    }
+    with connection.transaction(), bare(connection):
+        fill_devices(connection, devices, values["start"])
+        fill_foods(connection, products)
+        for statement in (PRODUCTS, PORTIONS, ENTRIES):
+            connection.execute(statement.encode(), values)
+    connection.execute("VACUUM (ANALYZE)")
+    connection.execute("CHECKPOINT")
+
+
+def fill_devices(connection: Connection, devices: int, created_at: Any) -> None:
+    """Insert the devices, whose tokens are the world's; bcrypt would take days for many."""
+    columns = "id, token_hash, token_hmac, created_at, last_seen_at, revision, blocked_reason"
+    unknown = "$2b$04$" + "." * 53
+    now = datetime.now(UTC)
+    with connection.cursor().copy(
+        f"COPY devices ({columns}, purged_revision) FROM STDIN".encode()
+    ) as copy:
+        for n in range(devices):
+            signature = tokens.sign(world.token(n))
+            copy.write_row(
+                (world.id_of("device", n), unknown, signature, created_at, now, 2, "", 0)
+            )
+
+
+def fill_foods(connection: Connection, number: int) -> None:
+    """Make a temporary table of what every device has products of."""
+    from entries.demo import FOODS  # needs the models
+
+    foods = list(FOODS.values())
+    connection.execute(
+        "CREATE TEMPORARY TABLE foods (n int PRIMARY KEY, name text, name_folded text, "
+        "name_words text, kcal_100g int, protein_100g numeric, carbs_100g numeric, "
+        "fat_100g numeric) ON COMMIT DROP"
+    )
+    for n in range(number):
+        food = foods[n % len(foods)]
+        name = f"{food.name} {n // len(foods) + 1}"
+        copies = (text.fold(name), "".join(f" {word}" for word in text.words(name)))
+        connection.execute(
+            "INSERT INTO foods VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            (n, name, *copies, food.kcal, food.protein, food.carbs, food.fat),
+        )
+
+
+@contextmanager
+def bare(connection: Connection) -> Iterator[None]:
+    """Take triggers, keys and indexes off the tables inside the block, then make them again."""
+    keys = connection.execute(
+        """
+        SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE contype IN ('f', 'p', 'u')
+            AND (conrelid = ANY(%(tables)s::regclass[]) OR confrelid = ANY(%(tables)s::regclass[]))
+        ORDER BY contype <> 'f', conname
+        """,
+        {"tables": TABLES},
+    ).fetchall()
+    indexes = connection.execute(
+        """
+        SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
+        WHERE indrelid = ANY(%s::regclass[])
+            AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+        """,
+        [TABLES],
+    ).fetchall()
+    connection.execute("SET LOCAL session_replication_role = replica")
+    connection.execute("SET LOCAL maintenance_work_mem = '1GB'")
+    for table, name, _ in keys:
+        connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}".encode())
+    for name, _ in indexes:
+        connection.execute(f"DROP INDEX {name}".encode())
+    yield
+    for _, definition in indexes:
+        connection.execute(definition.encode())
+    for table, name, definition in reversed(keys):
+        connection.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}".encode())
+
+
+def main() -> None:
+    """Entry point; the tokens are made for the SECRET_KEY of the environment."""
+    parser = argparse.ArgumentParser(prog="python -m bench.fill", description=__doc__)
+    parser.add_argument("url", help="postgresql://… of a migrated database without devices")
+    parser.add_argument("--devices", type=int, default=200_000)
+    parser.add_argument("--entries", type=int, default=10_000_000)
+    parser.add_argument("--products", type=int, default=20, help="of each device")
+    asked = parser.parse_args()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countonme.settings")
+    django.setup()
+    with connect(asked.url) as connection:
+        if connection.execute("SELECT id FROM devices LIMIT 1").fetchone():
+            sys.exit("The database has devices already: fill an empty one.")
+        fill(connection, asked.devices, asked.entries, asked.products)
+    print(f"{asked.devices:,} devices, {asked.entries:,} entries.")
+    print(f"The first device's token: {world.token(0)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Load by wrk."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from bench.world import Call
+
+CONNECTIONS = 8
+SCRIPT = Path(__file__).with_name("load.lua")
+
+
+class BenchError(Exception):
+    """The bench can't go on; the message is one sentence."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a run of wrk saw."""
+
+    requests: int
+    rps: float
+    p50_ms: float
+    p99_ms: float
+
+
+def require_wrk() -> None:
+    """Raise BenchError where wrk is not installed."""
+    if shutil.which("wrk") is None:
+        raise BenchError("wrk is missing: install it (on Debian: apt-get install wrk).")
+
+
+def run(port: int, calls: Sequence[Call], seconds: float) -> Measured:
+    """Send calls, again and again, over 8 connections for so many seconds.
+
+    Raises:
+        BenchError: an answer was 4xx or 5xx, or none came.
+    """
+    with NamedTemporaryFile(suffix=".requests") as file:
+        file.write(b"\0".join(call.raw(port) for call in calls))
+        file.flush()
+        wrk = ["wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--timeout", "10s"]
+        address = f"http://127.0.0.1:{port}"
+        done = subprocess.run(
+            [*wrk, "--duration", f"{seconds:.0f}s", "--script", SCRIPT, address, "--", file.name],
+            capture_output=True,
+            text=True,
+        )
+    if done.returncode or not done.stdout.strip():
+        raise BenchError(f"wrk failed: {(done.stderr or done.stdout).strip()}")
+    seen = json.loads(done.stdout.splitlines()[-1])
+    if seen["errors"] or not seen["requests"]:
+        sent = f"{calls[0].method} {calls[0].path}"
+        raise BenchError(
+            f"{seen['errors']} of {seen['requests']} requests such as {sent} at port {port} failed."
+        )
+    rps = seen["requests"] / seen["seconds"]
+    return Measured(seen["requests"], rps, seen["p50_ms"], seen["p99_ms"])

@@ -1,0 +1,149 @@
+"""The world that every contestant serves, and what is asked of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from itertools import product
+from typing import Any
+
+from devices import tokens
+
+DEVICES = 64
+PRODUCTS = 20
+DAYS = 90
+ENTRIES_A_DAY = 5
+LAST_DAY = date(2025, 6, 30)
+# All of the world was written before; what is written under load, by today's clock, after.
+END = datetime(2025, 7, 1, tzinfo=UTC)
+
+
+def id_of(kind: str, *numbers: int) -> uuid.UUID:
+    """Return the id of a row of the world, as `bench.fill` makes it in SQL."""
+    name = " ".join(map(str, (kind, *numbers)))
+    return uuid.UUID(hashlib.md5(name.encode(), usedforsecurity=False).hexdigest())
+
+
+@lru_cache(maxsize=1024)
+def token(device: int, secret_of: int | None = None) -> str:
+    """Return the token of a device of the world; with another's secret, a wrong one."""
+    number = device if secret_of is None else secret_of
+    secret = hashlib.sha256(f"secret {number}".encode()).digest()
+    device_id = id_of("device", device).bytes
+    return f"{tokens._encode(device_id)}.{tokens._encode(secret)}"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, by a device of the world."""
+
+    device: int
+    method: str
+    path: str
+    body: Any = None
+    etag: str = ""
+    secret_of: int | None = None  # another device: the token is wrong
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers, without those of the connection."""
+        headers = {"Authorization": f"Bearer {token(self.device, self.secret_of)}"}
+        if self.etag:
+            headers["If-None-Match"] = self.etag
+        if self.body is not None:
+            headers["Content-Type"] = "application/json"
+        return headers
+
+    @property
+    def content(self) -> bytes:
+        """The body as it goes out."""
+        return b"" if self.body is None else json.dumps(self.body).encode()
+
+    def raw(self, port: int) -> bytes:
+        """The whole request."""
+        headers = {"Host": f"127.0.0.1:{port}", **self.headers}
+        if self.content:
+            headers["Content-Length"] = str(len(self.content))
+        lines = [f"{self.method} {self.path} HTTP/1.1", *map(": ".join, headers.items())]
+        return "\r\n".join([*lines, "", ""]).encode() + self.content
+
+
+def days(last: date, number: int) -> Iterator[str]:
+    """Yield so many days, the last one first."""
+    return ((last - timedelta(n)).isoformat() for n in range(number))
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A kind of call that is measured."""
+
+    name: str
+    calls: Callable[[int], Iterable[Call]]  # those of one device
+    writes: bool = False
+
+    def spread(self, devices: Sequence[int]) -> list[Call]:
+        """Return calls of all these devices, shuffled, always alike."""
+        calls = [call for device in devices for call in self.calls(device)]
+        random.Random(0).shuffle(calls)
+        return calls
+
+
+def list_products(device: int) -> Iterable[Call]:
+    yield Call(device, "GET", "/v1/products")
+
+
+def list_entries(device: int) -> Iterable[Call]:
+    for day in days(LAST_DAY, DAYS):
+        yield Call(device, "GET", f"/v1/food-entries?date={day}")
+
+
+def total_day(device: int) -> Iterable[Call]:
+    for day in days(LAST_DAY, DAYS):
+        yield Call(device, "GET", f"/v1/stats/day/{day}")
+
+
+def total_range(device: int) -> Iterable[Call]:
+    first = LAST_DAY - timedelta(DAYS - 1)
+    yield Call(device, "GET", f"/v1/stats/daily?from={first}&to={LAST_DAY}")
+
+
+def log_entry(device: int) -> Iterable[Call]:
+    """Log on days that no other call reads, a few entries each however long it is done."""
+    before = LAST_DAY - timedelta(DAYS)
+    for number, day in product(range(2), days(before, DAYS)):
+        body = {
+            "product_id": str(id_of("product", device, number)),
+            "grams": 37.5 + number,
+            "date": day,
+            "meal_type": "lunch",
+        }
+        yield Call(device, "POST", "/v1/food-entries", body)
+
+
+def create_product(device: int) -> Iterable[Call]:
+    for number in range(20):
+        body = {
+            "name": f"Crème {number}",
+            "kcal_100g": 165,
+            "protein_100g": 31,
+            "carbs_100g": 0.5,
+            "fat_100g": 3.6,
+        }
+        yield Call(device, "POST", "/v1/products", body)
+
+
+ENDPOINTS = [
+    Endpoint("GET /v1/products", list_products),
+    Endpoint("GET /v1/food-entries?date=", list_entries),
+    Endpoint("GET /v1/stats/day/{date}", total_day),
+    Endpoint("GET /v1/stats/daily", total_range),
+    Endpoint("POST /v1/food-entries", log_entry, writes=True),
+    Endpoint("POST /v1/products", create_product, writes=True),
+]
+NOT_MODIFIED = "GET /v1/products 304"
