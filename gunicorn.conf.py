@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -97,8 +98,13 @@ def post_fork(server: Arbiter, worker: Worker) -> None:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Leave a terminal's Ctrl-C to the master, which tells its workers: told twice, some hang."""
+    """Leave a terminal's Ctrl-C to the master, which tells its workers: told twice, some hang.
+
+    What is loaded by now stays, and need not be looked through by each collection of garbage.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.collect()
+    gc.freeze()
 
 
 def on_exit(server: Arbiter) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Expression, QuerySet
 
 
@@ -38,13 +38,13 @@ class Prepared:
         self.slots = slots
 
     @cached_property
-    def _compiled(self) -> tuple[str, tuple[Any, ...]]:
-        query = self._queryset.query
-        return query.get_compiler(connection=connection).as_sql()
-
-    @cached_property
     def _queryset(self) -> QuerySet[Any, Any]:
         return self.build(**{name: Slot(name) for name in self.slots})
+
+    @cached_property
+    def _compiled(self) -> tuple[str, tuple[Any, ...]]:
+        query = self._queryset.query
+        return query.get_compiler(using=DEFAULT_DB_ALIAS).as_sql()
 
     @cached_property
     def _attributes(self) -> list[str]:
@@ -56,29 +56,37 @@ class Prepared:
         Args:
             page: how many rows, after how many others; all, if it is not given.
         """
-        sql, parameters = self._compiled
-        bound = self._bound(parameters, values)
-        if page is not None:
-            sql += " LIMIT %s OFFSET %s"
-            bound += page
-        with connection.cursor() as cursor:
-            cursor.execute(sql, bound)
-            return cursor.fetchall()
+        return self._ask("{} LIMIT %s OFFSET %s" if page else "{}", values, page or ())
 
     def count(self, **values: Any) -> int:
         """Return how many rows there are."""
-        sql, parameters = self._compiled
-        with connection.cursor() as cursor:
-            cursor.execute(f"SELECT count(*) FROM ({sql}) AS rows", self._bound(parameters, values))  # noqa: S608 - Django's own SQL
-            return int(cursor.fetchone()[0])
+        ((count,),) = self._ask("SELECT count(*) FROM ({}) AS rows", values)
+        return int(count)
 
     def instance(self, **values: Any) -> Any:
         """Return the one row as an instance of its model, or None where there is none."""
-        rows = self.rows(**values)
+        rows = self._ask("{}", values)
         if not rows:
             return None
-        return self._queryset.model.from_db(connection.alias, self._attributes, rows[0])
+        return self._queryset.model.from_db(DEFAULT_DB_ALIAS, self._attributes, rows[0])
 
-    @staticmethod
-    def _bound(parameters: Iterable[Any], values: dict[str, Any]) -> list[Any]:
-        return [values[p.name] if isinstance(p, Slot) else p for p in parameters]
+    def _ask(self, frame: str, values: dict[str, Any], more: Iterable[Any] = ()) -> Any:
+        sql, parameters = self._compiled
+        bound = [values[p.name] if isinstance(p, Slot) else p for p in parameters]
+        cursor = _cursor()
+        cursor.execute(frame.format(sql), [*bound, *more])
+        return cursor.fetchall()
+
+
+def _cursor() -> Any:
+    """Return a cursor that is kept with the connection: making one costs as much as a query.
+
+    Where queries are logged, as by tests that count them, Django has one of its own for each.
+    """
+    db: Any = connections[DEFAULT_DB_ALIAS]
+    if db.queries_logged:
+        return db.cursor()
+    kept = vars(db).get("kept_cursor")
+    if kept is None or kept.cursor.connection is not db.connection:
+        kept = db.kept_cursor = db.cursor()
+    return kept

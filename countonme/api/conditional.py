@@ -58,6 +58,7 @@ def etag(request: Request) -> str:
     never newer, so that the phone asks once too often and never keeps what is stale.
     """
     device = cast("Device", request.user)
-    parts = (settings.RELEASE, device.pk, device.revision, request.build_absolute_uri())
+    url = (request.scheme, request.get_host(), request.get_full_path())
+    parts = (settings.RELEASE, device.pk, device.revision, *url)
     digest = hashlib.blake2b("\n".join(map(str, parts)).encode(), digest_size=12)
     return f'W/"{digest.hexdigest()}"'
