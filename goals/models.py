@@ -29,7 +29,8 @@ from goals import formulas
 from goals.formulas import GRAMS, PERCENTS
 from products.models import CENT
 
-MAX_HEIGHT_CM, MAX_WEIGHT_KG = 300, 500
+# Over 0, with two decimals.
+HEIGHT_CM, WEIGHT_KG = (CENT, 300), (CENT, 500)
 # What a client may send, and what a calculation can come to.
 MAX_SENT_KCAL, MAX_KCAL = 10_000, 15_000
 MAX_SENT_WATER_ML, MAX_WATER_ML = 10_000, 16_500
@@ -59,9 +60,9 @@ NAMES: dict[str, Iterable[str]] = {
 }
 BOUNDS: dict[str, tuple[Any, Any]] = {
     "birth_date": (date(1850, 1, 1), LAST_DAY),
-    "height_cm": (CENT, MAX_HEIGHT_CM),
-    "current_weight_kg": (CENT, MAX_WEIGHT_KG),
-    "target_weight_kg": (CENT, MAX_WEIGHT_KG),
+    "height_cm": HEIGHT_CM,
+    "current_weight_kg": WEIGHT_KG,
+    "target_weight_kg": WEIGHT_KG,
     **dict.fromkeys(ENERGY, (1, MAX_KCAL)),
     "healthy_weight_min_kg": (0, 225),
     "healthy_weight_max_kg": (0, 225),
@@ -103,21 +104,23 @@ def named_field(column: str) -> models.CharField[Any, Any]:
     return models.CharField(max_length=length, choices=names, null=True)
 
 
+def within(bounds: tuple[Any, Any]) -> list[Any]:
+    """Return the validators of bounds, both included."""
+    low, high = bounds
+    return [MinValueValidator(low), MaxValueValidator(high)]
+
+
 def whole_field(column: str, **kwargs: Any) -> models.SmallIntegerField[Any, Any]:
     """Return the field of a whole number within a column's bounds."""
-    low, high = BOUNDS[column]
-    return models.SmallIntegerField(
-        validators=[MinValueValidator(low), MaxValueValidator(high)], **kwargs
-    )
+    return models.SmallIntegerField(validators=within(BOUNDS[column]), **kwargs)
 
 
-def decimal_field(low: Decimal, high: int, **kwargs: Any) -> models.DecimalField[Any, Any]:
-    """Return the field of a number of two decimals within bounds."""
+def decimal_field(
+    bounds: tuple[Any, Any], digits: int = 5, places: int = 2, **kwargs: Any
+) -> models.DecimalField[Any, Any]:
+    """Return the field of a number with decimals within bounds."""
     return models.DecimalField(
-        max_digits=5,
-        decimal_places=2,
-        validators=[MinValueValidator(low), MaxValueValidator(high)],
-        **kwargs,
+        max_digits=digits, decimal_places=places, validators=within(bounds), **kwargs
     )
 
 
@@ -145,18 +148,18 @@ class Goal(DeviceScoped):
 
     gender = named_field("gender")
     birth_date = models.DateField(null=True, validators=[validate_age])
-    height_cm = decimal_field(CENT, MAX_HEIGHT_CM, null=True)
-    current_weight_kg = decimal_field(CENT, MAX_WEIGHT_KG, null=True)
+    height_cm = decimal_field(HEIGHT_CM, null=True)
+    current_weight_kg = decimal_field(WEIGHT_KG, null=True)
     activity_level = named_field("activity_level")
     weight_goal_type = named_field("weight_goal_type")
-    target_weight_kg = decimal_field(CENT, MAX_WEIGHT_KG, null=True)
+    target_weight_kg = decimal_field(WEIGHT_KG, null=True)
     weight_change_pace = named_field("weight_change_pace")
 
     bmr_kcal, tdee_kcal = (whole_field(name, null=True) for name in ENERGY)
-    healthy_weight_min_kg, healthy_weight_max_kg = (
-        models.DecimalField(max_digits=4, decimal_places=1, null=True) for _ in range(2)
+    healthy_weight_min_kg, healthy_weight_max_kg, current_bmi = (
+        decimal_field(BOUNDS[name], digits, 1, null=True)
+        for name, digits in zip(SHAPE[:3], (4, 4, 12), strict=True)
     )
-    current_bmi = models.DecimalField(max_digits=12, decimal_places=1, null=True)
     bmi_category = named_field("bmi_category")
 
     daily_calories_kcal = whole_field("daily_calories_kcal")
@@ -295,7 +298,7 @@ class Goal(DeviceScoped):
 class DayRow(DeviceScoped):
     """What is noted for a day; moved to another day, it keeps to that day's quota."""
 
-    date = models.DateField(validators=[MinValueValidator(FIRST_DAY), MaxValueValidator(LAST_DAY)])
+    date = models.DateField(validators=within((FIRST_DAY, LAST_DAY)))
 
     class Meta(DeviceScoped.Meta):
         abstract = True
@@ -325,7 +328,7 @@ class BodyWeightQuerySet(DeviceScopedQuerySet["BodyWeight"]):
 class BodyWeight(DayRow):
     """What a body weighed on a day."""
 
-    weight_kg = decimal_field(CENT, MAX_WEIGHT_KG)
+    weight_kg = decimal_field(WEIGHT_KG)
 
     objects: ClassVar[Any] = LiveManager.from_queryset(BodyWeightQuerySet)()
     all_objects: ClassVar[Any] = AllObjectsManager.from_queryset(BodyWeightQuerySet)()
@@ -346,7 +349,7 @@ class BodyWeight(DayRow):
             ),
             models.CheckConstraint(
                 name="body_weights_weight_in_range",
-                condition=Q(weight_kg__gt=0, weight_kg__lte=MAX_WEIGHT_KG),
+                condition=Q(weight_kg__range=WEIGHT_KG),
             ),
         ]
 
@@ -367,7 +370,7 @@ class WaterEntryQuerySet(DeviceScopedQuerySet["WaterEntry"]):
 class WaterEntry(DayRow):
     """Water drunk on a day."""
 
-    ml = models.SmallIntegerField(validators=[MinValueValidator(1), MaxValueValidator(MAX_ML)])
+    ml = models.SmallIntegerField(validators=within((1, MAX_ML)))
 
     objects: ClassVar[Any] = LiveManager.from_queryset(WaterEntryQuerySet)()
     all_objects: ClassVar[Any] = AllObjectsManager.from_queryset(WaterEntryQuerySet)()

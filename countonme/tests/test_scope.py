@@ -6,7 +6,7 @@ import copy
 import operator
 import uuid
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -22,6 +22,7 @@ from conftest import Api
 from countonme.models import DeviceScoped, UnscopedQuery, device_scoped_models
 from devices.models import Device
 from entries.models import FoodEntry
+from goals.models import BodyWeight, Goal
 from products.models import Portion, Product
 
 Model = type[DeviceScoped]
@@ -132,6 +133,10 @@ def sample(model: Model, device: Device) -> Any:
     values = dict(SAMPLES[model._meta.db_table])
     if model is Portion:
         values["product"] = sample(Product, device)
+    if model is Goal:
+        Goal.objects.for_device(device).delete()
+    if model is BodyWeight:
+        values["date"] += timedelta(BodyWeight.objects.for_device(device).count())
     return model._base_manager.create(device=device, **values)
 
 

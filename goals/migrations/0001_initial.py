@@ -18,9 +18,7 @@ from countonme import triggers
 class Migration(migrations.Migration):
     initial = True
 
-    dependencies = [
-        ("devices", "0001_initial"),
-    ]
+    dependencies = [("devices", "0001_initial")]
 
     operations = [
         migrations.CreateModel(
@@ -88,7 +86,7 @@ class Migration(migrations.Migration):
                         name="body_weights_date_in_range",
                     ),
                     models.CheckConstraint(
-                        condition=models.Q(("weight_kg__gt", 0), ("weight_kg__lte", 500)),
+                        condition=models.Q(("weight_kg__range", (Decimal("0.01"), 500))),
                         name="body_weights_weight_in_range",
                     ),
                 ],
@@ -210,13 +208,40 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "healthy_weight_min_kg",
-                    models.DecimalField(decimal_places=1, max_digits=4, null=True),
+                    models.DecimalField(
+                        decimal_places=1,
+                        max_digits=4,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(225),
+                        ],
+                    ),
                 ),
                 (
                     "healthy_weight_max_kg",
-                    models.DecimalField(decimal_places=1, max_digits=4, null=True),
+                    models.DecimalField(
+                        decimal_places=1,
+                        max_digits=4,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(225),
+                        ],
+                    ),
                 ),
-                ("current_bmi", models.DecimalField(decimal_places=1, max_digits=12, null=True)),
+                (
+                    "current_bmi",
+                    models.DecimalField(
+                        decimal_places=1,
+                        max_digits=12,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(50000000000),
+                        ],
+                    ),
+                ),
                 (
                     "bmi_category",
                     models.CharField(
