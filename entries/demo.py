@@ -42,7 +42,7 @@ FOODS = {
     "yoghurt": Food("Yoghurt, plain", 61, "3.5", "4.7", "3.3", "1 cup", 150),
     "almonds": Food("Almonds", 579, "21.2", "21.6", "49.9", "1 handful", 28),
 }
-MEALS = {
+MEALS: dict[MealType, list[tuple[str, ...]]] = {
     MealType.BREAKFAST: [
         ("oats", "milk", "banana"),
         ("bread", "cheese", "egg"),
