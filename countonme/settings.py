@@ -233,8 +233,9 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "CountOnMe API",
     "DESCRIPTION": (
-        "Foods, portions, a diary, goals, weight and water for a calorie tracker without accounts: a "
-        "phone registers itself, gets a token, and sees what it wrote itself and nothing else."
+        "Foods, portions, a diary, goals, weight and water for a calorie tracker without "
+        "accounts: a phone registers itself, gets a token, and sees what it wrote itself and "
+        "nothing else."
     ),
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.1",
