@@ -9,11 +9,13 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
 # Not where its interpreter was removed or replaced under it.
 USABLE := $(shell $(BIN)/python -c 'import pip; $(NEW_ENOUGH)' 2>/dev/null && echo yes)
+# In an environment of its own: it has as many dependencies as the project.
+PIP_AUDIT := pip-audit==2.10.1
 PIP_COMPILE := CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/pip-compile -q --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 .DEFAULT_GOAL := help
-.PHONY: help run test attack check requirements clean FORCE
+.PHONY: help run test attack check audit requirements clean FORCE
 
 help: ## Print this
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
@@ -39,6 +41,11 @@ check: $(INSTALLED) ## Lint, formatting, types, migrations, deployment settings,
 		DATABASE_URL=postgresql://countonme@db.example.org/countonme \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+
+audit: $(INSTALLED) ## Look the pinned requirements up among known vulnerabilities, over the network
+	@test -x $(VENV)/audit/bin/pip-audit || { $(BIN)/python -m venv $(VENV)/audit && \
+		$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_AUDIT); }
+	$(VENV)/audit/bin/pip-audit --strict --progress-spinner off --disable-pip --no-deps -r requirements.txt
 
 requirements: $(INSTALLED) ## Compile requirements*.txt from requirements*.in; ARGS, e.g. --upgrade, go to pip-compile
 	$(PIP_COMPILE) $(ARGS) requirements.in

@@ -21,11 +21,11 @@ from gunicorn.workers.base import Worker
 # more than 12 workers of 4 threads by default, however many cores there are.
 workers = int(os.environ.get("WEB_CONCURRENCY") or min(max(os.cpu_count() or 2, 2), 12))
 threads = int(os.environ.get("THREADS") or 4)
-worker_class = "gthread"
+worker_class = "countonme.worker.PatientWorker"
 # Not preloaded: a reload (SIGHUP) takes new code, and code that can't be imported ends in on_exit.
 preload_app = False
 
-# For gthread the timeout is the worker's heartbeat, not a request's time.
+# The timeout is the worker's heartbeat, not a request's time.
 timeout = 30
 graceful_timeout = 30
 # Longer than a proxy keeps its idle connections (nginx: 60 s), so that the proxy closes first and

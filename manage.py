@@ -9,7 +9,7 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
-from countonme import embedded, serve
+from countonme import embedded, serve, timeouts
 
 NO_DATABASE = {"check", "collectstatic", "diffsettings", "findstatic", "help", "spectacular"}
 
@@ -19,15 +19,16 @@ def main() -> None:
     serve.exit_on_signals()
     data_dir = serve.read_environment()
     try:
-        if os.environ.get("DATABASE_URL"):
-            execute_from_command_line(sys.argv)
-            return
-        serve.ensure_secret_key(data_dir)
-        if needs_database(sys.argv[1:]):
-            with embedded.running(data_dir):
+        with timeouts.lifted(locks="migrate" not in sys.argv):
+            if os.environ.get("DATABASE_URL"):
                 execute_from_command_line(sys.argv)
-        else:
-            execute_from_command_line(sys.argv)
+                return
+            serve.ensure_secret_key(data_dir)
+            if needs_database(sys.argv[1:]):
+                with embedded.running(data_dir):
+                    execute_from_command_line(sys.argv)
+            else:
+                execute_from_command_line(sys.argv)
     except (ImproperlyConfigured, embedded.EmbeddedError, serve.ServeError) as error:
         sys.exit(str(error))
 

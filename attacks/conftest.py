@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from attacks.client import Phone
-from tests.processes import Run, copy_of, first_start
+from tests.processes import SERVE, Run, copy_of, first_start
 
 Start = Callable[..., Run]
 
@@ -29,7 +29,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return first_start(tmp_path_factory)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def start(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     """Start servers, each on data of its own, with these settings; all are stopped."""
     with ExitStack() as ends:
@@ -37,7 +37,7 @@ def start(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
         def start(**environment: str) -> Run:
             folder = tmp_path_factory.mktemp("attacked")
             data_dir = ends.enter_context(copy_of(first, folder))
-            run = Run(data_dir, **(UNTHROTTLED | environment)).wait_until_ready()
+            run = Run(data_dir, SERVE, **UNTHROTTLED | environment).wait_until_ready()
             ends.callback(run.kill)
             return run
 

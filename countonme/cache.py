@@ -1,10 +1,19 @@
-"""A database cache that counts right when several processes count at once."""
+"""Caches to count in: right when several processes count at once, and never in the way."""
 
 from __future__ import annotations
 
+import logging
+import time
+from typing import Any, ClassVar
+
 from django.core.cache.backends.db import DatabaseCache
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.cache.backends.redis import RedisCache
 from django.db import connections, router, transaction
 from django.utils import timezone
+from redis import RedisError
+
+logger = logging.getLogger(__name__)
 
 
 class AtomicDatabaseCache(DatabaseCache):
@@ -31,3 +40,47 @@ class AtomicDatabaseCache(DatabaseCache):
             left = (found[0] - timezone.now()).total_seconds()
             self.set(key, value + delta, timeout=left, version=version)
             return int(value) + delta
+
+
+class ForgivingRedisCache(RedisCache):
+    """Redis, in what throttles ask of it; while it can't be reached, each process counts alone."""
+
+    ASK_AGAIN_SECONDS: ClassVar[float] = 5
+    # Of the process: its threads have caches of their own, and one Redis.
+    away_until: ClassVar[float | None] = None
+
+    def __init__(self, server: str, params: dict[str, Any]) -> None:
+        super().__init__(server, params)
+        limits = {"OPTIONS": {"MAX_ENTRIES": 100_000}}
+        self._alone = LocMemCache("while-redis-is-away", params | limits)
+
+    def add(self, *args: Any, **kwargs: Any) -> Any:
+        return self._ask("add", *args, **kwargs)
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        return self._ask("get", *args, **kwargs)
+
+    def incr(self, *args: Any, **kwargs: Any) -> Any:
+        """Add to a counter and return it.
+
+        Raises:
+            ValueError: there is no such key.
+        """
+        return self._ask("incr", *args, **kwargs)
+
+    def _ask(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        away_until = ForgivingRedisCache.away_until
+        if away_until is None or time.monotonic() >= away_until:
+            try:
+                answer = getattr(super(), method)(*args, **kwargs)
+            except RedisError as error:
+                if away_until is None:
+                    reason = type(error).__name__
+                    logger.error("Redis is away (%s): each process counts for itself", reason)
+                ForgivingRedisCache.away_until = time.monotonic() + self.ASK_AGAIN_SECONDS
+            else:
+                if away_until is not None:
+                    logger.warning("Redis is back")
+                    ForgivingRedisCache.away_until = None
+                return answer
+        return getattr(self._alone, method)(*args, **kwargs)

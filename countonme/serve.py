@@ -23,7 +23,7 @@ import django
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from countonme import embedded
+from countonme import embedded, timeouts
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 SHARE = "EMBEDDED_SHARE"  # the environment variable that names the share's descriptor to gunicorn
@@ -90,7 +90,8 @@ def serve() -> NoReturn:
         ensure_secret_key(data_dir)
         own = not os.environ.get("DATABASE_URL")
         with embedded.running(data_dir) if own else nullcontext() as share:
-            prepare()
+            with timeouts.lifted(locks=False):
+                prepare()
             address, port = listener.getsockname()[:2]
             name = f"[{address}]" if ":" in address else address
             print(f"CountOnMe serves on http://{name}:{port} (Ctrl-C stops it).", flush=True)

@@ -73,6 +73,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "countonme.middleware.RequestIdMiddleware",
+    "countonme.middleware.ContentSecurityPolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -113,13 +114,23 @@ options = {"connect_timeout": 5} | database.pop("OPTIONS", {})
 # A socket's folder comes as an option; dbshell looks for it here.
 database["HOST"] = options.pop("host", database["HOST"])
 DATABASES = {"default": database | {"CONN_MAX_AGE": None, "OPTIONS": options}}
+# In seconds; see countonme.timeouts.
+DATABASE_TIMEOUTS = {
+    "statement_timeout": env.int("STATEMENT_TIMEOUT", 10),
+    "lock_timeout": env.int("LOCK_TIMEOUT", 3),
+    "idle_in_transaction_session_timeout": 30,
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # "default" may forget and may differ between workers; "shared" may not: registration counts there.
 CACHE_URL = env.str("CACHE_URL", "")
 CACHES: dict[str, dict[str, Any]]
 if CACHE_URL:
-    redis = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CACHE_URL}
+    redis = {
+        "BACKEND": "countonme.cache.ForgivingRedisCache",
+        "LOCATION": CACHE_URL,
+        "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},
+    }
     CACHES = {"default": redis, "shared": redis}
 else:
     CACHES = {

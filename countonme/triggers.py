@@ -109,6 +109,7 @@ def device_scoped_table(table: str) -> migrations.RunSQL:
         DROP TRIGGER guard_hard_delete ON {table};
         DROP INDEX {table}_created, {table}_deleted;
         ALTER TABLE {table} DROP CONSTRAINT {table}_device_id_fk;
+        ALTER TABLE {table} RESET (fillfactor);
         """,
     )
 

@@ -32,10 +32,14 @@ class DeviceTokenAuthentication(BaseAuthentication):
         """
         token = self._bearer(request)
         device_id = tokens.parse(token)
-        device = self._device(device_id) if device_id else None
-        if device is None or not device.is_usable:
+        if device_id is None:
             raise AuthenticationFailed
-        slot = device.match_signature(token) or self._match_secret(request, device, token)
+        # Known or not, usable or not: the same is done, so that time tells nothing.
+        device = self._device(device_id) or Device.decoy(device_id)
+        slot = device.match_signature(token)
+        if not device.is_usable:
+            raise AuthenticationFailed
+        slot = slot or self._match_secret(request, device, token)
         view = request.parser_context["view"]
         if slot is None or (slot.is_previous and not view.accepts_previous_token):
             raise AuthenticationFailed

@@ -127,6 +127,11 @@ class Device(models.Model):
             kwargs["update_fields"] = ["blocked_at", "blocked_reason"]
         super().save(*args, **kwargs)
 
+    @classmethod
+    def decoy(cls, device_id: uuid.UUID) -> Device:
+        """Return a device that stands for an unknown one: as costly to check, and no token fits."""
+        return cls(pk=device_id, token_hash=str(device_id), token_hmac=tokens.sign("no token"))
+
     @property
     def is_usable(self) -> bool:
         """Whether a right token would be accepted."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from django.conf import settings
@@ -37,6 +38,15 @@ class WindowThrottle(SimpleRateThrottle):
         except ValueError:  # the window ended between the two lines
             return True
         return bool(self.count <= self.num_requests)
+
+    def get_ident(self, request: Request) -> str:
+        """Return the caller's address, of IPv6 its /64: that many a single line has."""
+        ident = super().get_ident(request)
+        with suppress(ValueError):
+            address = ip_address(ident)
+            if isinstance(address, IPv6Address):
+                return str(address.ipv4_mapped or ip_network((address, 64), strict=False))
+        return ident
 
     def wait(self) -> float:
         """Return the seconds until the window ends."""

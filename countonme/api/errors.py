@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from math import ceil
@@ -23,7 +24,8 @@ from countonme.models import Conflict, DeviceGone, Missing
 
 logger = logging.getLogger(__name__)
 
-RETRY_AFTER_SECONDS = 2
+UNAVAILABLE = "Service temporarily unavailable"
+RETRY_AFTER = {"Retry-After": "2"}
 
 
 class LengthRequired(exceptions.APIException):
@@ -80,8 +82,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
             return _answer(409, "ID already in use")
         case OperationalError() | InterfaceError() if is_passing(error):
             logger.warning("Database unavailable: %s", type(error.__cause__ or error).__name__)
-            headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-            return _answer(503, "Service temporarily unavailable", headers)
+            return _answer(503, UNAVAILABLE, RETRY_AFTER)
         case _:
             logger.exception("Unhandled error", exc_info=error)
             return _answer(500, "Internal server error")
@@ -140,4 +141,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer a crash outside of the API's views."""
+    error = sys.exc_info()[1]
+    if isinstance(error, OperationalError | InterfaceError) and is_passing(error):
+        return JsonResponse({"detail": UNAVAILABLE}, status=503, headers=RETRY_AFTER)
     return JsonResponse({"detail": "Internal server error"}, status=500)

@@ -86,6 +86,25 @@ class TestRegister:
                 assert Api().get("/v1/auth/register").status_code == 405
             assert statuses(10) == [200] * 10
 
+    @pytest.mark.django_db
+    @pytest.mark.parametrize(
+        ("one", "another", "is_same"),
+        [
+            ("2001:db8::1", "2001:db8::ffff:1", True),
+            ("2001:db8::1", "2001:db8:0:1::1", False),
+            ("::ffff:192.0.2.1", "192.0.2.1", True),
+            ("192.0.2.1", "192.0.2.2", False),
+        ],
+    )
+    def test_an_ipv6_line_is_one_address(
+        self, settings: Any, one: str, another: str, is_same: bool
+    ) -> None:
+        settings.REST_FRAMEWORK = settings.REST_FRAMEWORK | {"NUM_PROXIES": 1}
+        with time_machine.travel(NOW, tick=False):
+            statuses(10, b"{}", **{"X-Forwarded-For": one})
+            (status,) = statuses(1, b"{}", **{"X-Forwarded-For": another})
+        assert status == (429 if is_same else 422)
+
     @pytest.mark.django_db(transaction=True)
     def test_it_counts_right_when_many_come_at_once(self) -> None:
         def call(_: int) -> int:

@@ -1,0 +1,184 @@
+"""What is too much: bodies, nesting, headers, numbers at their edges, calls."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from attacks.client import Answer, Phone
+from attacks.conftest import Start
+from tests.processes import Run, children, wait_until
+
+GIB = 1024**3
+
+
+@pytest.fixture(scope="module")
+def server(start: Start) -> Run:
+    """One server for all tests of this file."""
+    return start()
+
+
+def memory_mb(run: Run) -> float:
+    """Return the largest resident memory of a worker so far, in MB."""
+    peaks = []
+    for pid in children(run.process.pid) - {run.process.pid}:
+        status = Path(f"/proc/{pid}/status").read_text()
+        peaks.append(int(status.partition("VmHWM:")[2].split()[0]) / 1024)
+    return max(peaks)
+
+
+def raw(port: int, *pieces: bytes, repeat: bytes = b"", times: int = 0) -> bytes:
+    """Send pieces, then one piece many times, until the server has enough; return its answer."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        with suppress(OSError):
+            for piece in pieces:
+                client.sendall(piece)
+            for _ in range(times):
+                client.sendall(repeat)
+        answer = b""
+        with suppress(OSError):
+            while piece := client.recv(65536):
+                answer += piece
+    return answer
+
+
+def assert_refused(answer: bytes, status: int) -> None:
+    assert answer.startswith(b"HTTP/1.1 %d " % status), answer[:200]
+    assert set(json.loads(answer.partition(b"\r\n\r\n")[2])) == {"detail"}
+
+
+def test_a_body_of_a_gibibyte(server: Run, phone: Phone) -> None:
+    before = memory_mb(server)
+    head = (
+        f"POST /v1/products HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {phone.token}\r\n"
+    )
+    head += f"Content-Type: application/json\r\nContent-Length: {GIB}\r\n\r\n"
+    began = time.monotonic()
+    answer = raw(server.port, head.encode(), repeat=b" " * 2**20, times=1024)
+    print(f"answered after {time.monotonic() - began:.2f} s")
+    # The kernel may drop the answer of a connection that is closed while the body still comes.
+    if answer:
+        assert_refused(answer, 413)
+    assert memory_mb(server) - before < 20
+    assert phone.get("/v1/products").json() == []
+
+
+def test_the_same_without_a_length(server: Run, phone: Phone) -> None:
+    before = memory_mb(server)
+    head = (
+        f"POST /v1/products HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {phone.token}\r\n"
+    )
+    head += "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = b"100000\r\n" + b" " * 2**20 + b"\r\n"
+    answer = raw(server.port, head.encode(), repeat=chunk, times=1024)
+    if answer:
+        assert_refused(answer, 411)
+    assert memory_mb(server) - before < 20
+    assert phone.get("/v1/products").json() == []
+
+
+@pytest.mark.parametrize("bracket", ["[", '{"a":'])
+def test_a_hundred_thousand_brackets(phone: Phone, bracket: str) -> None:
+    answer = phone.post("/v1/products", (bracket * 100_000).encode())
+    assert answer.status == 400
+    assert answer.json() == {"detail": "The body is not valid JSON"}
+
+
+def test_headers_of_ten_megabytes(server: Run) -> None:
+    before = memory_mb(server)
+    line = b"X-Padding: " + b"a" * 8000 + b"\r\n"
+    answer = raw(
+        server.port, b"GET /health HTTP/1.1\r\nHost: localhost\r\n", repeat=line, times=1250
+    )
+    if answer:
+        assert_refused(answer, 431)
+    assert memory_mb(server) - before < 20
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("limit=1", 200),
+        ("limit=200", 200),
+        ("limit=0", 422),
+        ("limit=201", 422),
+        ("limit=99999999999999999999", 422),
+        ("offset=1000000", 200),
+        ("offset=1000001", 422),
+        ("offset=-1", 422),
+        ("date=2000-01-01", 200),
+        ("date=2100-12-31", 200),
+        ("date=0001-01-01", 200),
+        ("date=9999-12-31", 200),
+        ("date=2025-02-29", 422),
+        ("date=10000-01-01", 422),
+        ("date=0000-01-01", 422),
+        ("from=0001-01-01&to=9999-12-31", 200),
+        ("from=9999-12-31&to=0001-01-01", 422),
+    ],
+)
+def test_limits_and_dates_at_their_edges(phone: Phone, query: str, status: int) -> None:
+    answer = phone.get(f"/v1/food-entries?{query}")
+    assert answer.status == status, answer
+    assert isinstance(answer.json(), list if status == 200 else dict)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/stats/day/0001-01-01",
+        "/v1/stats/day/9999-12-31",
+        "/v1/stats/daily?from=9998-12-31&to=9999-12-31",
+        "/v1/stats/daily?from=0001-01-01&to=0001-12-31",
+    ],
+)
+def test_statistics_at_the_ends_of_the_calendar(phone: Phone, path: str) -> None:
+    assert phone.get(path).status == 200
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """A Redis of this test's own, and its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
+        wait_until(lambda: answers(port))
+        yield port, process
+        process.kill()
+
+
+def answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
+
+
+def attempt(server: Run) -> Answer:
+    """Try to register, on a connection of its own: any worker may take it."""
+    return Phone(server.port).post("/v1/auth/register", {})
+
+
+def test_registrations_are_counted_over_all_workers_and_without_redis_by_each(
+    start: Start, redis: tuple[int, subprocess.Popen[bytes]]
+) -> None:
+    port, process = redis
+    server = start(
+        CACHE_URL=f"redis://127.0.0.1:{port}/0", REGISTER_THROTTLE="10/day", WEB_CONCURRENCY="2"
+    )
+    statuses = [attempt(server).status for _ in range(40)]
+    assert statuses == [422] * 10 + [429] * 30
+    process.kill()
+    process.wait()
+    statuses = [attempt(server).status for _ in range(60)]
+    assert set(statuses) == {422, 429}
+    assert 10 <= statuses.count(422) <= 20
+    assert "Redis is away" in server.output
+    assert "Traceback" not in server.output

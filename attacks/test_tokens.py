@@ -1,0 +1,203 @@
+"""What a stranger learns from answers' times, and what a flood of wrong tokens costs others."""
+
+from __future__ import annotations
+
+import http.client
+import random
+import statistics
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from attacks.client import Phone
+from attacks.conftest import Start
+from devices import tokens
+from tests.processes import Run, query
+
+ROUNDS = 1500
+FLOOD_PER_SECOND = 500
+
+
+@pytest.fixture(scope="module")
+def server(start: Start) -> Run:
+    """One server for all tests of this file."""
+    return start()
+
+
+def refusals(phone: Phone, server: Run) -> dict[str, str]:
+    """Return tokens that are refused, each for another reason."""
+    device, _, secret = phone.token.partition(".")
+    flipped = {"A": "B", "B": "A"}
+    blocked = Phone(server.port).register()
+    query(
+        server.data_dir,
+        f"UPDATE devices SET blocked_at = now() WHERE id = '{blocked.device_id}'",
+    )
+    return {
+        "the first character is wrong": f"{device}.{flipped.get(secret[0], 'A')}{secret[1:]}",
+        "the middle is wrong": f"{device}.{secret[:20]}{flipped.get(secret[20], 'A')}{secret[21:]}",
+        "another device's secret": f"{device}.{blocked.token.partition('.')[2]}",
+        "the device is unknown": tokens.generate(uuid.uuid4()),
+        "the device is blocked": blocked.token,
+    }
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Return milliseconds."""
+    began = time.perf_counter()
+    call()
+    return (time.perf_counter() - began) * 1000
+
+
+def test_the_time_of_a_refusal_does_not_tell_its_reason(server: Run, phone: Phone) -> None:
+    """Rounds of one call of each kind, in a new order each; medians against the noise.
+
+    Noise is the interquartile range of one kind's times: what a single call is uncertain by.
+    """
+    kinds = refusals(phone, server)
+    stranger = Phone(server.port)
+    times: dict[str, list[float]] = {kind: [] for kind in kinds}
+    order = list(kinds)
+    chance = random.Random(1)
+    for number in range(ROUNDS):
+        chance.shuffle(order)
+        for kind in order:
+            stranger.token = kinds[kind]
+            spent = timed(lambda: stranger.get("/v1/auth/device"))
+            if number >= 50:
+                times[kind].append(spent)
+    stranger.token = kinds[order[0]]
+    assert stranger.get("/v1/auth/device").status == 401
+    medians = {kind: statistics.median(spent) for kind, spent in times.items()}
+    quartiles = [statistics.quantiles(spent, n=4) for spent in times.values()]
+    noise = statistics.median(upper - lower for lower, _, upper in quartiles)
+    for kind, median in medians.items():
+        print(f"{kind}: median {median:.3f} ms")
+    differs = max(medians.values()) - min(medians.values())
+    print(f"medians differ by {differs:.3f} ms, noise {noise:.3f} ms")
+    assert differs < noise
+
+
+def test_a_right_and_a_wrong_secret_take_the_same_time() -> None:
+    """The check alone, without the network: its comparison is in constant time."""
+    token = tokens.generate(uuid.uuid4())
+    signature = tokens.sign(token)
+    candidates = {
+        "right": token,
+        "first character": token[:23] + ("B" if token[23] == "A" else "A") + token[24:],
+        "unlike": tokens.generate(uuid.uuid4()),
+    }
+    times: dict[str, list[float]] = {kind: [] for kind in candidates}
+    for _ in range(20_000):
+        for kind, candidate in candidates.items():
+            times[kind].append(timed(partial(tokens.check_signature, candidate, signature)))
+    medians = {kind: statistics.median(spent) * 1000 for kind, spent in times.items()}
+    lower, _, upper = statistics.quantiles(times["right"], n=4)
+    print(", ".join(f"{kind} {median:.2f} µs" for kind, median in medians.items()))
+    assert max(medians.values()) - min(medians.values()) < max((upper - lower) * 1000, 0.2)
+
+
+def p95_of_reads(phone: Phone, seconds: float) -> float:
+    """Return milliseconds, of a phone that reads twenty times a second."""
+    times = []
+    started = time.monotonic()
+    number = 0
+    while time.monotonic() < started + seconds:
+        times.append(timed(lambda: phone.get("/v1/products")))
+        number += 1
+        time.sleep(max(0.0, started + number / 20 - time.monotonic()))
+    return statistics.quantiles(times, n=20)[-1]
+
+
+class Flood:
+    """Wrong tokens of a known device, so many a second over some connections, while it lasts."""
+
+    def __init__(self, port: int, token: str, connections: int = 4) -> None:
+        self.ends = threading.Event()
+        self.sent = 0
+        self.lock = threading.Lock()
+        self.token = token
+        self.port = port
+        pace = connections / FLOOD_PER_SECOND
+        self.threads = [threading.Thread(target=self.run, args=(pace,)) for _ in range(connections)]
+
+    def run(self, pace: float) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        headers = {"Authorization": f"Bearer {self.token}"}
+        due = time.monotonic()
+        while not self.ends.is_set():
+            connection.request("GET", "/v1/products", headers=headers)
+            response = connection.getresponse()
+            response.read()
+            assert response.status == 401
+            with self.lock:
+                self.sent += 1
+            due += pace
+            self.ends.wait(max(0.0, due - time.monotonic()))
+        connection.close()
+
+    def __enter__(self) -> Flood:
+        self.began = time.monotonic()
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.ends.set()
+        for thread in self.threads:
+            thread.join()
+        self.rate = self.sent / (time.monotonic() - self.began)
+
+
+def test_a_flood_of_wrong_tokens_slows_nobody_down_by_half(server: Run, phone: Phone) -> None:
+    wrong = refusals(phone, server)["the middle is wrong"]
+    for number in range(20):
+        phone.post("/v1/products", {"name": f"Product {number}", "kcal_100g": number})
+    p95_of_reads(phone, 2)
+    quiet, flooded, rates = [], [], []
+    for _ in range(4):
+        quiet.append(p95_of_reads(phone, 3))
+        with Flood(server.port, wrong) as flood:
+            flooded.append(p95_of_reads(phone, 3))
+        rates.append(flood.rate)
+    print(
+        f"p95 quiet {statistics.median(quiet):.1f} ms, flooded {statistics.median(flooded):.1f} ms"
+    )
+    print(f"flood of {statistics.median(rates):.0f} wrong tokens a second")
+    assert statistics.median(rates) > 0.8 * FLOOD_PER_SECOND
+    assert statistics.median(flooded) < 1.5 * statistics.median(quiet)
+
+
+def test_no_token_stands_in_logs_pages_or_the_database(start: Start) -> None:
+    server = start(LOG_LEVEL="DEBUG", ADMIN_PASSWORD="chosen for this test")
+    phone = Phone(server.port).register()
+    used = [phone.token]
+    for _ in range(2):
+        phone.token = phone.post("/v1/auth/rotate").json()["token"]
+        used.append(phone.token)
+    for token in used:
+        phone.token = token
+        for path in ("/v1/products", f"/v1/products?search={token}"):
+            phone.get(path)
+            phone.request("POST", path, b"{")
+            phone.post(path, {"name": token, "kcal_100g": token})
+    statuses = {phone.get("/v1/products").status, phone.get("/v1/products", Host="wrong").status}
+    assert statuses == {200, 400}
+    columns = query(
+        server.data_dir,
+        "SELECT table_name, column_name FROM information_schema.columns"
+        " WHERE table_schema = 'public'",
+    )
+    stored = "".join(
+        str(query(server.data_dir, f'SELECT "{column}"::text FROM "{table}"'))
+        for table, column in columns
+    )
+    assert phone.device_id in stored
+    assert "GET" in server.output
+    for secret in (token.partition(".")[2] for token in used):
+        assert secret not in stored
+        assert secret not in server.output

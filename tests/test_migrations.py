@@ -1,0 +1,62 @@
+"""Migrations, forwards and backwards over data of every kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from tests.databases import new_database, schema
+from tests.world import fill
+
+THIRD_PARTY = ("auth_", "axes_", "django_")
+
+
+def own_migrations() -> list[tuple[str, str]]:
+    """Return our apps' migrations as (app, name), each after those that it needs."""
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes(), clean_start=True)
+    return [
+        (migration.app_label, migration.name)
+        for migration, _ in plan
+        if migration.app_label in settings.OWN_APPS
+    ]
+
+
+def migrate(*target: str) -> None:
+    call_command("migrate", *target, verbosity=0)
+
+
+def roles() -> list[tuple[Any, ...]]:
+    """Return who may do what."""
+    found = Group.objects.values_list("name", "permissions__codename")
+    return sorted(found, key=str)
+
+
+def test_every_migration_goes_back_and_forth_over_data(
+    django_db_setup: None, django_db_blocker: Any
+) -> None:
+    with django_db_blocker.unblock(), new_database("migrated"):
+        migrate()
+        new = schema(), roles()
+        fill()
+        migrations = own_migrations()
+        assert {app for app, _ in migrations} == set(settings.OWN_APPS) - {"countonme"}
+        for number, (app, name) in reversed(list(enumerate(migrations))):
+            before = [other for label, other in migrations[:number] if label == app]
+            with_it = schema()
+            migrate(app, before[-1] if before else "zero")
+            without_it = schema()
+            migrate(app, name)
+            assert schema() == with_it, f"{app}.{name}"
+            migrate(app, before[-1] if before else "zero")
+            assert schema() == without_it, f"{app}.{name}"
+        tables = connection.introspection.table_names()
+        assert not [table for table in tables if not table.startswith(THIRD_PARTY)]
+        assert not [text for text in schema() if text.startswith(("CREATE", "trigger"))]
+        migrate()
+        assert (schema(), roles()) == new

@@ -1,0 +1,155 @@
+"""How requests arrive: in pieces, several at once, too long, or not at all."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from tests.processes import Run, copy_of
+
+HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+REGISTER = (
+    b"POST /v1/auth/register HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+)
+MIB = 1024 * 1024
+
+pytestmark = pytest.mark.xdist_group("processes")
+
+
+@pytest.fixture(scope="module")
+def server(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    with copy_of(first, tmp_path_factory.mktemp("worker")) as data_dir:
+        run = Run(data_dir, REGISTER_THROTTLE="").wait_until_ready()
+        yield run
+        run.terminate()
+
+
+class Wire:
+    """A connection, byte by byte."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        self.file: IO[bytes] = self.socket.makefile("rb")
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def answer(self) -> tuple[int, dict[str, str], bytes]:
+        """Read one answer: status, headers in lower case, body."""
+        status = int(self.file.readline().split()[1])
+        headers = {}
+        while line := self.file.readline().strip().decode():
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        return status, headers, self.file.read(int(headers.get("content-length", 0)))
+
+    def is_closed(self) -> bool:
+        return self.file.read() == b""
+
+
+@pytest.fixture
+def wire(server: Run) -> Iterator[Wire]:
+    wire = Wire(server.port)
+    yield wire
+    wire.file.close()
+    wire.socket.close()
+
+
+def register(body: bytes = b"{}") -> bytes:
+    return REGISTER + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def test_it_works(wire: Wire) -> None:
+    for _ in range(3):
+        wire.send(HEALTH)
+        assert wire.answer()[0::2] == (200, b'{"ok": true}')
+
+
+def test_a_request_may_come_byte_by_byte(wire: Wire) -> None:
+    for byte in register():
+        wire.send(bytes([byte]))
+    assert wire.answer()[0] == 422
+
+
+def test_several_requests_may_come_at_once(wire: Wire) -> None:
+    wire.send(HEALTH + register() + HEALTH[:20])
+    assert [wire.answer()[0] for _ in range(2)] == [200, 422]
+    wire.send(HEALTH[20:])
+    assert wire.answer()[0] == 200
+
+
+def test_one_that_expects_it_is_told_to_continue(wire: Wire) -> None:
+    wire.send(REGISTER + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+    assert wire.file.readline() == b"HTTP/1.1 100 Continue\r\n"
+    assert wire.file.readline() == b"\r\n"
+    wire.send(b"{}")
+    status = wire.answer()[0]
+    assert (wire.answer()[0] if status == 100 else status) == 422
+
+
+@pytest.mark.parametrize(("size", "expected"), [(MIB, 400), (MIB + 1, 413), (2**60, 413)])
+def test_the_largest_body(wire: Wire, size: int, expected: int) -> None:
+    wire.send(REGISTER + b"Content-Length: %d\r\n\r\n" % size)
+    if size == MIB:
+        wire.send(b" " * size)
+    assert wire.answer()[0] == expected
+
+
+def test_a_body_that_stays_unread_ends_the_connection(wire: Wire) -> None:
+    wire.send(REGISTER + b"Content-Length: %d\r\n\r\n" % (8 * MIB))
+    status, headers, _ = wire.answer()
+    assert (status, headers["connection"]) == (413, "close")
+    assert wire.is_closed()
+
+
+def test_a_body_of_unknown_length_is_refused(wire: Wire) -> None:
+    wire.send(REGISTER + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
+    status, headers, _ = wire.answer()
+    assert (status, headers["connection"]) == (411, "close")
+    assert wire.is_closed()
+
+
+def test_one_that_closes_halfway_leaves_no_trace(server: Run, wire: Wire) -> None:
+    wire.send(register()[:-1])
+    wire.socket.shutdown(socket.SHUT_WR)
+    assert wire.is_closed()
+    other = Wire(server.port)
+    other.send(HEALTH)
+    assert other.answer()[0] == 200
+    other.file.close()
+    other.socket.close()
+    assert "Error" not in server.output
+
+
+def test_a_head_without_an_end_is_refused(wire: Wire) -> None:
+    line = b"X-Padding: " + b"a" * 4000 + b"\r\n"
+    wire.send(REGISTER + line * 20)
+    status, headers, body = wire.answer()
+    assert (status, headers["content-type"]) == (431, "application/json")
+    assert json.loads(body) == {"detail": "Request Header Fields Too Large"}
+    assert wire.is_closed()
+
+
+@pytest.mark.parametrize(
+    "length",
+    [b"Content-Length: 2\r\nContent-Length: 3", b"Content-Length: -1", b"Content-Length: x"],
+)
+def test_an_unclear_length_is_refused(wire: Wire, length: bytes) -> None:
+    wire.send(REGISTER + length + b"\r\n\r\n{}")
+    status, headers, body = wire.answer()
+    assert (status, headers["connection"]) == (400, "close")
+    assert set(json.loads(body)) == {"detail"}
+    assert wire.is_closed()
+
+
+def test_a_client_that_asks_for_it_is_closed(wire: Wire) -> None:
+    wire.send(re.sub(rb"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", HEALTH))
+    assert wire.answer()[1]["connection"] == "close"
+    assert wire.is_closed()

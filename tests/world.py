@@ -1,0 +1,106 @@
+"""A database with data of every kind."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import NamedTuple
+
+from axes.models import AccessAttempt
+from django.apps import apps
+from django.conf import settings
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, User
+from django.contrib.sessions.models import Session
+from django.core.cache import caches
+from django.test import Client
+from django.utils import timezone
+
+from conftest import Api, new_phone
+from countonme.models import device_scoped_models
+from countonme.tests.test_scope import sample
+from devices import maintenance
+from devices.models import Device
+from goals import demo
+
+TODAY = date(2025, 2, 5)
+
+
+class World(NamedTuple):
+    """Phones: those that may call, one that lost the answer to its rotation, and the refused."""
+
+    working: list[Api]
+    rotating: Api
+    refused: list[Api]
+
+
+def fill() -> World:
+    """Write rows of every model of ours, live and deleted, and all that operators leave behind."""
+    busy = Api(*demo.create_phone(TODAY, days=3))
+    kinds = {kind: new_phone() for kind in ("rotating", "purged", "erased", "blocked", "revoked")}
+    for phone in kinds.values():
+        _eat(phone)
+    for _ in maintenance.purge(timezone.now()):
+        pass
+    _eat(busy)
+    for phone in (busy, *kinds.values()):
+        _own_every_kind(_device(phone))
+
+    kinds["rotating"].post("/v1/auth/rotate")
+    _device(kinds["erased"]).erase()
+    _device(kinds["revoked"]).revoke_token()
+    _operate(_device(kinds["blocked"]))
+    caches["shared"].set("registrations", 1)
+
+    for model in (LogEntry, Session, User, AccessAttempt, *_own_models()):
+        assert model._base_manager.exists(), f"no {model._meta.label}"
+    for scoped in device_scoped_models():
+        deleted = scoped.all_objects.across_devices().exclude(deleted_at=None)
+        assert deleted.exists(), f"no deleted {scoped._meta.label}"
+    refused = [kinds[kind] for kind in ("erased", "blocked", "revoked")]
+    return World([busy, kinds["purged"]], kinds["rotating"], refused)
+
+
+def _eat(phone: Api) -> None:
+    """Do over HTTP what leaves something to keep: all ways to log, updates and deletions."""
+    product = phone.product(name="Crème brûlée", barcode="4006381333931", protein_100g=0.1)
+    portion = phone.portion(product, name="½ cup", grams=62.5, is_default=True)
+    doomed = phone.product(name="Gone")
+    phone.entry(product_id=product["id"], grams=33.33)
+    phone.entry(product_id=doomed["id"], grams=1)
+    phone.entry(product_id=product["id"], portion_id=portion["id"], quantity=0.5)
+    entry = phone.entry(eaten_at="2025-02-05T12:00:00.123456+02:00", protein=0.01)
+    phone.patch(f"/v1/products/{product['id']}", {"kcal_100g": 300, "barcode": None})
+    phone.delete(f"/v1/portions/{phone.portion(product)['id']}")
+    phone.delete(f"/v1/products/{doomed['id']}")
+    phone.delete(f"/v1/food-entries/{entry['id']}")
+
+
+def _own_every_kind(device: Device) -> None:
+    """Give the device a deleted and a live row of each model that it has none of."""
+    for model in device_scoped_models():
+        if not model.all_objects.for_device(device).exists():
+            sample(model, device).delete()
+            sample(model, device)
+
+
+def _operate(device: Device) -> None:
+    """Act as operators do: sign in, block a device, and fail to sign in."""
+    operator = User.objects.create_user("moderator", password="a password", is_staff=True)
+    operator.groups.add(Group.objects.get(name="Moderator"))
+    User.objects.create_superuser("root", password="another password")
+    client = Client()
+    client.post("/admin/login/", {"username": "moderator", "password": "a password"})
+    action = {"action": "block", "_selected_action": [str(device.pk)]}
+    client.post("/admin/devices/device/", action | {"confirmed": "yes", "reason": "spam"})
+    Client().post("/admin/login/", {"username": "root", "password": "wrong"})
+    device.refresh_from_db()
+    assert device.blocked_reason == "spam"
+
+
+def _own_models() -> list[type]:
+    return [model for app in settings.OWN_APPS for model in apps.get_app_config(app).get_models()]
+
+
+def _device(phone: Api) -> Device:
+    assert phone.device is not None
+    return Device.objects.get(pk=phone.device.pk)
