@@ -58,7 +58,7 @@ def test_its_weight_is_believable(db: None) -> None:
         for name in ("weight", "expenditure", "streak")
     )
     trend = [point["trend_kg"] for point in weight["points"]]
-    assert 15 < len(trend) <= 30
+    assert 10 < len(trend) <= 30
     assert 0.3 < trend[0] - trend[-1] < 2
     assert 1300 < expenditure["kcal_per_day"] < 2500
     assert streak["current"] == 30
@@ -70,7 +70,7 @@ def test_its_goal_is_within_reach(db: None) -> None:
     progress = phone_of(printed).get(url).json()
     assert progress["goal"]["goal_type"] == "calculated"
     assert abs(progress["left"]["kcal"]) < 1000
-    assert progress["water_ml"] > 1000
+    assert progress["water_ml"] >= 1000
 
 
 def test_each_run_makes_another_phone(db: None) -> None:
