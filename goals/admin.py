@@ -6,7 +6,7 @@ from django.contrib import admin
 
 from countonme.admin import DeletedFilter, DeviceFilter, ScopedAdmin
 from goals.formulas import GRAMS
-from goals.models import BODY, CHANGE, ENERGY, SHAPE, BodyWeight, Goal, WaterEntry
+from goals.models import BODY, ENERGY, SHAPE, WEIGHT_CHANGE, BodyWeight, Goal, WaterEntry
 
 
 @admin.register(Goal)
@@ -21,7 +21,7 @@ class GoalAdmin(ScopedAdmin):
         "created_at",
     ]
     list_filter = [DeletedFilter, "goal_type", "created_at", DeviceFilter]
-    own_readonly = ("goal_type", *BODY, *CHANGE, *ENERGY, *SHAPE, *GRAMS)
+    own_readonly = ("goal_type", *BODY, *WEIGHT_CHANGE, *ENERGY, *SHAPE, *GRAMS)
 
 
 @admin.register(BodyWeight)

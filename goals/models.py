@@ -46,17 +46,16 @@ BODY = (
     "activity_level",
     "weight_goal_type",
 )
-CHANGE = ("target_weight_kg", "weight_change_pace")
+WEIGHT_CHANGE = ("target_weight_kg", "weight_change_pace")
 ENERGY = ("bmr_kcal", "tdee_kcal")
 SHAPE = ("healthy_weight_min_kg", "healthy_weight_max_kg", "current_bmi", "bmi_category")
 
-BMI_CATEGORIES = (*formulas.BMI_CATEGORIES, formulas.OBESE)
 NAMES: dict[str, Iterable[str]] = {
     "gender": formulas.GENDERS,
     "activity_level": formulas.ACTIVITY_LEVELS,
     "weight_goal_type": formulas.WEIGHT_GOAL_TYPES,
     "weight_change_pace": formulas.PACES,
-    "bmi_category": BMI_CATEGORIES,
+    "bmi_category": [*formulas.BMI_CATEGORIES, formulas.OBESE],
 }
 BOUNDS: dict[str, tuple[Any, Any]] = {
     "birth_date": (date(1850, 1, 1), LAST_DAY),
@@ -184,7 +183,7 @@ class Goal(DeviceScoped):
                 name="goals_type_is_whole",
                 condition=Q(
                     goal_type=GoalType.MANUAL,
-                    **dict.fromkeys((*BODY, *CHANGE, *ENERGY, *SHAPE)),
+                    **dict.fromkeys((*BODY, *WEIGHT_CHANGE, *ENERGY, *SHAPE)),
                 )
                 | Q(
                     goal_type=GoalType.CALCULATED,
@@ -194,7 +193,7 @@ class Goal(DeviceScoped):
             models.CheckConstraint(
                 name="goals_weight_change_is_whole",
                 condition=Q(weight_goal_type=None)
-                | Q(weight_goal_type="maintain", **dict.fromkeys(CHANGE))
+                | Q(weight_goal_type="maintain", **dict.fromkeys(WEIGHT_CHANGE))
                 | Q(
                     Q(weight_goal_type="lose", target_weight_kg__lt=F("current_weight_kg"))
                     | Q(weight_goal_type="gain", target_weight_kg__gt=F("current_weight_kg")),
@@ -231,7 +230,7 @@ class Goal(DeviceScoped):
             values: the metrics; percents, all or none, and `water_ml` take the place of the
                 calculated ones.
         """
-        metrics: dict[str, Any] = {name: values.get(name) for name in (*BODY, *CHANGE)}
+        metrics: dict[str, Any] = {name: values.get(name) for name in (*BODY, *WEIGHT_CHANGE)}
         percents = [values[name] for name in PERCENTS if values.get(name) is not None]
         calculated = formulas.calculate(
             **{name: metrics[name] for name in (*BODY, "weight_change_pace")},
@@ -309,8 +308,8 @@ class DayRow(DeviceScoped):
             type(self)(device_id=self.device_id, date=values["date"]).check_quota()
         return super().change(**values)
 
-    def others_of_the_day(self) -> DeviceScopedQuerySet[Any]:
-        """Return the live rows of the same day."""
+    def same_day(self) -> DeviceScopedQuerySet[Any]:
+        """Return the device's live rows of this day."""
         return type(self).objects.for_device(self.device_id).filter(date=self.date)
 
 
@@ -357,7 +356,7 @@ class BodyWeight(DayRow):
         return f"{self.date} {self.weight_kg} kg"
 
     def check_quota(self) -> None:
-        if self.others_of_the_day().exists():
+        if self.same_day().exists():
             raise Conflict("This day has a body weight already")
 
 
@@ -403,7 +402,7 @@ class WaterEntry(DayRow):
 
     def check_quota(self) -> None:
         limit = settings.MAX_WATER_ENTRIES_PER_DAY
-        if self.others_of_the_day().count() >= limit:
+        if self.same_day().count() >= limit:
             raise Conflict(f"A day has at most {limit} water entries")
 
 

@@ -14,12 +14,12 @@ from entries.serializers import RangeQuery, TotalsSerializer
 from goals.formulas import GRAMS, PERCENTS
 from goals.models import (
     BODY,
-    CHANGE,
     ENERGY,
     MAX_SENT_KCAL,
     MAX_SENT_WATER_ML,
     SHAPE,
     TARGETS,
+    WEIGHT_CHANGE,
     BodyWeight,
     Goal,
     WaterEntry,
@@ -81,7 +81,7 @@ MANUAL = {
 EATEN = {"kcal": 1240.5, "protein": 96.2, "carbs": 118, "fat": 41.3}
 LEFT = {"kcal": 244.5, "protein": 14.8, "carbs": 11, "fat": 15.7, "water_ml": 892}
 
-PERCENT = {"required": False, "allow_null": True}
+OPTIONAL = {"required": False, "allow_null": True}
 SENT_KCAL = {"daily_calories_kcal": {"max_value": MAX_SENT_KCAL}}
 SENT_WATER = {"max_value": MAX_SENT_WATER_ML}
 
@@ -95,7 +95,7 @@ class MetricsSerializer(StrictModelSerializer):
 
     class Meta:
         model = Goal
-        fields = [*BODY, *CHANGE]
+        fields = [*BODY, *WEIGHT_CHANGE]
         extra_kwargs: dict[str, dict[str, Any]] = {
             name: {"required": True, "allow_null": False} for name in BODY
         }
@@ -104,9 +104,9 @@ class MetricsSerializer(StrictModelSerializer):
         """Ask for what the weight's goal needs, and leave out what it does not."""
         kept = dict(data)
         if data.get("weight_goal_type") == "maintain":
-            kept |= dict.fromkeys(CHANGE)
+            kept |= dict.fromkeys(WEIGHT_CHANGE)
         elif data.get("weight_goal_type") in ("lose", "gain"):
-            for name in CHANGE:
+            for name in WEIGHT_CHANGE:
                 self.fields[name].required = True
                 self.fields[name].allow_null = False
         return super().to_internal_value(kept)
@@ -120,8 +120,8 @@ class CalculatedGoalSerializer(MetricsSerializer):
         fields = ["id", *MetricsSerializer.Meta.fields, *PERCENTS, "water_ml"]
         extra_kwargs = {
             **MetricsSerializer.Meta.extra_kwargs,
-            **dict.fromkeys(PERCENTS, PERCENT),
-            "water_ml": PERCENT | SENT_WATER,
+            **dict.fromkeys(PERCENTS, OPTIONAL),
+            "water_ml": OPTIONAL | SENT_WATER,
         }
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -162,7 +162,7 @@ class GoalSerializer(StrictModelSerializer):
             "id",
             "goal_type",
             *BODY,
-            *CHANGE,
+            *WEIGHT_CHANGE,
             *ENERGY,
             *DAILY,
             *SHAPE,
