@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from attacks.client import Phone
-from tests.processes import SERVE, Run, copy_of, first_start
+from tests.processes import MANAGE, ROOT, SERVE, Run, copy_of, environment, first_start
 
 Start = Callable[..., Run]
+Tell = Callable[[str], None]
 
 # Attacks come from one address, and cheap hashes leave the processors to what is attacked.
 UNTHROTTLED = {
@@ -29,18 +31,25 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return first_start(tmp_path_factory)
 
 
-@pytest.fixture(scope="module")
-def start(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+@contextmanager
+def starting(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     """Start servers, each on data of its own, with these settings; all are stopped."""
     with ExitStack() as ends:
 
         def start(**environment: str) -> Run:
             folder = tmp_path_factory.mktemp("attacked")
             data_dir = ends.enter_context(copy_of(first, folder))
-            run = Run(data_dir, SERVE, **UNTHROTTLED | environment).wait_until_ready()
+            run = Run(data_dir, SERVE, **UNTHROTTLED | environment)
             ends.callback(run.kill)
-            return run
+            return run.wait_until_ready()
 
+        yield start
+
+
+@pytest.fixture(scope="module")
+def start(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Start servers for the tests of a file."""
+    with starting(first, tmp_path_factory) as start:
         yield start
 
 
@@ -54,3 +63,26 @@ def server(start: Start) -> Run:
 def phone(server: Run) -> Phone:
     """A registered phone at that server."""
     return Phone(server.port).register()
+
+
+@pytest.fixture
+def tell(capfd: pytest.CaptureFixture[str]) -> Tell:
+    """Print a line of figures, also where tests pass."""
+
+    def tell(line: str) -> None:
+        with capfd.disabled():
+            print(f"\n    {line}", end="", flush=True)
+
+    return tell
+
+
+def check_integrity(server: Run) -> None:
+    """Every rule that the code promises holds in a server's data."""
+    command = subprocess.run(
+        [*MANAGE, "check_integrity"],
+        cwd=ROOT,
+        env=environment(server.data_dir),
+        capture_output=True,
+        text=True,
+    )
+    assert (command.stdout, command.returncode) == ("Every rule holds.\n", 0), command

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.core import checks
 from django.db.models.signals import post_migrate
 
 from countonme import timeouts
@@ -13,4 +14,9 @@ class CountOnMeConfig(AppConfig):
     verbose_name = "CountOnMe"
 
     def ready(self) -> None:
+        """Register what `check` and `migrate` do beyond Django's own; it needs the models."""
+        from countonme.checks import check_models, check_tables
+
+        checks.register(check_models, checks.Tags.models)
+        checks.register(check_tables, checks.Tags.database)
         post_migrate.connect(timeouts.set_on_role, sender=self)

@@ -11,7 +11,10 @@ from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import sql
-from django.db.models.fields.related_descriptors import ReverseManyToOneDescriptor
+from django.db.models.fields.related_descriptors import (
+    ForwardManyToOneDescriptor,
+    ReverseManyToOneDescriptor,
+)
 from django.utils import timezone
 from django.utils.functional import cached_property
 
@@ -59,6 +62,12 @@ class ScopedQuery(sql.Query):
         self.require_scope()
         return super().get_compiler(*args, **kwargs)
 
+    def chain(self, klass: type[sql.Query] | None = None) -> Any:
+        """Copy; into a query of another class, such as an update, only with a scope."""
+        if klass is not None:
+            self.require_scope()
+        return super().chain(klass)
+
 
 M = TypeVar("M", bound="DeviceScoped", covariant=True)
 
@@ -101,10 +110,22 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
             raise UnscopedQuery(f"{self.model.__name__} needs .for_device(device) here.")
         return self.query.scope
 
+    def _owner(self, named: uuid.UUID | None) -> uuid.UUID | None:
+        """Return whose a new row is: this queryset's device, or without one the device named.
+
+        Raises:
+            UnscopedQuery: the row names a device other than this queryset's.
+        """
+        if not isinstance(self.query.scope, uuid.UUID):
+            return named
+        if named not in (None, self.query.scope):
+            raise UnscopedQuery(f"This {self.model.__name__} would belong to another device.")
+        return self.query.scope
+
     def create(self, **kwargs: Any) -> M:
-        """Insert a row, of this queryset's device unless another is named."""
-        if isinstance(self.query.scope, uuid.UUID):
-            kwargs.setdefault("device_id", self.query.scope)
+        """Insert a row of this queryset's device."""
+        device = kwargs.get("device")
+        kwargs["device_id"] = self._owner(device.pk if device else kwargs.get("device_id"))
         return super().create(**kwargs)
 
     def fetch(self, id: uuid.UUID) -> M:
@@ -150,16 +171,31 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         row.save(force_insert=True)
         return row, True
 
+    def _require_same_scope(self, *others: models.QuerySet[Any]) -> None:
+        """Refuse to combine with rows of another scope, which would widen this one.
+
+        Raises:
+            UnscopedQuery: one of the others is of another device, or of none.
+        """
+        for rows in (self, *others):
+            is_other = getattr(rows.query, "scope", None) != self.query.scope
+            if is_other and not self.query.is_empty() and not rows.query.is_empty():
+                raise UnscopedQuery("Only queries of the same device can be combined.")
+
     def _merge_sanity_check(self, other: models.QuerySet[Any]) -> None:
-        """Refuse `|`, `&` and `^` with rows of another scope, which would widen this one."""
-        empty = self.query.is_empty() or other.query.is_empty()
-        if not empty and getattr(other.query, "scope", None) != self.query.scope:
-            raise UnscopedQuery("Only queries of the same device can be combined.")
+        """Check `|`, `&` and `^`; Django would answer for a slice with a plain queryset."""
+        self._require_same_scope(other)
+        if self.query.is_sliced or other.query.is_sliced:
+            raise UnscopedQuery("A slice that is combined would lose its device.")
         super()._merge_sanity_check(other)  # type: ignore[misc]  # private, so not in the stubs
+
+    def _combinator_query(self, combinator: str, *others: Any, **kwargs: Any) -> Any:
+        """Check `union()`, `intersection()` and `difference()`."""
+        self._require_same_scope(*others)
+        return super()._combinator_query(combinator, *others, **kwargs)  # type: ignore[misc]  # likewise
 
     def update(self, **kwargs: Any) -> int:
         """Update, derived copies included, under the devices' locks where they are many."""
-        self.query.require_scope()
         for field in self.model._meta.concrete_fields:
             if not isinstance(field, DerivedField) or field.name in kwargs:
                 continue
@@ -174,10 +210,6 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
             return super().update(**kwargs)
 
     update.alters_data = True  # type: ignore[attr-defined]  # Django's mark for templates
-
-    def _update(self, values: Any) -> int:
-        self.query.require_scope()
-        return super()._update(values)  # type: ignore[misc]  # private, so not in the stubs
 
     def _raw_delete(self, using: str | None) -> int:
         self.query.require_scope()
@@ -229,13 +261,16 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         *upsert: Any,
         **upsert_by_name: Any,
     ) -> list[M]:
-        """Insert rows; a conflict is an error, or ignored, and never an update.
+        """Insert rows of this queryset's device; a conflict is an error, or ignored, no update.
 
         Raises:
             UnscopedQuery: `update_conflicts` is asked for, which could reach any device's row.
         """
         if upsert or upsert_by_name:
             raise UnscopedQuery("An upsert can't be kept to a device.")
+        objs = list(objs)
+        for row in objs:
+            row.device_id = self._owner(row.device_id)  # type: ignore[assignment]  # a NOT NULL refuses it
         return super().bulk_create(objs, batch_size, ignore_conflicts)
 
     def raw(self, *args: Any, **kwargs: Any) -> Any:
@@ -284,6 +319,16 @@ class ScopedReverseDescriptor(ReverseManyToOneDescriptor):  # type: ignore[type-
         return ScopedRelatedManager
 
 
+class ScopedForwardDescriptor(ForwardManyToOneDescriptor):  # type: ignore[type-arg]  # in stubs
+    """`portion.product`: a row of the same device, also before the database could refuse it."""
+
+    def get_object(self, instance: Any) -> models.Model:
+        rows = self.get_queryset(instance=instance)
+        if issubclass(rows.model, DeviceScoped):
+            rows = rows.filter(device_id=instance.device_id)
+        return rows.get(self.field.get_reverse_related_filter(instance))
+
+
 class ScopedForeignKey(models.ForeignKey):  # type: ignore[type-arg]  # generic in the stubs only
     """A reference between device-scoped tables, or from one to its device.
 
@@ -291,10 +336,23 @@ class ScopedForeignKey(models.ForeignKey):  # type: ignore[type-arg]  # generic 
     device-scoped tables composite with the device; the indexes that serve it stand in the models.
     """
 
+    forward_related_accessor_class = ScopedForwardDescriptor
     related_accessor_class = ScopedReverseDescriptor
 
     def __init__(self, to: Any, on_delete: Any = models.DO_NOTHING, **kwargs: Any) -> None:
         super().__init__(to, on_delete, **kwargs | {"db_constraint": False, "db_index": False})
+
+    def get_reverse_path_info(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse a join from devices to their rows, whose query would need no scope.
+
+        Raises:
+            UnscopedQuery: this key refers to the device.
+        """
+        if self.name == "device":
+            raise UnscopedQuery(
+                f"Ask {self.model.__name__}.objects: no join from devices is scoped."
+            )
+        return super().get_reverse_path_info(*args, **kwargs)
 
     def formfield(self, **kwargs: Any) -> Any:
         """Forms are operators' code: they choose among all devices' rows."""
@@ -328,6 +386,18 @@ class DeviceScoped(models.Model):
         default_manager_name = "objects"
         # Nothing is added by operators, and deleting is soft unless it is said to be for ever.
         default_permissions = ("view", "change", "soft_delete", "restore", "hard_delete")
+
+    def refresh_from_db(
+        self, using: str | None = None, fields: Any = None, from_queryset: Any = None
+    ) -> None:
+        """Read the row anew, if it is this device's."""
+        if from_queryset is None and "device_id" in vars(self):
+            from_queryset = type(self).all_objects.for_device(self.device_id)
+        super().refresh_from_db(using, fields, from_queryset)
+
+    def _do_update(self, base_qs: models.QuerySet[Any], *args: Any) -> Any:
+        """Save to a row that is this device's; to no other, whatever its id."""
+        return super()._do_update(base_qs.filter(device_id=self.device_id), *args)
 
     def check_quota(self) -> None:
         """Refuse one row more than a device may have; called before a row is created.

@@ -64,7 +64,8 @@ class DeviceTokenAuthentication(BaseAuthentication):
         try:
             return rows.first()
         except OperationalError:
-            if connection.in_atomic_block or connection.is_usable():
+            refused = connection.connection is None
+            if refused or connection.in_atomic_block or connection.is_usable():
                 raise
             connection.close()
             return rows.first()

@@ -36,6 +36,12 @@ TOTALS = {"kcal": 247.5, "protein": 46.5, "carbs": 0, "fat": 5.4}
 
 @example("Grams of a product", LOGGED, request_only=True)
 @example(
+    "Portions of a product",
+    {name: value for name, value in LOGGED.items() if name != "grams"}
+    | {"portion_id": "8d7d1a5e-6f3c-4e0a-9a55-2f7b0f6f2a11", "quantity": 2},
+    request_only=True,
+)
+@example(
     "Without a product",
     {"name": "Soup", "kcal": 250, "date": "2025-02-05", "meal_type": "dinner"},
     request_only=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.http import Http404
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -21,6 +22,8 @@ from entries.serializers import (
     FoodEntrySerializer,
 )
 
+DAY_IS_FULL = f"A day has at most {settings.MAX_ENTRIES_PER_DAY} food entries"
+
 
 class FoodEntryViewSet(DeviceViewSet):
     """The diary. What an entry says is worked out when it is written, and then stays."""
@@ -31,15 +34,15 @@ class FoodEntryViewSet(DeviceViewSet):
     answers = {
         "create": {
             404: ["Product not found", "Portion not found"],
-            409: ["ID already in use", "A day has at most 500 food entries"],
+            409: ["ID already in use", DAY_IS_FULL],
         },
         "update": {
             404: ["Product not found", "Portion not found"],
-            409: ["A day has at most 500 food entries"],
+            409: [DAY_IS_FULL],
         },
         "partial_update": {
             404: ["Product not found", "Portion not found"],
-            409: ["A day has at most 500 food entries"],
+            409: [DAY_IS_FULL],
         },
     }
 

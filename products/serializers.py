@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from countonme.api.fields import (
     StrictChoiceField,
     StrictModelSerializer,
@@ -35,6 +37,13 @@ PRODUCT = {
 }
 
 
+class BarcodeField(TextField):
+    """A GTIN."""
+
+    default_validators = [gtin.validate]
+    schema_keywords: ClassVar[dict[str, Any]] = {"pattern": gtin.PATTERN}
+
+
 @example("100 g", PORTION, response_only=True)
 @example("A piece", {"name": "1 piece", "grams": 174}, request_only=True)
 class PortionSerializer(StrictModelSerializer):
@@ -50,8 +59,27 @@ class PortionSerializer(StrictModelSerializer):
 
 @example("Chicken Breast", PRODUCT, response_only=True)
 @example("Chicken Breast", {"name": "Chicken Breast", "kcal_100g": 165}, request_only=True)
+@example(
+    "With a barcode",
+    {
+        "name": "Oat Flakes",
+        "kcal_100g": 372,
+        "protein_100g": 13.5,
+        "carbs_100g": 58.7,
+        "fat_100g": 7,
+        "barcode": "96385074",
+    },
+    request_only=True,
+)
 class ProductSerializer(StrictModelSerializer):
     """A food; energy and macronutrients per 100 g."""
+
+    barcode = BarcodeField(
+        max_length=gtin.LENGTH,
+        required=False,
+        allow_null=True,
+        help_text="A GTIN of 8, 12, 13 or 14 digits with a right check digit.",
+    )
 
     class Meta:
         model = Product
@@ -67,8 +95,6 @@ class ProductSerializer(StrictModelSerializer):
             "updated_at",
         ]
         read_only_fields = ["created_at", "updated_at"]
-        # The model allows it to operators' forms, which send it for null.
-        extra_kwargs = {"barcode": {"allow_blank": False}}
 
 
 @example("Chicken Breast", PRODUCT | {"portions": [PORTION]}, response_only=True)
@@ -94,8 +120,7 @@ class ProductQuery(IncludeQuery, PageQuery):
         max_length=100,
         help_text="Every word of it starts some word of the name; case and accents are ignored.",
     )
-    barcode = TextField(
+    barcode = BarcodeField(
         required=False,
-        validators=[gtin.validate],
         help_text="A GTIN of 8, 12, 13 or 14 digits; leading zeros do not matter.",
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 from uuid import UUID
 
+from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -29,7 +30,14 @@ class ProductViewSet(DeviceViewSet):
     list_query_class = ProductQuery
     retrieve_query_class = IncludeQuery
     list_response_class = retrieve_response_class = ProductWithPortionsSerializer
-    answers = {"create": {409: ["ID already in use", "A device has at most 5000 products"]}}
+    answers = {
+        "create": {
+            409: [
+                "ID already in use",
+                f"A device has at most {settings.MAX_PRODUCTS_PER_DEVICE} products",
+            ]
+        }
+    }
 
     @property
     def includes_portions(self) -> bool:
@@ -66,7 +74,12 @@ class PortionViewSet(DeviceViewSet):
     model = Portion
     serializer_class = PortionSerializer
     answers = {
-        "create": {409: ["ID already in use", "A product has at most 50 portions"]},
+        "create": {
+            409: [
+                "ID already in use",
+                f"A product has at most {settings.MAX_PORTIONS_PER_PRODUCT} portions",
+            ]
+        },
         "update": {409: ["Make another portion the default instead"]},
         "partial_update": {409: ["Make another portion the default instead"]},
         "destroy": {409: ["A product keeps at least one portion"]},

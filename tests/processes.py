@@ -90,12 +90,18 @@ class Run:
 
     def __init__(self, data_dir: Path, command: list[str] = SERVE, **values: str) -> None:
         self.data_dir = data_dir
-        self.log = data_dir.with_name(f"{data_dir.name}.{os.urandom(4).hex()}.log")
+        self.command = command
+        self.values = values
+        self.start()
+
+    def start(self, **values: str) -> None:
+        """Run the command, or run it again after it has ended."""
+        self.log = self.data_dir.with_name(f"{self.data_dir.name}.{os.urandom(4).hex()}.log")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                command,
+                self.command,
                 cwd=ROOT,
-                env=environment(data_dir, **values),
+                env=environment(self.data_dir, **self.values | values),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

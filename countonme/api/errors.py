@@ -11,7 +11,7 @@ from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
 from django.core.exceptions import ValidationError as ModelValidationError
-from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
+from django.db import Error, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
@@ -80,7 +80,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
         case IntegrityError() if _constraint(error).endswith("_pkey"):
             # Two devices chose the same id in the same moment.
             return _answer(409, "ID already in use")
-        case OperationalError() | InterfaceError() if is_passing(error):
+        case Error() if is_passing(error):
             logger.warning("Database unavailable: %s", type(error.__cause__ or error).__name__)
             return _answer(503, UNAVAILABLE, RETRY_AFTER)
         case _:
@@ -93,15 +93,19 @@ def is_deadlock(error: Exception) -> bool:
     return getattr(error.__cause__, "sqlstate", None) == "40P01"
 
 
-def is_passing(error: DatabaseError | InterfaceError) -> bool:
+def is_passing(error: Error) -> bool:
     """Return whether the same request may succeed in a moment.
 
     True for a lost or refused connection (no SQLSTATE, class 08), resources at their limit (53),
-    a deadlock or failed serialisation (40), a lock or statement timeout and a server that stops
-    or starts (55P03, 57).
+    a deadlock or failed serialisation (40), a lock or statement timeout, a server that stops or
+    starts (55P03, 57), a transaction that lay idle too long (25P03), and a server that takes no
+    writes, as one that was just replaced (25006).
     """
     sqlstate: str | None = getattr(error.__cause__, "sqlstate", None)
-    return sqlstate is None or sqlstate == "55P03" or sqlstate[:2] in {"08", "40", "53", "57"}
+    if sqlstate is None:
+        return isinstance(error, OperationalError | InterfaceError)
+    passing = sqlstate in {"25006", "25P03", "55P03"}
+    return passing or sqlstate[:2] in {"08", "40", "53", "57"}
 
 
 def _answer(code: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> Response:
@@ -142,6 +146,6 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer a crash outside of the API's views."""
     error = sys.exc_info()[1]
-    if isinstance(error, OperationalError | InterfaceError) and is_passing(error):
+    if isinstance(error, Error) and is_passing(error):
         return JsonResponse({"detail": UNAVAILABLE}, status=503, headers=RETRY_AFTER)
     return JsonResponse({"detail": "Internal server error"}, status=500)

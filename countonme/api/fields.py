@@ -1,6 +1,7 @@
 """Serializer fields that convert no type: what JSON calls a number, a string or a boolean is one.
 
-DRF's own take `"165"` for a number, `5` for a name and `20250205` for a day.
+DRF's own take `"165"` for a number, `5` for a name and `20250205` for a day. What the OpenAPI
+document can say of such a rule stands beside it, as `schema_keywords`.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ import re
 import unicodedata
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from rest_framework import serializers
 
@@ -29,6 +31,10 @@ class TextField(serializers.CharField):
     """A string: stripped, in NFC, without control characters and lone surrogates."""
 
     default_error_messages = {"control": "Control characters are not allowed."}
+
+    @property
+    def schema_keywords(self) -> dict[str, Any]:
+        return {} if self.allow_blank else {"pattern": r"\S"}
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -68,6 +74,11 @@ class NumberField(serializers.DecimalField):
     # DRF's own takes an empty string for null.
     validate_empty_values = serializers.Field.validate_empty_values
 
+    @property
+    def schema_keywords(self) -> dict[str, Any]:
+        assert self.decimal_places is not None
+        return {"multipleOf": float(Decimal(1).scaleb(-self.decimal_places))}
+
     def to_internal_value(self, data: Any) -> Decimal:
         if isinstance(data, bool) or not isinstance(data, int | Decimal):
             self.fail("invalid")
@@ -97,6 +108,7 @@ class StrictUUIDField(serializers.UUIDField):
     """A UUID in its lower-case form of 36 characters."""
 
     default_error_messages = {"invalid": "Not a UUID in lower case."}
+    schema_keywords: ClassVar[dict[str, Any]] = {"pattern": f"^{UUID_PATTERN.pattern}$"}
 
     def to_internal_value(self, data: Any) -> UUID:
         if not isinstance(data, str) or not UUID_PATTERN.fullmatch(data):
@@ -106,6 +118,14 @@ class StrictUUIDField(serializers.UUIDField):
 
 class DayField(serializers.DateField):
     """A day, exactly `YYYY-MM-DD`."""
+
+    @property
+    def schema_keywords(self) -> dict[str, Any]:
+        """JSON Schema has no bounds for days; people read them in the description."""
+        bounds = {type(v): v.limit_value for v in self.validators if hasattr(v, "limit_value")}
+        if not bounds:
+            return {}
+        return {"description": f"{bounds[MinValueValidator]} to {bounds[MaxValueValidator]}."}
 
     def to_internal_value(self, value: Any) -> date:
         try:

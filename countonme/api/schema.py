@@ -17,34 +17,43 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
+from countonme.api.fields import StrictUUIDField
 from countonme.models import Missing
 
 S = TypeVar("S", bound=type[serializers.BaseSerializer[Any]])
 
+BOUNDS = ("maximum", "minimum", "multipleOf", "maxLength", "minLength", "pattern")
 INTEGER, STRING = {"type": "integer"}, {"type": "string"}
-RETRY_AFTER = {"Retry-After": {"schema": INTEGER, "description": "Seconds to wait."}}
+
+
+def header(description: str, schema: dict[str, Any] = STRING, *, required: bool = True) -> Any:
+    """Return the description of an answer's header."""
+    return {"description": description, "schema": schema, "required": required}
+
+
+RETRY_AFTER = {"Retry-After": header("Seconds to wait.", INTEGER)}
 ERROR_HEADERS = {
-    401: {"WWW-Authenticate": {"schema": STRING, "description": "`Bearer`."}},
+    401: {"WWW-Authenticate": header("`Bearer`.")},
     429: RETRY_AFTER,
     503: RETRY_AFTER,
 }
 CONDITIONAL_HEADERS = {
-    "ETag": {
-        "schema": STRING,
-        "description": "Weak; send it as `If-None-Match` to be answered 304 while nothing changed.",
-    },
-    "Cache-Control": {"schema": STRING, "description": "`private, no-cache`."},
-    "Vary": {"schema": STRING, "description": "Names `Authorization`."},
+    "ETag": header("Weak; send it as `If-None-Match` to be answered 304 while nothing changed."),
+    "Cache-Control": header("`private, no-cache`."),
+    "Vary": header("Names `Authorization`."),
 }
 PATH_PARAMETERS = {
-    "{id}": OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH),
+    "{id}": OpenApiParameter(
+        "id",
+        {"type": "string", "format": "uuid", **StrictUUIDField.schema_keywords},
+        OpenApiParameter.PATH,
+    ),
     "{date}": OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH),
 }
 LINK_HEADER = {
-    "Link": {
-        "schema": STRING,
-        "description": 'The neighbouring pages, where there are any: `rel="next"`, `rel="prev"`.',
-    }
+    "Link": header(
+        'The neighbouring pages, where there are any: `rel="next"`, `rel="prev"`.', required=False
+    )
 }
 
 
@@ -146,6 +155,8 @@ class ApiSchema(AutoSchema):
         operation: dict[str, Any] | None = super().get_operation(*args)
         if operation is None:
             return None
+        if "requestBody" in operation:
+            operation["requestBody"]["required"] = True
         responses = operation["responses"]
         if getattr(self.view, "is_conditional", False) and self.method == "GET":
             headers = CONDITIONAL_HEADERS | (LINK_HEADER if self._is_list_view() else {})
@@ -166,6 +177,11 @@ class ApiSchema(AutoSchema):
             responses[str(status)] = self._error(status, sentences)
         operation["responses"] = dict(sorted(responses.items()))
         return operation
+
+    def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
+        """Say also what a field's class alone knows."""
+        super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]  # theirs
+        schema.update(getattr(field, "schema_keywords", {}))
 
     def _errors(self, operation: dict[str, Any]) -> dict[int, list[str]]:
         """Return the sentences of each error that the call may answer."""
@@ -218,7 +234,7 @@ def complete_answers(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
             continue
         component["required"] = [field for field in component["properties"] if field != "portions"]
         for field in component["properties"].values():
-            for bound in ("maximum", "minimum", "maxLength", "minLength"):
+            for bound in BOUNDS:
                 field.pop(bound, None)
     return result
 

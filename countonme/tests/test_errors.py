@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.db import close_old_connections, connection
@@ -368,6 +369,15 @@ class TestUnavailable:
         assert response.headers["Cache-Control"] == "no-store"
 
     @pytest.mark.django_db(transaction=True)
+    def test_a_refused_connection_is_tried_once(
+        self, phone: Api, no_database: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connect = Mock(side_effect=connection.get_new_connection)
+        monkeypatch.setattr(connection, "get_new_connection", connect)
+        assert phone.get("/v1/products").status_code == 503
+        assert connect.call_count == 1
+
+    @pytest.mark.django_db(transaction=True)
     def test_it_heals(self, phone: Api, monkeypatch: pytest.MonkeyPatch) -> None:
         with monkeypatch.context() as refused:
             refused.setitem(connection.settings_dict, "HOST", "127.0.0.1")
@@ -391,7 +401,10 @@ class TestUnavailable:
         close_old_connections()
         assert phone.post("/v1/products", RICE).status_code == 201
 
-    @pytest.mark.parametrize("sqlstate", ["08006", "40001", "53300", "55P03", "57014", "57P01"])
+    @pytest.mark.parametrize(
+        "sqlstate",
+        ["08006", "25006", "25P03", "40001", "53300", "55P03", "57014", "57P01"],
+    )
     def test_what_passes_is_503(
         self, phone: Api, sqlstate: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from django.urls import URLPattern, get_resolver
 
 from countonme.api import docs
 
@@ -40,6 +41,17 @@ def test_paths_stand_in_full_with_id_as_the_parameter(document: dict[str, Any]) 
     assert "/v1/stats/day/{date}" in document["paths"]
 
 
+def test_every_route_under_v1_is_described_and_nothing_else(document: dict[str, Any]) -> None:
+    routes = {
+        f"/{included.pattern}{route.pattern}".replace("<str:", "{").replace(">", "}")
+        for included in get_resolver().url_patterns
+        if not isinstance(included, URLPattern)
+        for route in included.url_patterns
+        if str(included.pattern) == "v1/"
+    }
+    assert set(document["paths"]) == routes
+
+
 def test_every_call_under_v1_needs_the_token_but_registering(document: dict[str, Any]) -> None:
     open_calls = [path for _, path, call in operations(document) if not call.get("security")]
     assert open_calls == ["/v1/auth/register"]
@@ -69,9 +81,10 @@ def test_every_example_fits_its_schema(document: dict[str, Any]) -> None:
     for _, _, call in operations(document):
         bodies = [*call["responses"].values(), call.get("requestBody", {})]
         for content in filter(None, (body.get("content") for body in bodies)):
-            schema = content["application/json"]["schema"] | {"components": document["components"]}
+            components = {"components": document["components"]}
+            described = content["application/json"]["schema"] | components
             for example in content["application/json"]["examples"].values():
-                jsonschema.validate(example["value"], schema)
+                jsonschema.validate(example["value"], described)
 
 
 def test_conditional_answers_describe_their_headers(document: dict[str, Any]) -> None:
@@ -93,10 +106,71 @@ def test_put_may_leave_fields_out_like_patch(document: dict[str, Any]) -> None:
     assert item["put"]["requestBody"] == item["patch"]["requestBody"]
 
 
-def test_answers_of_the_server_fit_their_schema(phone: Any, document: dict[str, Any]) -> None:
+def test_a_body_is_never_optional(document: dict[str, Any]) -> None:
+    bodies = [call["requestBody"] for *_, call in operations(document) if "requestBody" in call]
+    assert all(body.get("required") for body in bodies)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("id", "0B7A1F3E-5A57-4C5E-9F4B-0D7B8E1C2A3F"),
+        ("id", "0b7a1f3e5a574c5e9f4b0d7b8e1c2a3f"),
+        ("name", " \t"),
+        ("name", "x" * 101),
+        ("kcal_100g", 1001),
+        ("kcal_100g", 0.5),
+        ("fat_100g", 0.001),
+        ("fat_100g", 100.01),
+        ("barcode", "123456789"),
+        ("barcode", "4006381a3931"),
+    ],
+)
+def test_the_document_refuses_what_the_server_refuses(
+    phone: Any, document: dict[str, Any], field: str, value: Any
+) -> None:
+    body = {"name": "Rice", "kcal_100g": 130}
+    components = {"components": document["components"]}
+    described = {"$ref": "#/components/schemas/ProductRequest"} | components
+    jsonschema.validate(body, described)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(body | {field: value}, described)
+    assert phone.post("/v1/products", body | {field: value}).status_code == 422
+
+
+def test_an_id_in_a_path_is_described_in_lower_case(document: dict[str, Any]) -> None:
+    (parameter,) = document["paths"]["/v1/products/{id}"]["delete"]["parameters"]
+    jsonschema.validate("0b7a1f3e-5a57-4c5e-9f4b-0d7b8e1c2a3f", parameter["schema"])
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate("0B7A1F3E-5A57-4C5E-9F4B-0D7B8E1C2A3F", parameter["schema"])
+
+
+def test_a_barcode_to_look_for_is_described_as_one(document: dict[str, Any]) -> None:
+    parameters = document["paths"]["/v1/products"]["get"]["parameters"]
+    (barcode,) = (parameter for parameter in parameters if parameter["name"] == "barcode")
+    jsonschema.validate("4006381333931", barcode["schema"])
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate("rice", barcode["schema"])
+
+
+def test_a_day_is_described_with_its_bounds(document: dict[str, Any]) -> None:
+    for name in ("FoodEntryRequest", "PatchedFoodEntryRequest"):
+        day = document["components"]["schemas"][name]["properties"]["date"]
+        assert day["description"] == "2000-01-01 to 2100-12-31."
+
+
+def test_what_binds_requests_does_not_bind_answers(document: dict[str, Any]) -> None:
+    bounds = {"maximum", "minimum", "multipleOf", "maxLength", "minLength", "pattern"}
+    for name, component in document["components"]["schemas"].items():
+        for field in component.get("properties", {}).values():
+            assert name.endswith("Request") or not bounds & field.keys(), name
+
+
+def reads(phone: Any) -> dict[str, str]:
+    """Create something to read, and return which calls read it, each by its path."""
     product = phone.product()
     phone.entry(product_id=product["id"], grams=10)
-    answers = {
+    return {
         "/v1/products": "/v1/products",
         "/v1/products?include=portions": "/v1/products",
         f"/v1/products/{product['id']}": "/v1/products/{id}",
@@ -106,10 +180,34 @@ def test_answers_of_the_server_fit_their_schema(phone: Any, document: dict[str, 
         "/v1/stats/daily?from=2025-02-01&to=2025-02-28": "/v1/stats/daily",
         "/v1/auth/device": "/v1/auth/device",
     }
-    for url, path in answers.items():
+
+
+def test_answers_of_the_server_fit_their_schema_and_have_no_other_field(
+    phone: Any, document: dict[str, Any]
+) -> None:
+    components = {
+        name: component | ({"additionalProperties": False} if "properties" in component else {})
+        for name, component in document["components"]["schemas"].items()
+    }
+    for url, path in reads(phone).items():
         content = document["paths"][path]["get"]["responses"]["200"]["content"]
-        schema = content["application/json"]["schema"] | {"components": document["components"]}
-        jsonschema.validate(phone.get(url).json(), schema)
+        described = content["application/json"]["schema"] | {"components": {"schemas": components}}
+        jsonschema.validate(phone.get(url).json(), described)
+
+
+def test_answers_of_the_server_carry_the_headers_that_are_always_there(
+    phone: Any, document: dict[str, Any]
+) -> None:
+    for url, path in reads(phone).items():
+        responses = document["paths"][path]["get"]["responses"]
+        first = phone.get(url)
+        again = phone.get(url, **{"If-None-Match": first.headers.get("ETag", "")})
+        assert (again.status_code == 304) == ("304" in responses)
+        for answer in (first, again):
+            described = responses[str(answer.status_code)].get("headers", {})
+            always = {name for name, header in described.items() if header["required"]}
+            assert always == described.keys() - {"Link"}
+            assert always <= dict(answer.headers).keys()
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])

@@ -4,22 +4,41 @@ from __future__ import annotations
 
 import copy
 import operator
+import pickle
 import uuid
 from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core import serializers
 from django.core.management import CommandError, call_command
-from django.db import DataError, IntegrityError, connection, transaction
-from django.db.models import Count, Exists, F, Max, OuterRef, Prefetch, Subquery
+from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
+from django.db.models import (
+    Count,
+    Exists,
+    F,
+    FilteredRelation,
+    Max,
+    OuterRef,
+    Prefetch,
+    Q,
+    Subquery,
+    sql,
+)
 from django.forms import modelform_factory
+from django.shortcuts import get_list_or_404, get_object_or_404
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from conftest import Api
-from countonme.models import DeviceScoped, UnscopedQuery, device_scoped_models
+from countonme.models import (
+    DeviceScoped,
+    ScopedForeignKey,
+    UnscopedQuery,
+    device_scoped_models,
+)
 from devices.models import Device
 from entries.models import FoodEntry
 from goals.models import BodyWeight, Goal
@@ -54,6 +73,20 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "water_entries": {"date": date(2025, 2, 5), "ml": 250},
 }
 
+
+def within(rows: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+    """Call an asynchronous method from here, or iterate where it gives its rows one by one."""
+
+    async def call() -> Any:
+        result = getattr(rows, name)(*args, **kwargs)
+        return [row async for row in result] if hasattr(result, "__aiter__") else await result
+
+    return async_to_sync(call)()
+
+
+# What such a row needs beside, where it names others.
+LINKED: dict[str, dict[str, Any]] = {"food_entries": {"grams": 158, "quantity": 1}}
+
 # What runs a query, on a queryset or a manager.
 READS: dict[str, Callable[[Any], Any]] = {
     "all": lambda rows: list(rows.all()),
@@ -72,6 +105,8 @@ READS: dict[str, Callable[[Any], Any]] = {
     "aggregate": lambda rows: rows.aggregate(Max("created_at")),
     "aggregate of a slice": lambda rows: rows.all()[:3].aggregate(Count("pk")),
     "annotate": lambda rows: list(rows.annotate(x=F("pk"))),
+    "distinct": lambda rows: list(rows.distinct()),
+    "distinct on": lambda rows: list(rows.distinct("device")),
     "distinct count": lambda rows: rows.distinct().count(),
     "get": lambda rows: rows.get(pk=SOME_ID),
     "first": lambda rows: rows.first(),
@@ -98,11 +133,24 @@ READS: dict[str, Callable[[Any], Any]] = {
     "intersection": lambda rows: list(rows.intersection(rows.all())),
     "difference": lambda rows: list(rows.difference(rows.all())),
     "or": lambda rows: list(rows.all() | rows.all()),
+    "and": lambda rows: list(rows.all() & rows.all()),
+    "xor": lambda rows: list(rows.all() ^ rows.all()),
+    "or after nothing": lambda rows: list(rows.none() | rows.all()),
+    "union after nothing": lambda rows: list(rows.none().union(rows.all())),
     "raw": lambda rows: list(rows.raw("SELECT 1 AS id")),
     "extra": lambda rows: list(rows.extra(where=["true"])),
     "alias": lambda rows: list(rows.alias(x=F("pk")).filter(x=SOME_ID)),
     "copy": lambda rows: list(copy.deepcopy(rows.all())),
     "reverse": lambda rows: list(rows.order_by("pk").reverse()),
+    "pickle": lambda rows: pickle.dumps(rows.all()),
+    "using": lambda rows: list(rows.using("default")),
+    "complex_filter": lambda rows: list(rows.complex_filter(Q(pk=SOME_ID))),
+    "a condition on a relation": lambda rows: list(
+        rows.annotate(owned=FilteredRelation("device", condition=Q(device=SOME_ID)))
+    ),
+    "sql_with_params": lambda rows: rows.all().query.sql_with_params(),
+    "get_object_or_404": lambda rows: get_object_or_404(rows, pk=SOME_ID),
+    "get_list_or_404": lambda rows: get_list_or_404(rows),
     "serialize": lambda rows: serializers.serialize("json", rows.all()),
     "subquery": lambda rows: list(Device.objects.filter(pk__in=rows.values("device"))),
     "Subquery": lambda rows: list(
@@ -111,6 +159,21 @@ READS: dict[str, Callable[[Any], Any]] = {
     "Exists": lambda rows: list(Device.objects.filter(Exists(rows.filter(device=OuterRef("pk"))))),
     "get_or_create": lambda rows: rows.get_or_create(pk=SOME_ID),
     "update_or_create": lambda rows: rows.update_or_create(pk=SOME_ID),
+    "async for": lambda rows: within(rows, "all"),
+    "aiterator": lambda rows: within(rows, "aiterator"),
+    "acount": lambda rows: within(rows, "acount"),
+    "aexists": lambda rows: within(rows, "aexists"),
+    "acontains": lambda rows: within(rows, "acontains", rows.model(pk=SOME_ID)),
+    "aaggregate": lambda rows: within(rows, "aaggregate", Max("created_at")),
+    "aget": lambda rows: within(rows, "aget"),
+    "afirst": lambda rows: within(rows, "afirst"),
+    "alast": lambda rows: within(rows, "alast"),
+    "alatest": lambda rows: within(rows, "alatest", "created_at"),
+    "aearliest": lambda rows: within(rows, "aearliest", "created_at"),
+    "ain_bulk": lambda rows: within(rows, "ain_bulk"),
+    "aexplain": lambda rows: within(rows, "aexplain"),
+    "aget_or_create": lambda rows: within(rows, "aget_or_create"),
+    "aupdate_or_create": lambda rows: within(rows, "aupdate_or_create"),
 }
 WRITES: dict[str, Callable[[Any], Any]] = {
     "update": lambda rows: rows.update(updated_at=timezone.now()),
@@ -119,8 +182,32 @@ WRITES: dict[str, Callable[[Any], Any]] = {
     "delete": lambda rows: rows.all().delete(),
     "hard_delete": lambda rows: rows.all().hard_delete(),
     "raw delete": lambda rows: rows.all()._raw_delete("default"),
+    "update by fields": lambda rows: rows.all()._update([]),
+    "a query of another class": lambda rows: rows.all().query.chain(sql.Query),
+    "aupdate": lambda rows: within(rows, "aupdate", updated_at=timezone.now()),
+    "adelete": lambda rows: within(rows.all(), "adelete"),
+    "abulk_update": lambda rows: within(
+        rows, "abulk_update", [rows.model(pk=SOME_ID)], ["updated_at"]
+    ),
 }
 EITHER = {**READS, **WRITES}
+JOINS: dict[str, Callable[[Any, str], Any]] = {
+    "filter": lambda rows, path: rows.filter(**{f"{path}__pk": SOME_ID}),
+    "filter by a row": lambda rows, path: rows.filter(**{path: SOME_ID}),
+    "exclude": lambda rows, path: rows.exclude(**{f"{path}__pk": SOME_ID}),
+    "values": lambda rows, path: rows.values(f"{path}__created_at"),
+    "order_by": lambda rows, path: rows.order_by(f"{path}__created_at"),
+    "annotate": lambda rows, path: rows.annotate(x=F(f"{path}__created_at")),
+    "count": lambda rows, path: rows.annotate(x=Count(path)),
+    "aggregate": lambda rows, path: rows.aggregate(x=Max(f"{path}__created_at")),
+    "a condition on a relation": lambda rows, path: rows.annotate(
+        owned=FilteredRelation(path, condition=Q(pk=SOME_ID))
+    ).filter(owned__pk=SOME_ID),
+    "a reference from within": lambda rows, path: rows.filter(
+        Exists(Device.objects.filter(pk=OuterRef(f"{path}__pk")))
+    ),
+}
+COMBINATORS = ["union", "intersection", "difference"]
 
 
 def device_of(phone: Api) -> Device:
@@ -128,16 +215,32 @@ def device_of(phone: Api) -> Device:
     return phone.device
 
 
-def sample(model: Model, device: Device) -> Any:
+def sample(model: Model, device: Device, **values: Any) -> Any:
     """Create a row with whatever a model needs, past every manager of its own."""
-    values = dict(SAMPLES[model._meta.db_table])
-    if model is Portion:
+    values = SAMPLES[model._meta.db_table] | values
+    if model is Portion and "product" not in values:
         values["product"] = sample(Product, device)
     if model is Goal:
         Goal.objects.for_device(device).delete()
     if model is BodyWeight:
         values["date"] += timedelta(BodyWeight.objects.for_device(device).count())
     return model._base_manager.create(device=device, **values)
+
+
+def scoped_keys(model: Model) -> list[ScopedForeignKey]:
+    """Return a model's references to other device-scoped models."""
+    fields = model._meta.concrete_fields
+    return [f for f in fields if isinstance(f, ScopedForeignKey) and f.name != "device"]
+
+
+def linked_sample(model: Model, device: Device) -> Any:
+    """Create a row whose references all name something, and what they name."""
+    named: dict[str, Any] = {}
+    for key in scoped_keys(model):
+        target: Any = key.related_model
+        shared = {other.name: named[other.name] for other in scoped_keys(target)}
+        named[key.name] = sample(target, device, **shared)
+    return sample(model, device, **named, **(LINKED.get(model._meta.db_table, {}) if named else {}))
 
 
 @pytest.fixture
@@ -288,18 +391,37 @@ class TestWithADevice:
         with pytest.raises(UnscopedQuery):
             list(combine(own, every))
 
-    @pytest.mark.parametrize("combine", [operator.or_, operator.xor])
-    def test_it_is_not_widened_by_rows_of_another(
-        self, model: Model, mine: Device, theirs: Device, combine: Any
+    @pytest.mark.parametrize("combine", [operator.or_, operator.and_, operator.xor])
+    @pytest.mark.parametrize("sliced", [False, True])
+    def test_a_slice_is_not_combined(
+        self, model: Model, mine: Device, theirs: Device, sliced: bool, combine: Any
     ) -> None:
+        rows = model.objects.for_device(mine)
         with pytest.raises(UnscopedQuery):
-            list(combine(model.objects.for_device(mine), model.objects.for_device(theirs)))
+            list(combine(rows[:1], rows) if sliced else combine(rows, rows[:1]))
 
-    def test_it_is_not_united_with_rows_without_a_device(
-        self, model: Model, mine: Device, theirs: Device
+    @pytest.mark.parametrize("how", ["__or__", "__xor__", *COMBINATORS])
+    def test_it_is_not_widened_by_rows_of_another(
+        self, model: Model, mine: Device, theirs: Device, how: str
     ) -> None:
-        with pytest.raises(UnscopedQuery):
-            list(model.objects.for_device(mine).union(model.objects.all()))
+        own = model.objects.for_device(mine)
+        for others in (model.objects.for_device(theirs), model.objects.across_devices()):
+            with pytest.raises(UnscopedQuery):
+                list(getattr(own, how)(others))
+            with pytest.raises(UnscopedQuery):
+                list(getattr(others, how)(own))
+
+    @pytest.mark.parametrize("how", COMBINATORS)
+    def test_it_is_not_united_with_rows_without_a_device(
+        self, model: Model, mine: Device, theirs: Device, how: str
+    ) -> None:
+        own = model.objects.for_device(mine)
+        for others in (model.objects.all(), model._base_manager.all()):
+            with pytest.raises(UnscopedQuery):
+                list(getattr(own, how)(others))
+        for others in (model.objects.values("pk"), Device.objects.values("pk")):
+            with pytest.raises(UnscopedQuery):
+                list(getattr(others, how)(model.objects.values("pk")))
 
     def test_a_subquery_needs_a_device_of_its_own(self, model: Model, mine: Device) -> None:
         rows = model.objects.for_device(mine)
@@ -330,16 +452,119 @@ class TestWithADevice:
         row = model.objects.for_device(mine).create(**values)
         assert row.device_id == mine.pk
 
-    def test_get_or_create_looks_among_its_rows(
-        self, model: Model, mine: Device, theirs: Device
+    @pytest.mark.parametrize("how", ["get_or_create", "update_or_create"])
+    def test_what_looks_before_it_creates_looks_among_its_rows(
+        self, model: Model, mine: Device, theirs: Device, how: str
     ) -> None:
         row = model.objects.for_device(theirs)[0]
         with pytest.raises((IntegrityError, DataError)):
-            model.objects.for_device(mine).get_or_create(
+            getattr(model.objects.for_device(mine), how)(
                 pk=row.pk,
                 defaults=SAMPLES[model._meta.db_table]
                 | ({"product": Product.objects.for_device(mine)[0]} if model is Portion else {}),
             )
+
+    def test_it_creates_no_row_of_another(self, model: Model, mine: Device, theirs: Device) -> None:
+        rows = model.objects.for_device(mine)
+        twin = model.objects.for_device(theirs)[0]
+        with pytest.raises(UnscopedQuery):
+            rows.create(device=theirs)
+        with pytest.raises(UnscopedQuery):
+            rows.create(device_id=theirs.pk)
+        with pytest.raises(UnscopedQuery):
+            rows.bulk_create([twin], ignore_conflicts=True)
+
+    def test_rows_created_in_bulk_are_its_own(
+        self, model: Model, mine: Device, theirs: Device
+    ) -> None:
+        row = model.objects.for_device(mine)[0]
+        model.objects.for_device(mine).update(deleted_at=timezone.now())
+        row.pk, row.device_id = uuid.uuid4(), None
+        model.objects.for_device(mine).bulk_create([row])
+        assert model.objects.for_device(mine).get().pk == row.pk
+
+    def test_a_conflict_that_is_ignored_leaves_anothers_row(
+        self, model: Model, mine: Device, theirs: Device
+    ) -> None:
+        twin = model.objects.for_device(theirs)[0]
+        before = model._base_manager.values().get(pk=twin.pk)
+        twin.device, twin.created_at = mine, timezone.now()
+        model.objects.for_device(mine).bulk_create([twin], ignore_conflicts=True)
+        assert model._base_manager.values().get(pk=twin.pk) == before
+
+    def test_a_pickled_query_keeps_it(self, model: Model, mine: Device, theirs: Device) -> None:
+        def thawed(rows: Any) -> Any:
+            plain = model._base_manager.all()
+            plain.query = pickle.loads(pickle.dumps(rows.query))  # noqa: S301  # of our own
+            return plain
+
+        assert {row.device_id for row in thawed(model.objects.for_device(mine))} == {mine.pk}
+        with pytest.raises(UnscopedQuery):
+            list(thawed(model.objects.all()))
+
+
+@pytest.mark.parametrize("model", MODELS)
+class TestAnInstance:
+    """One that bears the id of another device's row reaches that row by no method of its own."""
+
+    @pytest.fixture
+    def forged(self, model: Model, mine: Device, theirs: Device) -> Any:
+        row = model.objects.for_device(theirs)[0]
+        row.device = mine
+        return row
+
+    @pytest.mark.parametrize(
+        "arguments", [{}, {"force_update": True}, {"update_fields": ["created_at"]}]
+    )
+    def test_saves_to_no_other_row(self, forged: Any, arguments: dict[str, Any]) -> None:
+        before = type(forged)._base_manager.values().get(pk=forged.pk)
+        forged.created_at = timezone.now()
+        with pytest.raises(DatabaseError), transaction.atomic():
+            forged.save(**arguments)
+        assert type(forged)._base_manager.values().get(pk=forged.pk) == before
+
+    def test_reads_no_other_row(self, forged: Any) -> None:
+        with pytest.raises(type(forged).DoesNotExist):
+            forged.refresh_from_db()
+
+    def test_fetches_no_field_of_another_row(self, model: Model, forged: Any) -> None:
+        bare = model.from_db("default", ["id", "device_id"], [forged.pk, forged.device_id])
+        with pytest.raises(model.DoesNotExist):
+            _ = bare.created_at
+
+    def test_deletes_no_other_row(self, forged: Any) -> None:
+        forged.delete()
+        assert type(forged)._base_manager.get(pk=forged.pk).deleted_at is None
+        forged.hard_delete()
+        assert type(forged)._base_manager.filter(pk=forged.pk).exists()
+
+
+@pytest.mark.parametrize("model", MODELS)
+class TestJoins:
+    """Devices are no device's rows: a query on them must not read rows on the way."""
+
+    @pytest.mark.parametrize("how", JOINS)
+    def test_none_leads_from_devices_to_their_rows(
+        self, model: Model, mine: Device, theirs: Device, how: str
+    ) -> None:
+        name = str(model._meta.model_name)
+        with pytest.raises(UnscopedQuery):
+            list(JOINS[how](Device.objects, name))
+        with pytest.raises(UnscopedQuery):
+            list(JOINS[how](model.objects.for_device(mine), f"device__{name}"))
+
+    def test_a_prefetch_from_devices_needs_its_device(
+        self, model: Model, mine: Device, theirs: Device
+    ) -> None:
+        name = f"{model._meta.model_name}_set"
+        with pytest.raises(UnscopedQuery):
+            list(Device.objects.prefetch_related(Prefetch(name, model.objects.all())))
+        own = Prefetch(name, model.objects.for_device(mine))
+        found = {
+            device.pk: {row.device_id for row in getattr(device, name).all()}
+            for device in Device.objects.prefetch_related(own)
+        }
+        assert found == {mine.pk: {mine.pk}, theirs.pk: set()}
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -436,6 +661,17 @@ class TestForwardKeys:
         row = FoodEntry.objects.for_device(device_of(phone)).get(pk=entry["id"])
         assert str(row.product.pk) == entry["product_id"]
         assert row.device == device_of(phone)
+
+    def test_they_reach_no_row_of_another_device(self, phone: Api, other: Api) -> None:
+        product = other.product()
+        portion = other.get(f"/v1/products/{product['id']}/portions").json()[0]
+        entry = FoodEntry(
+            device=device_of(phone), product_id=product["id"], portion_id=portion["id"]
+        )
+        with pytest.raises(Product.DoesNotExist):
+            _ = entry.product
+        with pytest.raises(Portion.DoesNotExist):
+            _ = entry.portion
 
     def test_prefetching_them_works(self, phone: Api, other: Api) -> None:
         for each in (phone, other):

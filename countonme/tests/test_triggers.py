@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from django.db import IntegrityError, connection, transaction
 
 from conftest import Api
 from countonme.models import DeviceScoped
-from countonme.tests.test_scope import MODELS, sample
+from countonme.tests.test_scope import MODELS, linked_sample, sample, scoped_keys
 from devices.models import Device
 from entries.models import FoodEntry
 from products.models import Portion, Product
@@ -173,6 +174,24 @@ class TestEveryTableRefuses:
         row.pk = uuid.uuid4()
         with refused("does not exist or is erased"):
             row.save(force_insert=True)
+
+    def test_to_name_a_row_of_another_device(
+        self, model: Model, device: Device, stranger: Device
+    ) -> None:
+        row, foreign = linked_sample(model, device), linked_sample(model, stranger)
+        keys = [key.attname for key in scoped_keys(model)]
+        for named in [[key] for key in keys] + ([keys] if keys else []):
+            values = {key: getattr(foreign, key) for key in named}
+            assert None not in values.values()
+            with refused("violates foreign key constraint"):
+                assignments = ", ".join(f"{key} = %s" for key in named)
+                on(model, f"UPDATE this SET {assignments} WHERE id = %s", *values.values(), row.pk)
+            twin = copy(row)
+            for key, value in values.items():
+                setattr(twin, key, value)
+            twin.pk = uuid.uuid4()
+            with refused("violates foreign key constraint"):
+                twin.save(force_insert=True)
 
     def test_to_hard_delete_a_live_row(self, model: Model, device: Device) -> None:
         row = sample(model, device)

@@ -1,0 +1,526 @@
+"""What breaks under a live server: its processes, its database, its connections, its locks."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import statistics
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from attacks.client import LOST, Answer, Phone
+from attacks.conftest import Start, Tell, check_integrity, starting
+from countonme import embedded
+from tests.processes import Run, children, living_in, postmaster, query, wait_until
+
+SEED = 20250205
+# Once its processes run and its database answers, the service does so too within these seconds.
+BACK_WITHIN = 5.0
+RICE = {"name": "Rice", "kcal_100g": 130}
+SOUP = {"name": "Soup", "kcal": 250, "date": "2025-02-05", "meal_type": "lunch"}
+
+
+@pytest.fixture
+def start(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Start servers for one test: what is broken serves no other."""
+    with starting(first, tmp_path_factory) as start:
+        yield start
+
+
+class Diary(threading.Thread):
+    """A phone that writes on and on, and repeats each write until it is answered.
+
+    It keeps what the server must have by then, and notes every answer that it can't explain.
+    """
+
+    def __init__(self, phone: Phone, seed: int, stop: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self.phone = phone
+        self.random = random.Random(seed)
+        self.stop = stop
+        self.writes = 0
+        self.repeated = 0
+        self.surprises: list[str] = []
+        # By id, what stands in live and deleted rows.
+        self.products: dict[str, dict[str, Any]] = {}
+        self.entries: dict[str, dict[str, Any]] = {}
+        self.deleted: set[str] = set()
+        self.portions = 0
+
+    def run(self) -> None:
+        actions = [self.add_product, self.add_portion, self.log, self.log, self.log]
+        actions += [self.change_product, self.change_entry, self.delete_one]
+        try:
+            self.add_product()
+            while not self.stop.is_set():
+                self.random.choice(actions)()
+        except Exception as error:
+            self.surprises.append(repr(error))
+
+    def write(self, method: str, path: str, body: Any, first: int, repeated: set[int]) -> Any:
+        """Send until it is answered; the first attempt is answered `first`, later ones also so."""
+        deadline = time.monotonic() + 60
+        expected = {first}
+        while time.monotonic() < deadline:
+            answer = self.phone.request(method, path, body)
+            if answer.status in expected:
+                self.writes += 1
+                return answer.json() if answer.body else None
+            if answer != LOST and (answer.status != 503 or "Retry-After" not in answer.headers):
+                raise AssertionError(f"{method} {path}: {answer}")
+            expected = {first} | repeated
+            self.repeated += 1
+            self.stop.wait(0.02)
+        raise AssertionError(f"{method} {path} was never answered")
+
+    def create(self, path: str, body: dict[str, Any]) -> Any:
+        body = {"id": str(uuid.UUID(int=self.random.getrandbits(128), version=4)), **body}
+        created = self.write("POST", path, body, 201, {200})
+        assert body.items() <= created.items(), (body, created)
+        return created
+
+    def live_product(self) -> tuple[str, dict[str, Any]]:
+        live = sorted(self.products.keys() - self.deleted)
+        if not live:
+            self.add_product()
+            return self.live_product()
+        key = self.random.choice(live)
+        return key, self.products[key]
+
+    def add_product(self) -> None:
+        body = {"name": f"Food {self.writes}", "kcal_100g": self.random.randrange(1000)}
+        created = self.create("/v1/products", body)
+        self.products[created["id"]] = {**body, "portions": ["100g"]}
+        self.portions += 1
+
+    def add_portion(self) -> None:
+        key, product = self.live_product()
+        if len(product["portions"]) < 20:
+            name = f"{len(product['portions'])} pieces"
+            self.create(f"/v1/products/{key}/portions", {"name": name, "grams": 50})
+            product["portions"].append(name)
+            self.portions += 1
+
+    def log(self) -> None:
+        key, product = self.live_product()
+        grams = self.random.randrange(1, 1000)
+        day = date(2025, 1, 1) + timedelta(days=self.random.randrange(365))
+        body = {"product_id": key, "grams": grams, "date": str(day), "meal_type": "lunch"}
+        created = self.create("/v1/food-entries", body)
+        entry = {"product_id": key, "grams": grams, "kcal": energy(product, grams)}
+        assert created["kcal"] == entry["kcal"], (created, product)
+        self.entries[created["id"]] = entry
+
+    def change_product(self) -> None:
+        key, product = self.live_product()
+        kcal = {"kcal_100g": self.random.randrange(1000)}
+        product |= kcal
+        self.write("PATCH", f"/v1/products/{key}", kcal, 200, set())
+
+    def change_entry(self) -> None:
+        live = sorted(self.entries.keys() - self.deleted)
+        if live:
+            key = self.random.choice(live)
+            entry = self.entries[key]
+            grams = entry["grams"] % 999 + 1
+            product = self.products[entry["product_id"]]
+            entry |= {"grams": grams, "kcal": energy(product, grams)}
+            self.write("PATCH", f"/v1/food-entries/{key}", {"grams": grams}, 200, set())
+
+    def delete_one(self) -> None:
+        for path, rows in (("products", self.products), ("food-entries", self.entries)):
+            live = sorted(rows.keys() - self.deleted)
+            if len(live) > 10:
+                key = self.random.choice(live)
+                # A repeated one finds nothing where the first was done and its answer lost.
+                self.write("DELETE", f"/v1/{path}/{key}", None, 204, {404})
+                self.deleted.add(key)
+
+    def expected(self) -> dict[str, Any]:
+        """What the server must answer, by id."""
+        return {
+            "products": {
+                key: row | {"portions": sorted(row["portions"])}
+                for key, row in self.products.items()
+                if key not in self.deleted
+            },
+            "entries": {key: row for key, row in self.entries.items() if key not in self.deleted},
+            "rows": (len(self.products), self.portions, len(self.entries)),
+        }
+
+    def stored(self, data_dir: Path) -> dict[str, Any]:
+        """What the server does answer; and how many rows there are, deleted ones included."""
+        products, entries = (
+            self.everything(path) for path in ("/v1/products?include=portions", "/v1/food-entries?")
+        )
+        counts = (
+            f"(SELECT count(*) FROM {table} WHERE device_id = '{self.phone.device_id}')"
+            for table in ("products", "portions", "food_entries")
+        )
+        return {
+            "products": {
+                row["id"]: {
+                    "name": row["name"],
+                    "kcal_100g": row["kcal_100g"],
+                    "portions": sorted(portion["name"] for portion in row["portions"]),
+                }
+                for row in products
+            },
+            "entries": {
+                row["id"]: {name: row[name] for name in ("product_id", "grams", "kcal")}
+                for row in entries
+            },
+            "rows": query(data_dir, f"SELECT {', '.join(counts)}")[0],
+        }
+
+    def everything(self, path: str) -> list[Any]:
+        found: list[Any] = []
+        while page := self.phone.get(f"{path}&limit=200&offset={len(found)}").json():
+            found += page
+        return found
+
+
+def energy(product: dict[str, Any], grams: int) -> float:
+    """kcal of so many grams; whole numbers make at most two decimals."""
+    return float(Decimal(product["kcal_100g"] * grams) / 100)
+
+
+def answers(data_dir: Path) -> bool:
+    with suppress(psycopg.OperationalError):
+        return bool(query(data_dir, "SELECT 1"))
+    return False
+
+
+def kill(pids: set[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def is_frozen(pid: int) -> bool:
+    threads = Path(f"/proc/{pid}/task").glob("*/stat")
+    return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in threads)
+
+
+def workers(server: Run) -> set[int]:
+    return children(server.process.pid) - {server.process.pid}
+
+
+def start_database(server: Run) -> None:
+    # The server's own share keeps it up.
+    os.close(embedded.join(server.data_dir))
+
+
+def kill_a_worker(server: Run) -> None:
+    kill({min(workers(server))})
+
+
+def kill_gunicorn(server: Run) -> None:
+    port = server.port
+    server.kill()
+    server.start(PORT=str(port))
+    wait_until(lambda: "serves on" in server.output, 60)
+
+
+def kill_postgresql(server: Run) -> None:
+    cluster = server.data_dir / "postgres"
+    kill({postmaster(server.data_dir)})
+    kill(set(living_in(cluster)))
+    start_database(server)
+
+
+def kill_a_backend(server: Run) -> None:
+    """PostgreSQL ends all the others too, and recovers by itself."""
+    clients = "backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    [(pid,)] = query(
+        server.data_dir, f"SELECT pid FROM pg_stat_activity WHERE {clients} ORDER BY pid LIMIT 1"
+    )
+    assert isinstance(pid, int)
+    kill({pid})
+    wait_until(lambda: pid not in living_in(server.data_dir / "postgres"))
+
+
+CRASHES = [
+    kill_a_worker,
+    kill_postgresql,
+    kill_a_backend,
+    kill_gunicorn,
+    kill_postgresql,
+    kill_a_worker,
+    kill_a_backend,
+    kill_postgresql,
+    kill_gunicorn,
+    kill_a_worker,
+]
+
+
+def test_nothing_that_was_answered_is_lost_or_doubled_by_crashes(server: Run, tell: Tell) -> None:
+    stop = threading.Event()
+    diaries = [Diary(Phone(server.port).register(), SEED + n, stop) for n in range(4)]
+    probe = Phone(server.port).register()
+    for diary in diaries:
+        diary.start()
+    try:
+        for crash in CRASHES:
+            under_load = sum(diary.writes for diary in diaries) + 100
+            wait_until(lambda: sum(diary.writes for diary in diaries) > under_load, 60)  # noqa: B023
+            crash(server)
+            wait_until(lambda: answers(server.data_dir), 30)
+            # Starting Python anew takes as long as the machine lets it.
+            wait_until(lambda: probe.get("/health").status == 200, 30)
+            seconds = back(probe)
+            tell(f"{crash.__name__}: writes again within {seconds:.2f} s")
+            assert seconds < BACK_WITHIN
+    finally:
+        stop.set()
+    for diary in diaries:
+        diary.join(60)
+    tell(f"{sum(d.writes for d in diaries)} writes, {sum(d.repeated for d in diaries)} repeated")
+    assert [diary.surprises for diary in diaries] == [[] for _ in diaries]
+    for diary in diaries:
+        assert not diary.is_alive()
+        assert diary.stored(server.data_dir) == diary.expected()
+    check_integrity(server)
+
+
+def back(probe: Phone) -> float:
+    """Return the seconds until a write is answered 201."""
+    began = time.monotonic()
+    wait_until(lambda: probe.post("/v1/products", RICE).status == 201, 30)
+    return time.monotonic() - began
+
+
+class Caller(threading.Thread):
+    """Repeats calls without a pause, and keeps what each came to."""
+
+    def __init__(self, phone: Phone, stop: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self.phone = phone
+        self.stop = stop
+        self.seen: list[tuple[str, Answer, float, float]] = []
+
+    def run(self) -> None:
+        while not self.stop.is_set():
+            for name, call in CALLS.items():
+                began = time.monotonic()
+                answer = call(self.phone)
+                self.seen.append((name, answer, began, time.monotonic() - began))
+
+
+CALLS: dict[str, Callable[[Phone], Answer]] = {
+    "read": lambda phone: phone.get("/v1/products"),
+    "write": lambda phone: phone.post("/v1/food-entries", SOUP),
+    "summary": lambda phone: phone.get("/v1/stats/day/2025-02-05"),
+    "wrong token": lambda phone: Phone.get(phone, "/v1/products", Authorization="Bearer x"),
+    "register": lambda phone: phone.post("/v1/auth/register", {"device_id": str(uuid.uuid4())}),
+    "operator": lambda phone: phone.get("/admin/", Cookie="sessionid=" + "x" * 32),
+    "live": lambda phone: phone.get("/health"),
+    "ready": lambda phone: phone.get("/health/ready"),
+}
+# What asks nothing of the database.
+UNAFFECTED = {"wrong token": 401, "live": 200}
+
+
+@contextmanager
+def calling(phones: list[Phone]) -> Iterator[list[Caller]]:
+    stop = threading.Event()
+    callers = [Caller(phone, stop) for phone in phones]
+    for caller in callers:
+        caller.start()
+    try:
+        yield callers
+    finally:
+        stop.set()
+        for caller in callers:
+            caller.join(30)
+
+
+def test_a_database_that_is_away_is_answered_503_at_once(start: Start, tell: Tell) -> None:
+    # Registrations are counted in the database, before anything else.
+    server = start(REGISTER_THROTTLE="100000/min", MAX_ENTRIES_PER_DAY="1000000")
+    phones = [Phone(server.port).register() for _ in range(8)]
+    with calling(phones) as callers:
+        wait_until(lambda: all(len(caller.seen) > 50 for caller in callers), 30)
+        # As `pg_ctl stop -m fast` does.
+        os.kill(postmaster(server.data_dir), signal.SIGINT)
+        wait_until(lambda: not living_in(server.data_dir / "postgres"))
+        away = time.monotonic()
+        wait_until(lambda: time.monotonic() > away + 30, 40)
+        until = time.monotonic()
+        start_database(server)
+        again = time.monotonic()
+        wait_until(lambda: time.monotonic() > again + BACK_WITHIN, 10)
+        normal = time.monotonic()
+        wait_until(lambda: all(caller.seen[-1][2] > normal + 1 for caller in callers), 30)
+    seen = [call for caller in callers for call in caller.seen]
+    # Those that began and ended without a database.
+    meanwhile = [call for call in seen if away < call[2] and call[2] + call[3] < until]
+    for name, answer, _, _ in meanwhile:
+        assert answer.status == UNAFFECTED.get(name, 503), (name, answer)
+        assert answer.status != 503 or int(answer.headers["Retry-After"]) > 0
+    seconds = [call[3] for call in meanwhile]
+    p95, longest = statistics.quantiles(seconds, n=20)[-1], max(seconds)
+    tell(f"{len(seconds)} calls without a database: p95 {p95:.3f} s, the longest {longest:.3f} s")
+    assert {call[0] for call in meanwhile} == CALLS.keys()
+    assert p95 < 1
+    assert longest < 5
+    for name, answer, began, _ in seen:
+        assert answer.status in (200, 201, 302, 401, 503), (name, answer)
+        assert answer.status != 503 or began < normal, (name, answer)
+    healed = [call[2] for call in seen if call[0] == "write" and call[1].status == 201]
+    seconds_to_heal = min(began for began in healed if began > until) - until
+    tell(f"writes again {seconds_to_heal:.2f} s after its start was asked for")
+
+
+def test_a_full_database_is_answered_503_until_there_is_room(server: Run, tell: Tell) -> None:
+    phones = [Phone(server.port).register() for _ in range(8)]
+    address = embedded.database_url(server.data_dir)
+    with ExitStack() as held:
+        own = held.enter_context(psycopg.connect(address, autocommit=True))
+        others = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE backend_type = 'client backend' AND application_name <> 'attack'"
+        )
+        own.execute("SET application_name = 'attack'")
+        # Slots that become free are taken at once, until the server has none left.
+        for _ in range(3):
+            own.execute(others)
+            with suppress(psycopg.OperationalError):
+                while True:
+                    held.enter_context(psycopg.connect(address, application_name="attack"))
+        with calling(phones) as callers:
+            wait_until(lambda: all(len(caller.seen) > 100 for caller in callers), 30)
+        seen = [call for caller in callers for call in caller.seen]
+        for name, answer, _, _ in seen:
+            assert answer.status == UNAFFECTED.get(name, 503), (name, answer)
+            assert answer.status != 503 or int(answer.headers["Retry-After"]) > 0
+        longest = max(call[3] for call in seen)
+        tell(f"{len(seen)} calls at a full database: the longest {longest:.3f} s")
+        assert longest < 5
+    seconds = back(phones[0])
+    tell(f"back {seconds:.2f} s after there was room")
+    assert seconds < BACK_WITHIN
+    for phone in phones:
+        assert phone.post("/v1/products", RICE).status == 201
+
+
+@pytest.fixture
+def session(server: Run) -> Iterator[psycopg.Connection[Any]]:
+    """Somebody else's session at the server's database."""
+    address = embedded.database_url(server.data_dir)
+    with psycopg.connect(address, options="-c lock_timeout=0 -c statement_timeout=0") as connection:
+        yield connection
+        connection.rollback()
+
+
+def test_a_locked_device_holds_up_its_own_writes_alone(
+    server: Run, session: psycopg.Connection[Any], tell: Tell
+) -> None:
+    locked, free = (Phone(server.port).register() for _ in range(2))
+    assert locked.get("/v1/products").status == 200
+    session.execute("SELECT FROM devices WHERE id = %s FOR UPDATE", [locked.device_id])
+    result: list[tuple[Answer, float]] = []
+    waiting = threading.Thread(target=lambda: result.append(timed(locked.again())), daemon=True)
+    waiting.start()
+    wait_until(lambda: waits_for_a_lock(server), 5)
+    meanwhile = 0
+    while waiting.is_alive():
+        assert free.post("/v1/products", RICE).status == 201
+        assert free.get("/v1/products").status == 200
+        assert locked.get("/v1/products").status == 200
+        meanwhile += 1
+    [(answer, seconds)] = result
+    tell(f"a write of a locked device: {seconds:.2f} s; meanwhile {meanwhile} of another")
+    assert answer.status == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert seconds < 10
+    assert meanwhile > 10
+    session.rollback()
+    assert locked.post("/v1/products", RICE).status == 201
+
+
+def timed(phone: Phone) -> tuple[Answer, float]:
+    began = time.monotonic()
+    answer = phone.post("/v1/products", RICE)
+    return answer, time.monotonic() - began
+
+
+def waits_for_a_lock(server: Run) -> bool:
+    waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    return bool(query(server.data_dir, waiting))
+
+
+def in_midst_of_a_write(server: Run, phone: Phone, session: psycopg.Connection[Any]) -> Any:
+    """Have a request of the phone hold its device's row and wait for its product's."""
+    product = phone.post("/v1/products", RICE).json()["id"]
+    session.execute("SELECT FROM products WHERE id = %s FOR UPDATE", [product])
+    answers: list[Answer] = []
+    other = phone.again()
+    path = f"/v1/products/{product}"
+    thread = threading.Thread(
+        target=lambda: answers.append(other.patch(path, {"name": "Brown rice"})), daemon=True
+    )
+    thread.start()
+    wait_until(lambda: waits_for_a_lock(server), 5)
+
+    def answer() -> Answer:
+        thread.join(30)
+        return answers[0]
+
+    return answer
+
+
+def test_a_worker_killed_in_midst_of_a_write_leaves_no_lock(
+    server: Run, session: psycopg.Connection[Any], tell: Tell
+) -> None:
+    phone = Phone(server.port).register()
+    answer = in_midst_of_a_write(server, phone, session)
+    kill(workers(server))
+    # PostgreSQL learns of the kill only when the statement is over: after its wait for the lock.
+    seconds = back(phone)
+    tell(f"the device writes again {seconds:.2f} s after its worker was killed")
+    assert seconds < 10
+    assert answer() == LOST
+    session.rollback()
+    assert [row["name"] for row in phone.get("/v1/products").json()] == ["Rice", "Rice"]
+
+
+def test_a_worker_frozen_in_midst_of_a_write_is_bounded(
+    server: Run, session: psycopg.Connection[Any], tell: Tell
+) -> None:
+    # The server's own bound is longer than a test is to last.
+    idle = "idle_in_transaction_session_timeout"
+    session.execute(f"ALTER ROLE postgres IN DATABASE countonme SET {idle} = '1s'")
+    session.commit()
+    kill(workers(server))
+    phone = Phone(server.port)
+    wait_until(lambda: phone.get("/health/ready").status == 200)
+    phone.register()
+    answer = in_midst_of_a_write(server, phone, session)
+    frozen = workers(server)
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: all(map(is_frozen, frozen)))
+    session.rollback()
+    held = f"SELECT FROM devices WHERE id = '{phone.device_id}' FOR UPDATE"
+    began = time.monotonic()
+    session.execute(held.encode())
+    session.rollback()
+    seconds = time.monotonic() - began
+    for pid in frozen:
+        os.kill(pid, signal.SIGCONT)
+    tell(f"the device's row was free {seconds:.2f} s after its worker was frozen")
+    assert seconds < BACK_WITHIN
+    assert answer().status == 503
+    assert phone.post("/v1/products", RICE).status == 201

@@ -1,0 +1,353 @@
+"""Sixteen requests in the same moment, again and again: what only one of them may win.
+
+Each round has a device of its own. No round may be answered 5xx, deadlocks included.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from attacks.client import LOST, Answer, Phone
+from attacks.conftest import Start, Tell, check_integrity
+from tests.processes import Run, query
+
+SEED = 20250205
+THREADS = 16
+QUOTA = 10
+RICE = {"name": "Rice", "kcal_100g": 130}
+CUP = {"name": "1 cup", "grams": 180}
+SOUP = {"name": "Soup", "kcal": 250, "date": "2025-02-05", "meal_type": "lunch"}
+KINDS = ["product", "portion", "entry"]
+
+# Token, method, path, body.
+Call = tuple[str, str, str, Any]
+
+
+class Crowd:
+    """Threads that wait for each other and then send, each over a connection of its own."""
+
+    def __init__(self, port: int) -> None:
+        self.own = Phone(port)
+        self.calls: list[Call] = []
+        self.answers: list[Answer] = []
+        # The last to come is the one that asks.
+        self.begun, self.done = (threading.Barrier(THREADS + 1, timeout=60) for _ in range(2))
+        for number in range(THREADS):
+            threading.Thread(target=self.work, args=(number, Phone(port)), daemon=True).start()
+
+    def work(self, number: int, phone: Phone) -> None:
+        while True:
+            self.begun.wait()
+            if not self.calls:
+                return
+            if number < len(self.calls):
+                phone.token, *call = self.calls[number]
+                self.answers[number] = phone.request(*call)
+            self.done.wait()
+
+    def at_once(self, calls: list[Call]) -> list[Answer]:
+        """Send these in the same moment, and return what each was answered."""
+        assert len(calls) <= THREADS
+        self.calls = calls
+        self.answers = [LOST] * len(calls)
+        self.begun.wait()
+        self.done.wait()
+        for call, answer in zip(calls, self.answers, strict=True):
+            assert 200 <= answer.status < 500, (call, answer)
+        return self.answers
+
+    def leave(self) -> None:
+        self.calls = []
+        self.begun.wait()
+
+    def one(self, token: str, method: str, path: str, body: Any = None) -> Answer:
+        """Send one request on its own."""
+        self.own.token = token
+        answer = self.own.request(method, path, body)
+        assert 200 <= answer.status < 500, answer
+        return answer
+
+    def get(self, token: str, path: str) -> Any:
+        answer = self.one(token, "GET", path)
+        assert answer.status == 200, answer
+        return answer.json()
+
+    def register(self) -> str:
+        """Return the token of a new device."""
+        token: str = self.create("", "/v1/auth/register", {"device_id": new_id()})["token"]
+        return token
+
+    def create(self, token: str, path: str, body: Any) -> Any:
+        answer = self.one(token, "POST", path, body)
+        assert answer.status in (200, 201), answer
+        return answer.json()
+
+    def product(self, token: str) -> str:
+        """Return the id of a new product."""
+        product: str = self.create(token, "/v1/products", RICE)["id"]
+        return product
+
+
+@pytest.fixture(scope="module")
+def server(start: Start) -> Iterator[Run]:
+    """One server for all races, whose data breaks no rule afterwards."""
+    quotas = {"MAX_PRODUCTS_PER_DEVICE": str(QUOTA), "MAX_ENTRIES_PER_DAY": str(QUOTA)}
+    # What is raced for need not outlive a power cut.
+    server = start(THREADS="8", PGOPTIONS="-c synchronous_commit=off", **quotas)
+    yield server
+    check_integrity(server)
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    assert query(server.data_dir, deadlocks) == [(0,)]
+
+
+@pytest.fixture
+def crowd(server: Run) -> Iterator[Crowd]:
+    crowd = Crowd(server.port)
+    yield crowd
+    crowd.leave()
+
+
+def rounds(count: int, tell: Tell) -> Iterator[random.Random]:
+    """Count rounds, each with dice of its own, and tell how long they took."""
+    began = time.monotonic()
+    for number in range(count):
+        yield random.Random(SEED + number)
+    tell(f"{count} rounds in {time.monotonic() - began:.1f} s")
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+def shuffled(dice: random.Random, calls: list[Call]) -> list[Call]:
+    return dice.sample(calls, len(calls))
+
+
+def statuses(answers: list[Answer]) -> Counter[int]:
+    return Counter(answer.status for answer in answers)
+
+
+def defaults(crowd: Crowd, token: str, product: str) -> list[bool]:
+    """Whether each portion of a product is the default, as they are listed."""
+    portions = crowd.get(token, f"/v1/products/{product}/portions?limit=200")
+    return [portion["is_default"] for portion in portions]
+
+
+def creation(crowd: Crowd, token: str, kind: str) -> tuple[str, dict[str, Any]]:
+    """Return where a row of some kind is created, and what is sent there."""
+    match kind:
+        case "product":
+            return "/v1/products", RICE
+        case "entry":
+            return "/v1/food-entries", SOUP
+    return f"/v1/products/{crowd.product(token)}/portions", CUP
+
+
+def test_a_device_is_registered_once(crowd: Crowd, tell: Tell) -> None:
+    for _ in rounds(100, tell):
+        body = {"device_id": new_id()}
+        answers = crowd.at_once([("", "POST", "/v1/auth/register", body)] * THREADS)
+        assert statuses(answers) == {200: 1, 409: THREADS - 1}
+        [token] = [answer.json()["token"] for answer in answers if answer.status == 200]
+        assert crowd.get(token, "/v1/auth/device")["id"] == body["device_id"]
+
+
+def test_one_of_many_defaults_stays(crowd: Crowd, tell: Tell) -> None:
+    for dice in rounds(100, tell):
+        token = crowd.register()
+        product = crowd.product(token)
+        path = f"/v1/products/{product}/portions"
+        stored = [crowd.create(token, path, CUP) for _ in range(2)]
+        calls: list[Call] = [
+            (token, "POST", path, {"name": "1 bowl", "grams": 300, "is_default": True})
+        ] * 3
+        for portion in stored:
+            calls.append((token, "PATCH", f"/v1/portions/{portion['id']}", {"is_default": True}))
+        answers = crowd.at_once(shuffled(dice, calls))
+        assert statuses(answers) == {201: 3, 200: 2}
+        assert defaults(crowd, token, product) == [True] + [False] * 5
+
+
+def test_a_repeated_creation_makes_one_row(crowd: Crowd, tell: Tell) -> None:
+    for dice in rounds(130, tell):
+        token = crowd.register()
+        path, body = creation(crowd, token, dice.choice(KINDS))
+        before = len(crowd.get(token, path))
+        answers = crowd.at_once([(token, "POST", path, {"id": new_id(), **body})] * 6)
+        assert statuses(answers) == {201: 1, 200: 5}
+        assert len({answer.body for answer in answers}) == 1
+        assert len(crowd.get(token, path)) == before + 1
+
+
+def test_an_id_goes_to_one_of_two_devices(crowd: Crowd, tell: Tell) -> None:
+    for dice in rounds(110, tell):
+        shared, kind = new_id(), dice.choice(KINDS)
+        calls: list[Call] = []
+        for token in (crowd.register(), crowd.register()):
+            path, body = creation(crowd, token, kind)
+            calls.append((token, "POST", path, {"id": shared, **body}))
+        calls *= 3
+        answers = crowd.at_once(calls)
+        first, second = statuses(answers[::2]), statuses(answers[1::2])
+        assert {201: 1, 200: 2} in (first, second)
+        assert {409: 3} in (first, second)
+
+
+def test_a_product_is_deleted_while_it_is_logged(crowd: Crowd, tell: Tell) -> None:
+    for dice in rounds(110, tell):
+        token = crowd.register()
+        product = crowd.product(token)
+        calls: list[Call] = [
+            (token, "POST", "/v1/food-entries", entry_of(product, day)) for day in range(1, 5)
+        ]
+        calls += [
+            (token, "PATCH", f"/v1/products/{product}", {"kcal_100g": 131}),
+            (token, "DELETE", f"/v1/products/{product}", None),
+        ]
+        calls = shuffled(dice, calls)
+        answers = crowd.at_once(calls)
+        logged = set()
+        for call, answer in zip(calls, answers, strict=True):
+            allowed = {"POST": (201, 404), "PATCH": (200, 404), "DELETE": (204,)}[call[1]]
+            assert answer.status in allowed, (call, answer)
+            if answer.status == 201:
+                logged.add(answer.json()["id"])
+                assert answer.json()["kcal"] in (130, 131)
+        assert crowd.one(token, "GET", f"/v1/products/{product}").status == 404
+        assert {entry["id"] for entry in crowd.get(token, "/v1/food-entries")} == logged
+
+
+def entry_of(product: str, day: int) -> dict[str, Any]:
+    date = f"2025-02-{day:02}"
+    return {"product_id": product, "grams": 100, "date": date, "meal_type": "lunch"}
+
+
+def test_portions_are_changed_and_deleted_under_the_default(crowd: Crowd, tell: Tell) -> None:
+    for dice in rounds(110, tell):
+        token = crowd.register()
+        product = crowd.product(token)
+        path = f"/v1/products/{product}/portions"
+        [first] = crowd.get(token, path)
+        second = crowd.create(token, path, CUP)
+        paths = [f"/v1/portions/{portion['id']}" for portion in (first, second)]
+        calls: list[Call] = [
+            (token, "PATCH", paths[0], {"name": "1 plate"}),
+            (token, "PATCH", paths[1], {"is_default": True}),
+            (token, "PATCH", paths[1], {"grams": 190}),
+            *((token, "DELETE", path, None) for path in paths),
+            (token, "GET", path, None),
+        ]
+        calls = shuffled(dice, calls)
+        for call, answer in zip(calls, crowd.at_once(calls), strict=True):
+            allowed = {"PATCH": (200, 404), "DELETE": (204, 409), "GET": (200,)}[call[1]]
+            assert answer.status in allowed, (call, answer)
+            if call[1] == "GET":
+                assert [portion["is_default"] for portion in answer.json()].count(True) == 1
+        assert defaults(crowd, token, product) == [True]
+
+
+def test_nothing_is_written_after_a_device_was_erased(crowd: Crowd, tell: Tell) -> None:
+    for dice in rounds(100, tell):
+        token = crowd.register()
+        product = crowd.product(token)
+        writes: list[Call] = [
+            (token, "POST", "/v1/products", RICE),
+            (token, "POST", "/v1/food-entries", entry_of(product, 1)),
+            (token, "PATCH", f"/v1/products/{product}", {"kcal_100g": 131}),
+            (token, "DELETE", f"/v1/products/{product}", None),
+            (token, "POST", "/v1/auth/rotate", None),
+            (token, "GET", "/v1/products", None),
+        ]
+        erasures: list[Call] = [(token, "DELETE", "/v1/auth/device", None)] * 2
+        calls = shuffled(dice, writes + erasures)
+        for call, answer in zip(calls, crowd.at_once(calls), strict=True):
+            assert answer.status in (200, 201, 204, 401, 404), (call, answer)
+            if call[2] == "/v1/auth/rotate" and answer.status == 200:
+                token = answer.json()["token"]
+        # Erased by now, unless the rotation came first and took the token from under both.
+        if crowd.one(token, "GET", "/v1/auth/device").status == 200:
+            assert crowd.one(token, "DELETE", "/v1/auth/device").status == 204
+        calls += [(token, method, path, body) for _, method, path, body in writes]
+        assert statuses(crowd.at_once(calls)) == {401: len(calls)}
+
+
+def test_rotations_at_once_leave_one_good_token(crowd: Crowd, tell: Tell) -> None:
+    for number, dice in enumerate(rounds(110, tell)):
+        old = crowd.register()
+        rotate: Call = (old, "POST", "/v1/auth/rotate", None)
+        calls = shuffled(dice, [rotate] * 4 + [(old, "GET", "/v1/products", None)] * 2)
+        answers = crowd.at_once(calls)
+        assert all(
+            answer.status == 200 or (answer.status == 401 and call[1] == "GET")
+            for call, answer in zip(calls, answers, strict=True)
+        )
+        given = [
+            answer.json()["token"]
+            for call, answer in zip(calls, answers, strict=True)
+            if call[1] == "POST"
+        ]
+        assert crowd.one(old, "GET", "/v1/products").status == 401
+        if number % 2:
+            # As a phone does that lost every answer.
+            given.append(crowd.create(*rotate[:1], *rotate[2:])["token"])
+        good = [token for token in given if crowd.one(token, "GET", "/v1/products").status == 200]
+        assert len(good) == 1
+        assert crowd.one(*rotate).status == 401
+
+
+def test_a_phone_that_rotates_and_calls_is_never_locked_out(crowd: Crowd, tell: Tell) -> None:
+    for dice in rounds(70, tell):
+        old = crowd.register()
+        rotate: Call = (old, "POST", "/v1/auth/rotate", None)
+        given = [crowd.create(old, "/v1/auth/rotate", None)["token"]]
+        calls = shuffled(dice, [rotate] * 3 + [(given[0], "GET", "/v1/products", None)] * 3)
+        for call, answer in zip(calls, crowd.at_once(calls), strict=True):
+            assert answer.status in (200, 401), answer
+            if call == rotate and answer.status == 200:
+                given.append(answer.json()["token"])
+        good = [token for token in given if crowd.one(token, "GET", "/v1/products").status == 200]
+        assert len(good) == 1
+
+
+def test_a_device_never_has_more_products_than_its_quota(crowd: Crowd, tell: Tell) -> None:
+    for _ in rounds(20, tell):
+        token = crowd.register()
+        answers = crowd.at_once([(token, "POST", "/v1/products", RICE)] * THREADS)
+        assert statuses(answers) == {201: QUOTA, 409: THREADS - QUOTA}
+        assert len(crowd.get(token, "/v1/products")) == QUOTA
+
+
+def test_a_day_never_has_more_entries_than_its_quota(crowd: Crowd, tell: Tell) -> None:
+    for dice in rounds(20, tell):
+        token = crowd.register()
+        day_before = {**SOUP, "date": "2025-02-04"}
+        moved = [crowd.create(token, "/v1/food-entries", day_before) for _ in range(4)]
+        calls: list[Call] = [(token, "POST", "/v1/food-entries", SOUP)] * (THREADS - 4)
+        for entry in moved:
+            path = f"/v1/food-entries/{entry['id']}"
+            calls.append((token, "PATCH", path, {"date": SOUP["date"]}))
+        answers = crowd.at_once(shuffled(dice, calls))
+        assert statuses(answers)[409] == THREADS - QUOTA
+        assert len(crowd.get(token, f"/v1/food-entries?date={SOUP['date']}")) == QUOTA
+
+
+def test_a_product_never_has_more_portions_than_its_quota(crowd: Crowd, tell: Tell) -> None:
+    stored = 50
+    for _ in rounds(20, tell):
+        if stored == 50:
+            token = crowd.register()
+            path = f"/v1/products/{crowd.product(token)}/portions"
+            stored = 1
+        answers = crowd.at_once([(token, "POST", path, CUP)] * THREADS)
+        room = min(THREADS, 50 - stored)
+        assert statuses(answers) == Counter({201: room}) + Counter({409: THREADS - room})
+        stored += room
+        assert len(crowd.get(token, f"{path}?limit=200")) == stored

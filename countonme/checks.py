@@ -1,0 +1,181 @@
+"""System checks: what has rows of devices takes part in device scope, or no command runs.
+
+E001 to E003 look at the models. E004 and E005 look at a database whose migrations are all applied,
+by `manage.py check --database default` and `manage.py migrate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from django.apps import apps
+from django.apps.config import AppConfig
+from django.core.checks import CheckMessage, Error
+from django.db import connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.executor import MigrationExecutor
+
+from countonme.models import (
+    DeviceScoped,
+    ScopedForeignKey,
+    ScopedQuery,
+    device_scoped_models,
+)
+
+TRIGGERS = ("stamp_revision_insert", "stamp_revision_update", "guard_hard_delete")
+
+# The triggers of every table that are in force.
+TRIGGERS_IN_FORCE = """
+SELECT relname, tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+WHERE NOT tgisinternal AND tgenabled IN ('O', 'A') AND pg_table_is_visible(tgrelid)
+"""
+# The foreign keys of every table that hold for all its rows: table, columns, target, its columns.
+FOREIGN_KEYS_IN_FORCE = """
+SELECT this.relname, ARRAY(
+        SELECT attname::text FROM unnest(conkey) WITH ORDINALITY AS key (number, place)
+        JOIN pg_attribute ON attrelid = conrelid AND attnum = number ORDER BY place
+    ), target.relname, ARRAY(
+        SELECT attname::text FROM unnest(confkey) WITH ORDINALITY AS key (number, place)
+        JOIN pg_attribute ON attrelid = confrelid AND attnum = number ORDER BY place
+    )
+FROM pg_constraint
+JOIN pg_class AS this ON this.oid = conrelid
+JOIN pg_class AS target ON target.oid = confrelid
+WHERE contype = 'f' AND convalidated AND pg_table_is_visible(conrelid)
+"""
+
+
+def check_models(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Check that no model escapes the device's scope."""
+    chosen = apps.get_app_configs() if app_configs is None else app_configs
+    return [error for app in chosen for model in app.get_models() for error in check_model(model)]
+
+
+def check_model(model: type[models.Model]) -> Iterator[CheckMessage]:
+    """Yield what keeps a model out of the device's scope."""
+    if issubclass(model, DeviceScoped):
+        yield from _check_managers(model)
+        yield from _check_references(model)
+    elif owned := next(_references_to_devices(model), None):
+        yield Error(
+            f"It has rows of devices, by {owned}, and does not derive from DeviceScoped.",
+            hint="Derive it from countonme.models.DeviceScoped.",
+            obj=model,
+            id="countonme.E001",
+        )
+
+
+def check_tables(databases: Iterable[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Check that the databases keep to the device's scope by themselves."""
+    return [
+        error
+        for alias in databases or []
+        if _is_migrated(connections[alias])
+        for error in _check_tables(connections[alias])
+    ]
+
+
+def _references(model: type[models.Model]) -> Iterator[Any]:
+    """Yield the fields of a model that refer to others, generic ones included."""
+    options = model._meta
+    for field in [*options.concrete_fields, *options.many_to_many, *options.private_fields]:
+        if field.is_relation:
+            yield field
+
+
+def _is_of_devices(target: Any) -> bool:
+    return isinstance(target, type) and (
+        issubclass(target, DeviceScoped) or target is apps.get_model("devices", "Device")
+    )
+
+
+def _references_to_devices(model: type[models.Model]) -> Iterator[str]:
+    """Yield the names of what says that rows of a model belong to devices."""
+    for field in model._meta.concrete_fields:
+        if field.column == "device_id":
+            yield field.name
+    for field in _references(model):
+        if _is_of_devices(field.related_model):
+            yield field.name
+
+
+def _check_managers(model: type[DeviceScoped]) -> Iterator[CheckMessage]:
+    """Yield the managers through which a query could run without a scope."""
+    for manager in model._meta.managers:
+        query = manager.all().query
+        if not isinstance(query, ScopedQuery) or query.scope is not None:
+            yield Error(
+                f"Its manager {manager.name} runs without a device.",
+                hint="Derive it from LiveManager or AllObjectsManager of countonme.models.",
+                obj=model,
+                id="countonme.E002",
+            )
+    if type(model._base_manager) is not models.Manager:
+        yield Error(
+            "Its base manager is not Django's own, which saving and forward keys rest on.",
+            hint="Leave base_manager_name out of its Meta.",
+            obj=model,
+            id="countonme.E002",
+        )
+
+
+def _check_references(model: type[DeviceScoped]) -> Iterator[CheckMessage]:
+    """Yield the references that the database could not keep to one device."""
+    for field in _references(model):
+        # What these two refer to stands in no column that a foreign key could hold.
+        unheld = field.many_to_many or field in model._meta.private_fields
+        of_devices = unheld or _is_of_devices(field.related_model)
+        if of_devices and not isinstance(field, ScopedForeignKey):
+            yield Error(
+                f"Its field {field.name} could name a row of another device.",
+                hint="Make it a countonme.models.ScopedForeignKey.",
+                obj=model,
+                id="countonme.E003",
+            )
+
+
+def _is_migrated(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether all migrations are applied: before, what is missing may be yet to come."""
+    executor = MigrationExecutor(connection)
+    return not executor.migration_plan(executor.loader.graph.leaf_nodes())
+
+
+def _check_tables(connection: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
+    with connection.cursor() as cursor:
+        cursor.execute(TRIGGERS_IN_FORCE)
+        triggers = set(cursor.fetchall())
+        cursor.execute(FOREIGN_KEYS_IN_FORCE)
+        keys = [
+            (table, target, set(zip(columns, named, strict=True)))
+            for table, columns, target, named in cursor.fetchall()
+        ]
+    for model in device_scoped_models():
+        table = model._meta.db_table
+        missing = [name for name in TRIGGERS if (table, name) not in triggers]
+        if missing:
+            yield Error(
+                f"Its table {table} is without {', '.join(missing)}.",
+                hint=f'A migration lacks countonme.triggers.device_scoped_table("{table}").',
+                obj=model,
+                id="countonme.E004",
+            )
+        for field in model._meta.concrete_fields:
+            if not isinstance(field, ScopedForeignKey):
+                continue
+            target = field.related_model._meta.db_table
+            operation = f'scoped_foreign_key("{table}", "{field.column}", "{target}")'
+            pairs = {("device_id", "device_id"), (field.column, "id")}
+            if field.name == "device":
+                operation = f'device_scoped_table("{table}")'
+                pairs = {("device_id", "id")}
+            if not any(key[:2] == (table, target) and pairs <= key[2] for key in keys):
+                yield Error(
+                    f"Its table {table} is without a foreign key that keeps {field.column} to rows "
+                    "of the same device.",
+                    hint=f"A migration lacks countonme.triggers.{operation}.",
+                    obj=model,
+                    id="countonme.E005",
+                )

@@ -1,0 +1,212 @@
+"""Every refusal that the OpenAPI document describes occurs, worded and shaped as described."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import jsonschema
+import pytest
+from django.db.models import QuerySet
+from django.test import override_settings
+
+from conftest import Api
+from countonme.api import docs
+
+Call = dict[str, Any]
+Refusal = tuple[str, str]
+
+EATEN = {"date": "2025-02-05", "meal_type": "lunch"}
+SOUP = EATEN | {"name": "Soup", "kcal": 250}
+
+
+class World:
+    """A phone, what it has, and another phone."""
+
+    def __init__(self, phone: Api, other: Api) -> None:
+        self.phone, self.other = phone, other
+        self.product = phone.product()["id"]
+        self.portions = f"/v1/products/{self.product}/portions"
+        self.portion = f"/v1/portions/{phone.get(self.portions).json()[0]['id']}"
+        self.entry = f"/v1/food-entries/{phone.entry()['id']}"
+
+    def at_quota(self, method: str, path: str, body: Any) -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(QuerySet, "count", lambda rows: 10**6)
+            return self.phone.request(method, path, body)
+
+
+@pytest.fixture
+def world(phone: Api, other: Api) -> World:
+    return World(phone, other)
+
+
+def calls() -> dict[str, Call]:
+    """Return all calls that are described, by method and path."""
+    return {
+        f"{method.upper()} {path}": call
+        for path, item in docs.document()["paths"].items()
+        for method, call in item.items()
+    }
+
+
+def unknown() -> str:
+    return str(uuid.uuid4())
+
+
+def example(call: Call) -> Any:
+    """Return the first example of a call's body."""
+    content = call.get("requestBody", {}).get("content", {"application/json": {}})
+    examples = content["application/json"].get("examples", {"": {"value": None}})
+    return next(iter(examples.values()))["value"]
+
+
+def wrong(call: Call) -> tuple[str, Any]:
+    """Return a query and a body that no call takes: NUL for a parameter, lists for fields."""
+    if "requestBody" in call:
+        schema = call["requestBody"]["content"]["application/json"]["schema"]
+        name = schema["$ref"].rpartition("/")[2]
+        fields = docs.document()["components"]["schemas"][name]["properties"]
+        return "", {field: [] for field in fields}
+    names = [p["name"] for p in call.get("parameters", []) if p["in"] == "query"]
+    return "?" + "&".join(f"{name}=%00" for name in names), None
+
+
+def refused(world: World, name: str, call: Call, status: str, sentence: str) -> Any:
+    """Have a call refused for a reason that any call may have."""
+    method, path = name.replace("{id}", unknown()).replace("{date}", "2025-02-30").split()
+    body, headers = example(call), {}
+    caller = world.phone
+    match status:
+        case "400":
+            body = b"[]" if sentence.endswith("object") else b"{"
+        case "401":
+            caller = Api()
+        case "411":
+            body, headers = None, {"Transfer-Encoding": "chunked"}
+        case "413":
+            headers = {"Content-Length": str(10**9)}
+        case "415":
+            headers = {"Content-Type": "text/plain"}
+        case "422":
+            query, body = wrong(call)
+            path += query
+        case "429":
+            with override_settings(DEVICE_THROTTLE="0/min", REGISTER_THROTTLE="0/min"):
+                return caller.request(method, path, body)
+    return caller.request(method, path, body, headers)
+
+
+def register_twice(world: World) -> Any:
+    body = {"device_id": unknown()}
+    world.phone.post("/v1/auth/register", body)
+    return world.phone.post("/v1/auth/register", body)
+
+
+def updates(path: str, reasons: dict[Refusal, Callable[[World, str], Any]]) -> Any:
+    """Return the reasons for PUT and for PATCH, which do the same."""
+    return {
+        f"{method} {path}": {
+            refusal: lambda world, method=method, refuse=refuse: refuse(world, method)
+            for refusal, refuse in reasons.items()
+        }
+        for method in ("PUT", "PATCH")
+    }
+
+
+# Reasons that only one call has.
+REASONS: dict[str, dict[Refusal, Callable[[World], Any]]] = {
+    "POST /v1/auth/register": {("409", "Device already registered"): register_twice},
+    "POST /v1/products": {
+        ("409", "ID already in use"): lambda world: world.phone.post(
+            "/v1/products", {"name": "Rice", "kcal_100g": 130, "id": world.other.product()["id"]}
+        ),
+        ("409", "A device has at most 5000 products"): lambda world: world.at_quota(
+            "POST", "/v1/products", {"name": "Rice", "kcal_100g": 130}
+        ),
+    },
+    "POST /v1/products/{id}/portions": {
+        ("409", "ID already in use"): lambda world: world.phone.post(
+            world.portions,
+            {
+                "name": "1 cup",
+                "grams": 150,
+                "id": world.other.portion(world.other.product())["id"],
+            },
+        ),
+        ("409", "A product has at most 50 portions"): lambda world: world.at_quota(
+            "POST", world.portions, {"name": "1 cup", "grams": 150}
+        ),
+    },
+    "DELETE /v1/portions/{id}": {
+        ("409", "A product keeps at least one portion"): lambda world: world.phone.delete(
+            world.portion
+        ),
+    },
+    "POST /v1/food-entries": {
+        ("404", "Product not found"): lambda world: world.phone.post(
+            "/v1/food-entries", EATEN | {"product_id": unknown(), "grams": 10}
+        ),
+        ("404", "Portion not found"): lambda world: world.phone.post(
+            "/v1/food-entries", EATEN | {"product_id": world.product, "portion_id": unknown()}
+        ),
+        ("409", "ID already in use"): lambda world: world.phone.post(
+            "/v1/food-entries", SOUP | {"id": world.other.entry()["id"]}
+        ),
+        ("409", "A day has at most 500 food entries"): lambda world: world.at_quota(
+            "POST", "/v1/food-entries", SOUP
+        ),
+    },
+    **updates(
+        "/v1/portions/{id}",
+        {
+            ("409", "Make another portion the default instead"): (
+                lambda world, method: world.phone.request(
+                    method, world.portion, {"is_default": False}
+                )
+            ),
+        },
+    ),
+    **updates(
+        "/v1/food-entries/{id}",
+        {
+            ("404", "Product not found"): lambda world, method: world.phone.request(
+                method, world.entry, {"product_id": unknown(), "grams": 10}
+            ),
+            ("404", "Portion not found"): lambda world, method: world.phone.request(
+                method, world.entry, {"product_id": world.product, "portion_id": unknown()}
+            ),
+            ("409", "A day has at most 500 food entries"): lambda world, method: world.at_quota(
+                method, world.entry, {"date": "2025-02-06"}
+            ),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", calls())
+def test_it_occurs(world: World, name: str) -> None:
+    call, own = calls()[name], REASONS.get(name, {})
+    described = set()
+    for status, response in call["responses"].items():
+        if not status.startswith("4"):
+            continue
+        content = response["content"]["application/json"]
+        schema = content["schema"] | {"components": docs.document()["components"]}
+        for value in (one["value"] for one in content["examples"].values()):
+            sentence = value["detail"]
+            described.add((status, sentence))
+            provoke = own.get((status, sentence))
+            answer = provoke(world) if provoke else refused(world, name, call, status, sentence)
+            assert (answer.status_code, answer.json()["detail"]) == (int(status), sentence)
+            assert answer.json().keys() == value.keys()
+            jsonschema.validate(answer.json(), schema)
+            headers = response.get("headers", {})
+            assert all(header["required"] for header in headers.values())
+            assert headers.keys() <= dict(answer.headers).keys()
+    assert own.keys() <= described
+
+
+def test_no_reason_is_for_a_call_that_is_not_described() -> None:
+    assert REASONS.keys() <= calls().keys()

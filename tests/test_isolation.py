@@ -1,0 +1,430 @@
+"""No device sees or touches what is another's: every call of the OpenAPI document is tried.
+
+What is another's answers as what never existed: byte for byte, at the same cost. What is new in the
+document, be it a call, a parameter or a field, is tried from then on; where it can't be filled in,
+the test fails and says what to add here or in the schema.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import time_machine
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from conftest import Api, new_phone
+from countonme.api import docs
+from countonme.models import device_scoped_models
+from countonme.tests.test_triggers import next_transaction
+
+# Where each kind of row lies, and the call whose examples create some.
+CREATED_BY = {
+    "/v1/products": "/v1/products",
+    "/v1/portions": "/v1/products/{id}/portions",
+    "/v1/food-entries": "/v1/food-entries",
+    "/v1/goals": "/v1/goals/manual",
+    "/v1/body-weights": "/v1/body-weights",
+    "/v1/water-entries": "/v1/water-entries",
+}
+# Where a day has one row: it moves to another, so that the example's day is free again.
+ONE_A_DAY, ANOTHER_DAY = "/v1/body-weights", {"date": "2025-02-04"}
+# Which kind of row a field or parameter names; `id` names the one of its path.
+NAMED_BY = {"product_id": "/v1/products", "portion_id": "/v1/portions"}
+# Values of the parameters that have no default and are no choice; the examples are of that day.
+VALUES: dict[str, Any] = {
+    "barcode": "96385074",
+    "date": "2025-02-05",
+    "from": "2025-02-05",
+    "search": "chicken",
+    "to": "2025-02-05",
+}
+VARYING = {"X-Request-ID", "ETag"}
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+TOKEN = re.compile(r'(?<="token":")[^"]+|(?<=token_hash": ")[^"]+|(?<=token_hmac": ")[^"]+')
+
+
+@dataclass
+class Rows:
+    """The ids of a device's rows of one kind."""
+
+    live: list[str] = dataclasses.field(default_factory=list)
+    deleted: list[str] = dataclasses.field(default_factory=list)
+
+
+World = dict[str, Rows]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place in a call that takes an id: in its path, its query or its body; and of what kind."""
+
+    place: str
+    keys: tuple[Any, ...]
+    kind: str
+
+
+@dataclass
+class Call:
+    """A request as the document describes it. `works` with ids of the caller's own."""
+
+    method: str
+    path: str
+    query: dict[str, Any]
+    body: Any
+    slots: list[Slot]
+    works: bool = True
+    needs_token: bool = True
+
+    def send(self, phone: Api, ids: dict[Slot, str]) -> Any:
+        """Send it with an id in each slot."""
+        path, query, body = self.path, dict(self.query), copy.deepcopy(self.body)
+        for slot, key_of_row in ids.items():
+            if slot.place == "path":
+                path = path.replace(f"{{{slot.keys[0]}}}", key_of_row)
+            else:
+                target = query if slot.place == "query" else body
+                for key in slot.keys[:-1]:
+                    target = target[key]
+                target[slot.keys[-1]] = key_of_row
+        return phone.request(self.method, f"{path}?{urlencode(query)}" if query else path, body)
+
+    def own_ids(self, world: World) -> list[dict[Slot, str]]:
+        """Return ids of a device's own rows: a set for each row that the path may name."""
+        chosen = {slot: world[slot.kind].live[-1] for slot in self.slots}
+        in_path = [slot for slot in self.slots if slot.place == "path"]
+        return [chosen | {slot: row} for slot in in_path for row in world[slot.kind].live] or [
+            chosen
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} {self.query or ''} {self.body or ''}"
+
+
+def calls() -> list[Call]:
+    """Return every call of the document, in every way that its parameters and examples suggest."""
+    found = [
+        call
+        for path, item in docs.document()["paths"].items()
+        for method, operation in item.items()
+        for call in described(method.upper(), path, operation)
+    ]
+    assert len(found) > 20
+    return found
+
+
+def described(method: str, path: str, operation: dict[str, Any]) -> Iterator[Call]:
+    """Yield the calls of one operation."""
+    name = f"{method} {path}"
+    parameters = operation.get("parameters", [])
+    in_path = []
+    for parameter in parameters:
+        if parameter["in"] == "path" and parameter["schema"].get("format") == "uuid":
+            in_path.append(Slot("path", (parameter["name"],), kind_of(parameter["name"], path)))
+        elif parameter["in"] == "path":
+            path = path.replace(f"{{{parameter['name']}}}", str(values_of(parameter)[0]))
+    in_query = [parameter for parameter in parameters if parameter["in"] == "query"]
+    required = {p["name"]: values_of(p)[0] for p in in_query if p.get("required")}
+    queries: list[tuple[dict[str, Any], list[Slot]]] = [(required, [])]
+    for parameter in in_query:
+        key = parameter["name"]
+        if parameter["schema"].get("format") == "uuid":
+            queries.append((required, [Slot("query", (key,), kind_of(key, path))]))
+        else:
+            queries += [(required | {key: value}, []) for value in values_of(parameter)]
+    for body, slots, works in bodies(name, path, operation):
+        for query, named in queries:
+            yield Call(
+                method,
+                path,
+                query,
+                body,
+                [*in_path, *named, *slots],
+                works,
+                needs_token="security" in operation,
+            )
+
+
+def bodies(
+    name: str, path: str, operation: dict[str, Any]
+) -> Iterator[tuple[Any, list[Slot], bool]]:
+    """Yield the bodies of an operation's examples, and for updates parts that may not work."""
+    if "requestBody" not in operation:
+        yield None, [], True
+        return
+    content = operation["requestBody"]["content"]["application/json"]
+    examples = [example["value"] for example in content.get("examples", {}).values()]
+    assert examples, f"Give {name} an example of its body."
+    schema = resolved(content["schema"])
+    ids = list(ids_of(schema))
+    slots = [list(slots_of(example, path)) for example in examples]
+    shown = {slot.keys[-1] for listed in slots for slot in listed}
+    for key in ids:
+        known = key in shown or key == "id" or "security" not in operation
+        assert known, f"Give {name} an example of its body with {key}."
+    yield from zip(examples, slots, [True] * len(examples), strict=True)
+    if name.startswith(("PUT", "PATCH")):
+        fields = schema.get("properties", {})
+        flags = [key for key, field in fields.items() if field.get("type") == "boolean"]
+        parts = [{}, *({key: flag} for key in flags for flag in (True, False))]
+        yield from ((part, [], False) for part in parts)
+        for key in ids:
+            yield {}, [Slot("body", (key,), kind_of(key, path))], False
+
+
+def resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema, where it is a reference the one that it refers to."""
+    name = schema.get("$ref", "").rpartition("/")[2]
+    found: dict[str, Any] = docs.document()["components"]["schemas"][name] if name else schema
+    return found
+
+
+def ids_of(schema: dict[str, Any], name: str = "") -> Iterator[str]:
+    """Yield the names of a body's fields that are ids, at any depth."""
+    schema = resolved(schema)
+    if schema.get("format") == "uuid":
+        yield name
+    for key, inner in schema.get("properties", {}).items():
+        yield from ids_of(inner, key)
+    for inner in (schema.get("items"), schema.get("additionalProperties")):
+        if isinstance(inner, dict):
+            yield from ids_of(inner, name)
+    for inner in (*schema.get("allOf", []), *schema.get("oneOf", []), *schema.get("anyOf", [])):
+        yield from ids_of(inner, name)
+
+
+def slots_of(value: Any, path: str, keys: tuple[Any, ...] = ()) -> Iterator[Slot]:
+    """Yield the places in an example where an id stands; those that the client chooses aside."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from slots_of(inner, path, (*keys, key))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from slots_of(inner, path, (*keys, number))
+    elif isinstance(value, str) and UUID.fullmatch(value):
+        named = [key for key in keys if isinstance(key, str)]
+        if named[-1] == "deleted":
+            # A list of ids under the name of its table.
+            yield Slot("body", keys, f"/v1/{named[-2].replace('_', '-')}")
+        elif named[-1] not in ("id", "device_id"):
+            yield Slot("body", keys, kind_of(named[-1], path))
+
+
+def kind_of(name: str, path: str) -> str:
+    """Return the kind of row that a field or a parameter names."""
+    kind = path.partition("/{")[0] if name == "id" else NAMED_BY.get(name)
+    assert kind, f"Say in NAMED_BY what {name} of {path} names."
+    assert kind in CREATED_BY, f"Say in CREATED_BY what creates {kind}."
+    return kind
+
+
+def values_of(parameter: dict[str, Any]) -> list[Any]:
+    """Return values of a parameter that is no id."""
+    name, schema = parameter["name"], parameter["schema"]
+    if name in VALUES:
+        return [VALUES[name]]
+    found = schema.get("enum") or [schema.get("default")]
+    assert found != [None], f"Give the parameter {name} a value in VALUES."
+    return list(found)
+
+
+def settle(phone: Api) -> World:
+    """Have a phone create a live and a deleted row of each kind by every example."""
+    world: World = {}
+    creating = [call for call in calls() if call.method == "POST" and not call.query]
+    for kind, path in CREATED_BY.items():
+        rows = world[kind] = Rows()
+        for call in creating:
+            if call.path != path:
+                continue
+            ids = call.own_ids(world)[-1]
+            for listed in (rows.deleted, rows.live):
+                response = call.send(phone, ids)
+                assert response.status_code == 201, (str(call), response.content)
+                listed.append(response.json()["id"])
+                if listed is rows.deleted:
+                    assert phone.delete(f"{kind}/{listed[-1]}").status_code == 204
+        if kind == ONE_A_DAY:
+            assert phone.patch(f"{kind}/{rows.live[-1]}", ANOTHER_DAY).status_code == 200
+        assert rows.live, f"Nothing creates {kind}: mend CREATED_BY."
+    return world
+
+
+def stored(phone: Api) -> list[str]:
+    """Return all that the database holds of a phone."""
+    assert phone.device is not None
+    tables = [model._meta.db_table for model in device_scoped_models()]
+    owned = [
+        f"SELECT to_jsonb({name})::text FROM {name} WHERE device_id = %(id)s" for name in tables
+    ]
+    device = "SELECT to_jsonb(devices)::text FROM devices WHERE id = %(id)s"
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join([device, *owned]), {"id": phone.device.pk})
+        return sorted(row for (row,) in cursor.fetchall())
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call came to; ids that the caller did not know before are all alike."""
+
+    status: int
+    headers: dict[str, str]
+    content: str
+    queries: int
+    left: list[str] | None
+
+
+class Pair:
+    """Two phones: one that calls, and one that must not notice, nor be noticed."""
+
+    def __init__(self) -> None:
+        self.phone, self.other = new_phone(), new_phone()
+        self.mine, self.theirs = settle(self.phone), World()
+        self.remember()
+
+    def settle_other(self) -> None:
+        """Have the other phone create its rows, too."""
+        self.theirs = settle(self.other)
+        self.remember()
+
+    def remember(self) -> None:
+        """Note what is stored, which `outcome()` compares with."""
+        next_transaction()
+        self.before, self.beside = stored(self.phone), stored(self.other)
+        self.known = set(UUID.findall("".join(self.before)))
+
+    def outcome(self, call: Call, ids: dict[Slot, str], caller: Api | None = None) -> Outcome:
+        """Send a call, check that the other device's data stayed, and take all back."""
+        with transaction.atomic():
+            with CaptureQueriesContext(connection) as queries:
+                response = call.send(caller or self.phone, ids)
+            after = stored(self.phone)
+            assert stored(self.other) == self.beside, str(call)
+            transaction.set_rollback(True)
+        return Outcome(
+            response.status_code,
+            {name: self.alike(response[name]) for name in response.headers if name not in VARYING},
+            self.alike(response.content.decode()),
+            len(queries),
+            None if after == self.before else sorted(self.alike(row) for row in after),
+        )
+
+    def alike(self, text: str) -> str:
+        """Return a text with one word for all ids that are not the caller's, and for tokens."""
+        own = UUID.sub(lambda found: found[0] if found[0] in self.known else "unknown", text)
+        return TOKEN.sub("token", own)
+
+
+@pytest.fixture
+def pair(db: None) -> Iterator[Pair]:
+    with time_machine.travel("2025-02-05T12:00:00Z", tick=False):
+        yield Pair()
+
+
+def test_it_works(pair: Pair) -> None:
+    """Every call works with the caller's own ids, so that those of others fail for one reason."""
+    for call in calls():
+        if call.needs_token and call.works:
+            for ids in call.own_ids(pair.mine):
+                found = pair.outcome(call, ids)
+                assert 200 <= found.status < 300, f"Mend the example of {call}: {found.content}"
+
+
+def test_anothers_id_answers_as_one_that_never_existed(pair: Pair) -> None:
+    pair.settle_other()
+    for call in calls():
+        for slot in call.slots:
+            # What the path names may decide what becomes of the rest; not so the other way round.
+            for ids in call.own_ids(pair.mine)[-1 if slot.place == "path" else 0 :]:
+                never = pair.outcome(call, ids | {slot: str(uuid.uuid4())})
+                assert never.status < 400 or never.left is None, str(call)
+                if call.works:
+                    own = pair.outcome(call, ids)
+                    assert never != own, str(call)
+                for row in pair.theirs[slot.kind].live + pair.theirs[slot.kind].deleted:
+                    assert pair.outcome(call, ids | {slot: row}) == never, (str(call), slot)
+
+
+def test_a_chosen_id_in_use_answers_alike_whosever_it_is(pair: Pair) -> None:
+    pair.settle_other()
+    for call in calls():
+        for kind in [kind for kind, path in CREATED_BY.items() if path == call.path]:
+            if call.method == "POST":
+                chosen = Slot("body", ("id",), kind)
+                theirs = pair.theirs[kind]
+                first, *others = (
+                    pair.outcome(call, call.own_ids(pair.mine)[-1] | {chosen: row})
+                    for row in pair.mine[kind].deleted + theirs.live + theirs.deleted
+                )
+                assert (first.status, first.left) == (409, None)
+                assert first.content == '{"detail":"ID already in use"}'
+                assert all(found == first for found in others), str(call)
+
+
+def test_what_others_own_changes_no_answer(pair: Pair) -> None:
+    tried = [
+        (call, ids)
+        for call in calls()
+        if call.needs_token and call.works
+        for ids in call.own_ids(pair.mine)[-1:]
+    ]
+    before = [pair.outcome(call, ids) for call, ids in tried]
+    pair.settle_other()
+    for (call, ids), found in zip(tried, before, strict=True):
+        assert pair.outcome(call, ids) == found, str(call)
+
+
+def test_without_a_token_nothing_is_answered(pair: Pair) -> None:
+    for call in calls():
+        if call.needs_token:
+            found = pair.outcome(call, call.own_ids(pair.mine)[-1], Api())
+            assert (found.status, found.left) == (401, None), str(call)
+            assert found.content == '{"detail":"Invalid or expired token"}'
+            assert found.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_quotas_count_the_own_rows_alone(phone: Api, other: Api, settings: Any) -> None:
+    settings.MAX_PRODUCTS_PER_DEVICE = settings.MAX_PORTIONS_PER_PRODUCT = 2
+    settings.MAX_ENTRIES_PER_DAY = 3
+    settle(other)
+    settle(phone)
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "advice"),
+    [
+        ("/v1/notes/{id}", {}, "Say in CREATED_BY what creates /v1/notes"),
+        ("/v1/products", {"in": "query", "name": "note_id"}, "Say in NAMED_BY what note_id"),
+        ("/v1/products", {"in": "query", "name": "mood", "schema": {}}, "the parameter mood a"),
+        ("/v1/days/{mood}", {"in": "path", "name": "mood", "schema": {}}, "the parameter mood a"),
+    ],
+)
+def test_a_parameter_that_it_can_not_fill_in_is_named(
+    path: str, more: dict[str, Any], advice: str
+) -> None:
+    parameter = {"in": "path", "name": "id", "schema": {"format": "uuid"}} | more
+    with pytest.raises(AssertionError, match=advice):
+        list(described("GET", path, {"parameters": [parameter]}))
+
+
+@pytest.mark.parametrize(
+    ("examples", "advice"),
+    [
+        ({}, "Give POST /v1/notes an example"),
+        ({"A note": {"value": {"note_id": str(uuid.uuid4())}}}, "Say in NAMED_BY what note_id"),
+        ({"A note": {"value": {}}}, "Give POST /v1/notes an example of its body with product_id"),
+    ],
+)
+def test_a_body_that_it_can_not_fill_in_is_named(examples: dict[str, Any], advice: str) -> None:
+    schema = {"$ref": "#/components/schemas/FoodEntryRequest"}
+    body = {"content": {"application/json": {"schema": schema, "examples": examples}}}
+    with pytest.raises(AssertionError, match=advice):
+        list(described("POST", "/v1/notes", {"security": [], "requestBody": body}))
