@@ -80,6 +80,22 @@ class Api:
             body = {"name": "Soup", "kcal": 250} | body
         return self._created(self.post("/v1/food-entries", body))
 
+    def goal(self, **values: Any) -> dict[str, Any]:
+        """Set a goal by hand and return it as the API does."""
+        percents = {"protein_percent": 30, "carbs_percent": 40, "fat_percent": 30}
+        body = {"daily_calories_kcal": 2000, **percents, "water_ml": 2000} | values
+        return self._created(self.post("/v1/goals/manual", body))
+
+    def weight(self, **values: Any) -> dict[str, Any]:
+        """Note a weighing and return it as the API does."""
+        body = {"date": "2025-02-05", "weight_kg": 80} | values
+        return self._created(self.post("/v1/body-weights", body))
+
+    def water(self, **values: Any) -> dict[str, Any]:
+        """Note water and return it as the API does."""
+        body = {"date": "2025-02-05", "ml": 250} | values
+        return self._created(self.post("/v1/water-entries", body))
+
     @staticmethod
     def _created(response: Any) -> dict[str, Any]:
         assert response.status_code == 201, response.content

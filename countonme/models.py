@@ -130,6 +130,10 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         kwargs["device_id"] = self._owner(device.pk if device else kwargs.get("device_id"))
         return super().create(**kwargs)
 
+    def in_order(self) -> Self:
+        """Sort as lists are sorted; models say how."""
+        return self.order_by("pk")
+
     def existing(self, id: uuid.UUID | None) -> M | None:
         """Return this device's live row of a client-chosen id, or None where the id is free.
 

@@ -47,7 +47,7 @@ DEBUG = env.bool("DEBUG", False)
 HTTPS = env.bool("HTTPS", not DEBUG)
 SECRET_KEY = secret_key()
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
-OWN_APPS = ["countonme", "devices", "products", "entries"]
+OWN_APPS = ["countonme", "devices", "products", "entries", "goals"]
 RELEASE = source_digest()
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
@@ -227,6 +227,7 @@ MAX_BODY_BYTES = 1024 * 1024
 MAX_PRODUCTS_PER_DEVICE = env.int("MAX_PRODUCTS_PER_DEVICE", 5000)
 MAX_PORTIONS_PER_PRODUCT = 50
 MAX_ENTRIES_PER_DAY = env.int("MAX_ENTRIES_PER_DAY", 500)
+MAX_WATER_ENTRIES_PER_DAY = 100
 BCRYPT_ROUNDS = env.int("BCRYPT_ROUNDS", 12)
 
 REGISTER_THROTTLE = env.str("REGISTER_THROTTLE", "10/min")
@@ -250,8 +251,9 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "CountOnMe API",
     "DESCRIPTION": (
-        "Foods, portions and a diary for a calorie tracker without accounts: a phone registers "
-        "itself, gets a token, and sees what it wrote itself and nothing else.\n\n"
+        "Foods, portions, a diary, goals, weight and water for a calorie tracker without "
+        "accounts: a phone registers itself, gets a token, and sees what it wrote itself and "
+        "nothing else.\n\n"
         "Strings are stripped of surrounding white space and normalised to NFC before their length "
         "is checked, and hold no control characters. Unknown fields and parameters are ignored."
     ),
@@ -263,7 +265,6 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "countonme.api.schema.complete_answers",
     ],
-    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
 }
 
 LOGGING = {

@@ -1,9 +1,8 @@
-"""A month of a made-up phone's diary, for trying things out."""
+"""Made-up products and a diary of them, for a demo phone."""
 
 from __future__ import annotations
 
 import random
-import uuid
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -43,11 +42,23 @@ FOODS = {
     "yoghurt": Food("Yoghurt, plain", 61, "3.5", "4.7", "3.3", "1 cup", 150),
     "almonds": Food("Almonds", 579, "21.2", "21.6", "49.9", "1 handful", 28),
 }
-MEALS = {
-    MealType.BREAKFAST: [("oats", "milk", "banana"), ("bread", "cheese", "egg"), ("yoghurt",)],
-    MealType.LUNCH: [("chicken", "rice", "broccoli"), ("lentils", "bread"), ("pasta", "tomato")],
-    MealType.DINNER: [("salmon", "potatoes", "broccoli"), ("bread", "egg"), ("chicken", "pasta")],
-    MealType.SNACKS: [("apple",), ("almonds",), ("yoghurt", "apple"), ()],
+MEALS: dict[MealType, list[tuple[str, ...]]] = {
+    MealType.BREAKFAST: [
+        ("oats", "milk", "banana"),
+        ("bread", "cheese", "egg"),
+        ("yoghurt", "banana", "almonds"),
+    ],
+    MealType.LUNCH: [
+        ("chicken", "rice", "broccoli"),
+        ("lentils", "bread", "cheese"),
+        ("pasta", "tomato", "cheese"),
+    ],
+    MealType.DINNER: [
+        ("salmon", "potatoes", "broccoli"),
+        ("bread", "cheese", "egg", "tomato"),
+        ("chicken", "pasta", "broccoli"),
+    ],
+    MealType.SNACKS: [("apple",), ("almonds", "apple"), ("yoghurt", "apple"), ("banana",), ()],
 }
 HOURS = {
     MealType.BREAKFAST: 7,
@@ -55,20 +66,16 @@ HOURS = {
     MealType.DINNER: 19,
     MealType.SNACKS: 16,
 }
-QUANTITIES = [Decimal(1), Decimal("1.5"), Decimal("1.5"), Decimal(2), Decimal(2)]
+QUANTITIES = [Decimal("0.75"), Decimal(1), Decimal(1), Decimal("1.25"), Decimal("1.5")]
 
 
-def create_phone(last: date, days: int = 30) -> tuple[Device, str]:
-    """Register a device with products and a diary that ends on a day; return it and its token."""
-    device, token = Device.objects.register(uuid.uuid4())
-    chance = random.Random(last.toordinal())  # noqa: S311  # believable meals need no secrecy
-    with device.locked():
-        portions = {key: _stock(device, food) for key, food in FOODS.items()}
-        diary = FoodEntry.objects.for_device(device)
-        for back in reversed(range(days)):
-            for values in _day(last - timedelta(days=back), portions, chance):
-                diary.add(**values)
-    return device, token
+def fill(device: Device, last: date, days: int, chance: random.Random) -> None:
+    """Give a device products and a diary of so many days up to a last one."""
+    portions = {key: _stock(device, food) for key, food in FOODS.items()}
+    diary = FoodEntry.objects.for_device(device)
+    for back in reversed(range(days)):
+        for values in _day(last - timedelta(days=back), portions, chance):
+            diary.add(**values)
 
 
 def _stock(device: Device, food: Food) -> Portion:

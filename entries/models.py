@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -45,7 +45,7 @@ class MealType(models.TextChoices):
 
 
 class FoodEntryQuerySet(DeviceScopedQuerySet["FoodEntry"]):
-    def in_order(self) -> FoodEntryQuerySet:
+    def in_order(self) -> Self:
         """Sort the newest day first, and within a day as it was logged."""
         return self.order_by("-date", "created_at", "id")
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
-from rest_framework.exceptions import ErrorDetail
 
 from countonme.api.fields import (
     DayField,
@@ -25,9 +24,6 @@ from entries.models import (
     FoodEntry,
     MealType,
 )
-
-MAX_RANGE_DAYS = 366
-
 
 LOGGED = {
     "product_id": "5b0f0b1e-9a58-4c40-8a3b-0c7f3d2b9e10",
@@ -122,17 +118,7 @@ class FoodEntrySerializer(StrictModelSerializer):
         if self.partial and data.get("portion_id") is not None:
             ignored.add("grams")
         kept = {name: value for name, value in data.items() if name not in ignored}
-        errors: Any = {}
-        try:
-            values: dict[str, Any] = super().to_internal_value(kept)
-        except serializers.ValidationError as error:
-            errors = error.detail
-        if errors or missing:
-            required = str(serializers.Field.default_error_messages["required"])
-            errors |= {name: [ErrorDetail(required, "required")] for name in missing}
-            in_order = (name for name in self.Meta.fields if name in errors)
-            raise serializers.ValidationError({name: errors[name] for name in in_order})
-        return values
+        return self.read_with(kept, missing)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """On POST, refuse an amount that is said twice, or not at all."""
@@ -152,8 +138,10 @@ class FoodEntryQuery(RangeMixin, PageQuery):
     product_id = StrictUUIDField(required=False)
 
 
-class DailyQuery(RangeMixin, QuerySerializer):
-    """Both ends are required here."""
+class RangeQuery(RangeMixin, QuerySerializer):
+    """Both ends are required here, and the range may be bounded."""
+
+    max_days: ClassVar[int | None] = None
 
     def get_fields(self) -> dict[str, Any]:
         fields = super().get_fields()
@@ -163,11 +151,15 @@ class DailyQuery(RangeMixin, QuerySerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Bound the range."""
         attrs = super().validate(attrs)
-        if (attrs["to"] - attrs["from"]).days >= MAX_RANGE_DAYS:
+        if self.max_days and (attrs["to"] - attrs["from"]).days >= self.max_days:
             raise serializers.ValidationError(
-                f"The range must be at most {MAX_RANGE_DAYS} days.", code="max_value"
+                f"The range must be at most {self.max_days} days.", code="max_value"
             )
         return attrs
+
+
+class DailyQuery(RangeQuery):
+    max_days = 366
 
 
 class TotalsSerializer(serializers.Serializer[Any]):

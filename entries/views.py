@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from django.conf import settings
 from django.http import Http404, HttpResponse
 from rest_framework.request import Request
@@ -13,7 +10,7 @@ from countonme.api.fields import parse_day
 from countonme.api.json import JSONAnswer
 from countonme.api.views import DeviceView, DeviceViewSet
 from entries import statistics
-from entries.models import FoodEntry, FoodEntryQuerySet
+from entries.models import FoodEntry
 from entries.serializers import (
     DailyQuery,
     DailySerializer,
@@ -25,22 +22,19 @@ from entries.serializers import (
 DAY_IS_FULL = f"A day has at most {settings.MAX_ENTRIES_PER_DAY} food entries"
 
 
-FILTERS = {
-    "date": "date",
-    "from": "date__gte",
-    "to": "date__lte",
-    "meal_type": "meal_type",
-    "product_id": "product_id",
-}
-
-
 class FoodEntryViewSet(DeviceViewSet):
     """The diary. What an entry says is worked out when it is written, and then stays."""
 
     model = FoodEntry
     serializer_class = FoodEntrySerializer
     list_query_class = FoodEntryQuery
-    plain_filters = frozenset(FILTERS)
+    plain_filters = {
+        "date": "date",
+        "from": "date__gte",
+        "to": "date__lte",
+        "meal_type": "meal_type",
+        "product_id": "product_id",
+    }
     answers = {
         "create": {
             404: ["Product not found", "Portion not found"],
@@ -55,12 +49,6 @@ class FoodEntryViewSet(DeviceViewSet):
             409: [DAY_IS_FULL],
         },
     }
-
-    @classmethod
-    def narrowed(cls, rows: Any, query: Mapping[str, Any]) -> FoodEntryQuerySet:
-        asked = {FILTERS[name]: query[name] for name in FILTERS if name in query}
-        found: FoodEntryQuerySet = rows.filter(**asked)
-        return found.in_order()
 
 
 class DayView(DeviceView):

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -75,7 +75,7 @@ class ProductQuerySet(DeviceScopedQuerySet["Product"]):
         """Return the rows of a GTIN, whatever its number of leading zeros."""
         return self.filter(gtin_14=gtin.normalize(barcode))
 
-    def in_order(self) -> ProductQuerySet:
+    def in_order(self) -> Self:
         """Sort by the folded name."""
         return self.order_by("name_folded", "id")
 
@@ -215,7 +215,7 @@ class Product(DeviceScoped):
 
 
 class PortionQuerySet(DeviceScopedQuerySet["Portion"]):
-    def in_order(self) -> PortionQuerySet:
+    def in_order(self) -> Self:
         """Sort the default first, then by the folded name."""
         return self.order_by("-is_default", "name_folded", "id")
 

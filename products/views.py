@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from countonme.api.json import JSONAnswer
 from countonme.api.views import DeviceViewSet
 from countonme.models import DeviceScoped
-from products.models import Portion, PortionQuerySet, Product, ProductQuerySet
+from products.models import Portion, Product, ProductQuerySet
 from products.serializers import (
     IncludeQuery,
     PortionSerializer,
@@ -100,7 +100,7 @@ class ProductPortionViewSet(PortionViewSet):
     """The portions of one product."""
 
     path_model = Product
-    plain_filters = frozenset({"product_id"})
+    plain_filters = {"product_id": "product_id"}
 
     @property
     def product_id(self) -> UUID:
@@ -114,11 +114,6 @@ class ProductPortionViewSet(PortionViewSet):
             Missing: the device has no such live product.
         """
         return Product.fetch(self.device.pk, self.product_id)
-
-    @classmethod
-    def narrowed(cls, rows: Any, query: Mapping[str, Any]) -> PortionQuerySet:
-        portions: PortionQuerySet = rows.filter(product=query["product_id"])
-        return portions.in_order()
 
     def list(self, request: Request, **path: str) -> HttpResponse:
         query = {**self.list_query_class.of(request), "product_id": self.product_id}

@@ -14,12 +14,16 @@ from conftest import Api
 from countonme.models import DeviceScoped, device_scoped_models
 from devices.models import Device
 from entries.models import FoodEntry
+from goals.models import BodyWeight, Goal, WaterEntry
 from products.models import Portion, Product
 
 PAGES: dict[Any, str] = {
     Product: "products/product",
     Portion: "products/portion",
     FoodEntry: "entries/foodentry",
+    Goal: "goals/goal",
+    BodyWeight: "goals/bodyweight",
+    WaterEntry: "goals/waterentry",
 }
 
 
@@ -36,7 +40,14 @@ def world(phone: Api) -> dict[Any, Any]:
     product = phone.product()
     portion = phone.portion(product)
     entry = phone.entry(product_id=product["id"], portion_id=portion["id"])
-    found: dict[Any, Any] = {Product: product, Portion: portion, FoodEntry: entry}
+    found: dict[Any, Any] = {
+        Product: product,
+        Portion: portion,
+        FoodEntry: entry,
+        Goal: phone.goal(),
+        BodyWeight: phone.weight(),
+        WaterEntry: phone.water(),
+    }
     return {model: model._base_manager.get(pk=row["id"]) for model, row in found.items()}
 
 
@@ -84,7 +95,7 @@ def test_strangers_are_sent_to_the_login(db: None) -> None:
     assert "/admin/login/" in Client().get("/admin/products/product/")["Location"]
 
 
-@pytest.mark.parametrize("model", PAGES)
+@pytest.mark.parametrize("model", [Product, Portion, FoodEntry])
 def test_a_row_is_found_by_its_name(operator: Client, world: Any, model: Any) -> None:
     url = f"/admin/{PAGES[model]}/"
     assert str(world[model].pk) in operator.get(url, {"q": world[model].name}).content.decode()
@@ -111,6 +122,41 @@ def test_the_default_portion_cannot_be_made_none(operator: Client, world: Any) -
     default = Portion._base_manager.get(is_default=True)
     response = correct(operator, default, is_default="")
     assert "Make another portion the default instead" in response.content.decode()
+
+
+def test_grams_follow_when_a_goals_targets_are_corrected(operator: Client, world: Any) -> None:
+    assert correct(operator, world[Goal], protein_percent="40").status_code == 200
+    response = correct(operator, world[Goal], protein_percent="40", carbs_percent="30")
+    assert response.status_code == 302
+    world[Goal].refresh_from_db()
+    assert (world[Goal].protein_grams, world[Goal].carbs_grams) == (200, 150)
+
+
+def test_what_was_calculated_from_is_not_corrected(operator: Client, world: Any) -> None:
+    correct(operator, world[Goal], goal_type="calculated", protein_grams="1", gender="male")
+    world[Goal].refresh_from_db()
+    assert (world[Goal].goal_type, world[Goal].protein_grams) == ("manual", 150)
+
+
+def test_a_weighing_is_not_moved_to_a_day_that_has_one(
+    operator: Client, world: Any, phone: Api
+) -> None:
+    phone.weight(date="2025-02-06")
+    response = correct(operator, world[BodyWeight], date="2025-02-06")
+    assert "This day has a body weight already" in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [(Goal, "delete the current one first"), (BodyWeight, "has a body weight already")],
+)
+def test_a_row_whose_place_is_taken_is_not_restored(
+    operator: Client, world: Any, phone: Api, model: Any, sentence: str
+) -> None:
+    act(operator, "soft_delete", world[model])
+    assert phone.goal()
+    assert phone.post("/v1/body-weights", {"date": "2025-02-05", "weight_kg": 81})
+    assert sentence in act(operator, "restore", world[model])
 
 
 def test_making_a_portion_the_default_takes_it_from_the_other(operator: Client, world: Any) -> None:

@@ -17,7 +17,14 @@ def world(phone: Api) -> dict[str, Any]:
     product = phone.product(protein_100g=31)
     portion = phone.portion(product)
     entry = phone.entry(product_id=product["id"], portion_id=portion["id"])
-    return {"products": product, "portions": portion, "food_entries": entry}
+    return {
+        "products": product,
+        "portions": portion,
+        "food_entries": entry,
+        "goals": phone.goal(),
+        "body_weights": phone.weight(),
+        "water_entries": phone.water(),
+    }
 
 
 def check() -> str:
@@ -62,6 +69,9 @@ def test_a_later_change_of_the_product_breaks_nothing(phone: Api, world: Any) ->
         ("products", "revision = 1000000", "revision is never above"),
         ("portions", "revision = 1000000", "revision is never above"),
         ("food_entries", "revision = 1000000", "revision is never above"),
+        ("goals", "revision = 1000000", "revision is never above"),
+        ("body_weights", "revision = 1000000", "revision is never above"),
+        ("water_entries", "revision = 1000000", "revision is never above"),
         ("products", "name_folded = 'x'", "name_folded follows name"),
         ("products", "name_words = 'x'", "name_words follows name"),
         ("portions", "name_folded = 'x'", "name_folded follows name"),
@@ -69,6 +79,10 @@ def test_a_later_change_of_the_product_breaks_nothing(phone: Api, world: Any) ->
         ("food_entries", "protein = NULL", "protein is the product's"),
         ("food_entries", "fat = 1", "fat is the product's"),
         ("food_entries", "grams = grams + 1", "grams are the portion's"),
+        ("goals", "protein_grams = 149", "protein_grams follow"),
+        ("goals", "carbs_grams = 201", "carbs_grams follow"),
+        ("goals", "fat_grams = 67", "fat_grams follow"),
+        ("goals", "daily_calories_kcal = 15000", "fat_grams follow"),
     ],
 )
 def test_a_broken_rule_names_the_row(world: Any, table: str, change: str, rule: str) -> None:

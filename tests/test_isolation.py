@@ -31,7 +31,12 @@ CREATED_BY = {
     "/v1/products": "/v1/products",
     "/v1/portions": "/v1/products/{id}/portions",
     "/v1/food-entries": "/v1/food-entries",
+    "/v1/goals": "/v1/goals/manual",
+    "/v1/body-weights": "/v1/body-weights",
+    "/v1/water-entries": "/v1/water-entries",
 }
+# Where a day has one row: it moves to another, so that the example's day is free again.
+ONE_A_DAY, ANOTHER_DAY = "/v1/body-weights", {"date": "2025-02-04"}
 # Which kind of row a field or parameter names; `id` names the one of its path.
 NAMED_BY = {"product_id": "/v1/products", "portion_id": "/v1/portions"}
 # Values of the parameters that have no default and are no choice; the examples are of that day.
@@ -247,6 +252,8 @@ def settle(phone: Api) -> World:
                 listed.append(response.json()["id"])
                 if listed is rows.deleted:
                     assert phone.delete(f"{kind}/{listed[-1]}").status_code == 204
+        if kind == ONE_A_DAY:
+            assert phone.patch(f"{kind}/{rows.live[-1]}", ANOTHER_DAY).status_code == 200
         assert rows.live, f"Nothing creates {kind}: mend CREATED_BY."
     return world
 

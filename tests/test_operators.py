@@ -118,7 +118,8 @@ class TestRoles:
     @pytest.mark.parametrize("role", ["Moderator", "Support"])
     def test_a_role_sees_every_list(self, phone: Api, role: str) -> None:
         client = operator(role)
-        for page in ("", "devices/device/", "products/product/", "entries/foodentry/"):
+        pages = ["devices/device/", "products/product/", "entries/foodentry/", "goals/goal/"]
+        for page in ("", *pages, "goals/bodyweight/", "goals/waterentry/"):
             assert client.get(f"/admin/{page}").status_code == 200
         assert client.get("/admin/admin/logentry/").status_code == 200
 

@@ -20,7 +20,7 @@ from countonme.models import device_scoped_models
 from countonme.tests.test_scope import sample
 from devices import maintenance
 from devices.models import Device
-from entries import demo
+from goals import demo
 
 TODAY = date(2025, 2, 5)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
@@ -17,6 +18,7 @@ from uuid import UUID
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 
 UUID_PATTERN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 DATE_PATTERN = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -231,6 +233,27 @@ class StrictModelSerializer(Reader, serializers.ModelSerializer[Any]):
     serializer_choice_field = StrictChoiceField
 
     id = StrictUUIDField(required=False)
+
+    def read_with(self, data: Mapping[str, Any], missing: Iterable[str]) -> dict[str, Any]:
+        """Return the fields of plain data, some of which it should have had.
+
+        Raises:
+            ValidationError: with every offending field; of those missing, that it is null where it
+                is, or else required.
+        """
+        errors: Any = {}
+        values: dict[str, Any] = {}
+        try:
+            values = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            errors = error.detail
+        for name in missing:
+            code = "null" if name in data else "required"
+            errors[name] = [ErrorDetail(str(self.fields[name].error_messages[code]), code)]
+        if errors:
+            in_order = (name for name in self.Meta.fields if name in errors)
+            raise serializers.ValidationError({name: errors[name] for name in in_order})
+        return values
 
     @classmethod
     @cache

@@ -104,8 +104,9 @@ class DeviceViewSet(ViewSetMixin, DeviceView):
     model: ClassVar[type[DeviceScoped]]
     serializer_class: ClassVar[type[StrictModelSerializer]]
     list_query_class: ClassVar[type[PageQuery]] = PageQuery
-    # Filters that take the query's value as it is: a list with these alone is compiled once.
-    plain_filters: ClassVar[frozenset[str]] = frozenset()
+    # Filters and their lookups, which take a value as it is; with these alone a list's query is
+    # compiled once.
+    plain_filters: ClassVar[Mapping[str, str]] = {}
 
     @property
     def rows(self) -> DeviceScopedQuerySet[Any]:
@@ -117,7 +118,9 @@ class DeviceViewSet(ViewSetMixin, DeviceView):
         cls, rows: DeviceScopedQuerySet[Any], query: Mapping[str, Any]
     ) -> DeviceScopedQuerySet[Any]:
         """Return those of the rows that a list's query asks for, in the list's order."""
-        return rows
+        lookups = cls.plain_filters.items()
+        asked = {lookup: query[name] for name, lookup in lookups if name in query}
+        return rows.filter(**asked).in_order()
 
     def representation(self, row: Any) -> dict[str, Any]:
         """Return a row as plain data."""
@@ -126,7 +129,7 @@ class DeviceViewSet(ViewSetMixin, DeviceView):
     def page(self, request: Request, query: Mapping[str, Any]) -> tuple[list[Any], dict[str, str]]:
         """Return a list's page as plain data, and its headers."""
         asked = query.keys() - {"limit", "offset"}
-        if not asked <= self.plain_filters:
+        if not asked <= self.plain_filters.keys():
             rows = self.narrowed(self.rows, query)
             found, headers = page_of(
                 lambda count, start: list(rows[start : start + count]), request, query

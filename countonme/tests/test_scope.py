@@ -7,7 +7,7 @@ import operator
 import pickle
 import uuid
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -41,6 +41,7 @@ from countonme.models import (
 )
 from devices.models import Device
 from entries.models import FoodEntry
+from goals.models import BodyWeight, Goal
 from products.models import Portion, Product
 
 Model = type[DeviceScoped]
@@ -219,6 +220,10 @@ def sample(model: Model, device: Device, **values: Any) -> Any:
     values = SAMPLES[model._meta.db_table] | values
     if model is Portion and "product" not in values:
         values["product"] = sample(Product, device)
+    if model is Goal:
+        Goal.objects.for_device(device).delete()
+    if model is BodyWeight:
+        values["date"] += timedelta(BodyWeight.objects.for_device(device).count())
     return model._base_manager.create(device=device, **values)
 
 

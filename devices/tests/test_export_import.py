@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 from conftest import Api
 from countonme.models import device_scoped_models
 from devices.models import Device
+from goals.serializers import METRICS
 
 
 @pytest.fixture
@@ -20,6 +21,11 @@ def exported(phone: Api, tmp_path: Path) -> Path:
     phone.entry(product_id=product["id"], portion_id=portion["id"], quantity=1.5)
     phone.entry(eaten_at="2025-02-05T12:00:00.123456+02:00")
     phone.delete(f"/v1/portions/{portion['id']}")
+    phone.goal()
+    created = phone.post("/v1/goals/calculated", METRICS)
+    assert created.status_code == 201
+    phone.weight(weight_kg=79.95)
+    phone.water()
     return export(phone, tmp_path)
 
 
@@ -46,7 +52,14 @@ def load(path: Path) -> str:
 
 
 def snapshot(phone: Api) -> list[Any]:
-    paths = ["/v1/products?include=portions", "/v1/food-entries", "/v1/stats/day/2025-02-05"]
+    paths = [
+        "/v1/products?include=portions",
+        "/v1/food-entries",
+        "/v1/stats/day/2025-02-05",
+        "/v1/goals/current",
+        "/v1/body-weights",
+        "/v1/water-entries",
+    ]
     return [phone.get(path).json() for path in paths]
 
 
@@ -64,7 +77,8 @@ def test_a_round_trip_keeps_every_row_deleted_ones_included(
     forget(phone)
     load(exported)
     assert orjson.loads(export(phone, tmp_path).read_bytes())["rows"] == before["rows"]
-    assert any(row["deleted_at"] for row in before["rows"]["portions"])
+    for table in ("portions", "goals"):
+        assert any(row["deleted_at"] for row in before["rows"][table])
 
 
 def test_the_revision_is_greater_than_the_exported_one(phone: Api, exported: Path) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from entries import demo
+from goals import demo
 
 CURL = """\
-Device {id}, with {days} days of meals. Its token, shown this once:
+Device {id}, with {days} days of meals, a goal, weighings and water. Its token, shown this once:
 
 TOKEN={token}
 
@@ -18,13 +18,20 @@ curl -H "Authorization: Bearer $TOKEN" "{url}/v1/products?limit=5"
 curl -H "Authorization: Bearer $TOKEN" "{url}/v1/food-entries?date={today}"
 curl -H "Authorization: Bearer $TOKEN" "{url}/v1/stats/day/{today}"
 curl -H "Authorization: Bearer $TOKEN" "{url}/v1/stats/daily?from={first}&to={today}"
+curl -H "Authorization: Bearer $TOKEN" "{url}/v1/goals/current"
+curl -H "Authorization: Bearer $TOKEN" "{url}/v1/goals/progress?date={today}"
+curl -H "Authorization: Bearer $TOKEN" "{url}/v1/body-weights?from={first}"
+curl -H "Authorization: Bearer $TOKEN" "{url}/v1/water-entries?date={today}"
+curl -H "Authorization: Bearer $TOKEN" "{url}/v1/stats/weight?from={first}&to={today}"
+curl -H "Authorization: Bearer $TOKEN" "{url}/v1/stats/expenditure?from={first}&to={today}"
+curl -H "Authorization: Bearer $TOKEN" "{url}/v1/stats/streak?date={today}"
 """
 
 
 class Command(BaseCommand):
     help = (
-        "Register a demo phone with a month of believable meals, and print its token and curl "
-        "lines that work with it. Each run makes another phone."
+        "Register a demo phone with a month of believable meals, a goal, weighings and water, and "
+        "print its token and curl lines that work with it. Each run makes another phone."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -1,3 +1,5 @@
+"""`seed_demo`."""
+
 from __future__ import annotations
 
 import re
@@ -34,7 +36,7 @@ def test_it_works(db: None) -> None:
 def test_its_curl_lines_answer_something(db: None) -> None:
     printed = seed("--days", "3", "--url", "http://127.0.0.1:9000/")
     urls = re.findall(r'"(http://127\.0\.0\.1:9000/v1/\S+)"', printed)
-    assert len(urls) == 4
+    assert len(urls) == 11
     for url in urls:
         response = phone_of(printed).get(url.removeprefix("http://127.0.0.1:9000"))
         assert response.status_code == 200, url
@@ -46,6 +48,29 @@ def test_its_days_are_believable(db: None) -> None:
     url = re.findall(r"/v1/stats/daily\S+(?=\")", printed)[0]
     average = phone_of(printed).get(url).json()["average"]
     assert 1200 < average["kcal"] < 3000
+
+
+def test_its_weight_is_believable(db: None) -> None:
+    printed = seed()
+    phone = phone_of(printed)
+    weight, expenditure, streak = (
+        phone.get(re.findall(rf"/v1/stats/{name}\S+(?=\")", printed)[0]).json()
+        for name in ("weight", "expenditure", "streak")
+    )
+    trend = [point["trend_kg"] for point in weight["points"]]
+    assert 10 < len(trend) <= 30
+    assert 0.3 < trend[0] - trend[-1] < 2
+    assert 1300 < expenditure["kcal_per_day"] < 2500
+    assert streak["current"] == 30
+
+
+def test_its_goal_is_within_reach(db: None) -> None:
+    printed = seed("--days", "3")
+    url = re.findall(r"/v1/goals/progress\S+(?=\")", printed)[0]
+    progress = phone_of(printed).get(url).json()
+    assert progress["goal"]["goal_type"] == "calculated"
+    assert abs(progress["left"]["kcal"]) < 1000
+    assert progress["water_ml"] >= 1000
 
 
 def test_each_run_makes_another_phone(db: None) -> None:

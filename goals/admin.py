@@ -1,0 +1,34 @@
+"""Goals, body weights and water for operators."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from countonme.admin import DeletedFilter, DeviceFilter, ScopedAdmin
+from goals.formulas import GRAMS
+from goals.models import BODY, ENERGY, SHAPE, WEIGHT_CHANGE, BodyWeight, Goal, WaterEntry
+
+
+@admin.register(Goal)
+class GoalAdmin(ScopedAdmin):
+    list_display = [
+        "daily_calories_kcal",
+        "goal_type",
+        "state",
+        "weight_goal_type",
+        "water_ml",
+        "owner",
+        "created_at",
+    ]
+    list_filter = [DeletedFilter, "goal_type", "created_at", DeviceFilter]
+    own_readonly = ("goal_type", *BODY, *WEIGHT_CHANGE, *ENERGY, *SHAPE, *GRAMS)
+
+
+@admin.register(BodyWeight)
+class BodyWeightAdmin(ScopedAdmin):
+    list_display = ["date", "weight_kg", "state", "owner", "created_at"]
+
+
+@admin.register(WaterEntry)
+class WaterEntryAdmin(ScopedAdmin):
+    list_display = ["date", "ml", "state", "owner", "created_at"]

@@ -1,0 +1,417 @@
+"""Goal, BodyWeight and WaterEntry: what is aimed at, and what is measured on the way."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any, ClassVar, Self
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Cast
+from django.utils import timezone
+
+from countonme.models import (
+    AllObjectsManager,
+    Conflict,
+    DeviceScoped,
+    DeviceScopedQuerySet,
+    DeviceUniqueConstraint,
+    LiveManager,
+)
+from entries.models import FIRST_DAY, LAST_DAY
+from goals import formulas
+from goals.formulas import GRAMS, PERCENTS
+from products.models import CENT
+
+# Over 0, with two decimals.
+HEIGHT_CM, WEIGHT_KG = (CENT, 300), (CENT, 500)
+# What a client may send, and what a calculation can come to.
+MAX_SENT_KCAL, MAX_KCAL = 10_000, 15_000
+MAX_SENT_WATER_ML, MAX_WATER_ML = 10_000, 16_500
+MAX_MACRO_GRAMS = MAX_KCAL // 4
+MAX_ML = 10_000
+
+TARGETS = ("daily_calories_kcal", *PERCENTS, "water_ml")
+BODY = (
+    "gender",
+    "birth_date",
+    "height_cm",
+    "current_weight_kg",
+    "activity_level",
+    "weight_goal_type",
+)
+WEIGHT_CHANGE = ("target_weight_kg", "weight_change_pace")
+ENERGY = ("bmr_kcal", "tdee_kcal")
+SHAPE = ("healthy_weight_min_kg", "healthy_weight_max_kg", "current_bmi", "bmi_category")
+
+NAMES: dict[str, Iterable[str]] = {
+    "gender": formulas.GENDERS,
+    "activity_level": formulas.ACTIVITY_LEVELS,
+    "weight_goal_type": formulas.WEIGHT_GOAL_TYPES,
+    "weight_change_pace": formulas.PACES,
+    "bmi_category": [*formulas.BMI_CATEGORIES, formulas.OBESE],
+}
+BOUNDS: dict[str, tuple[Any, Any]] = {
+    "birth_date": (date(1850, 1, 1), LAST_DAY),
+    "height_cm": HEIGHT_CM,
+    "current_weight_kg": WEIGHT_KG,
+    "target_weight_kg": WEIGHT_KG,
+    **dict.fromkeys(ENERGY, (1, MAX_KCAL)),
+    "healthy_weight_min_kg": (0, 225),
+    "healthy_weight_max_kg": (0, 225),
+    # That of the heaviest at 0.01 cm.
+    "current_bmi": (0, 50_000_000_000),
+    "daily_calories_kcal": (1, MAX_KCAL),
+    **dict.fromkeys(PERCENTS, (0, 100)),
+    **dict.fromkeys(GRAMS, (0, MAX_MACRO_GRAMS)),
+    "water_ml": (0, MAX_WATER_ML),
+}
+
+
+class GoalType(models.TextChoices):
+    CALCULATED = "calculated"
+    MANUAL = "manual"
+
+
+def validate_age(birth_date: date) -> None:
+    """Refuse a day of birth of someone who is not 13 to 120 years old today, in UTC.
+
+    Raises:
+        ValidationError: it is one.
+    """
+    age = formulas.age_years(birth_date, timezone.now().date())
+    if age < formulas.MIN_AGE:
+        raise ValidationError(
+            f"Goals are calculated from the age of {formulas.MIN_AGE} on.", code="max_value"
+        )
+    if age > formulas.MAX_AGE:
+        raise ValidationError(
+            f"Goals are calculated up to the age of {formulas.MAX_AGE}.", code="min_value"
+        )
+
+
+def named_field(column: str) -> models.CharField[Any, Any]:
+    """Return the field of one of a column's names, null where a goal is manual."""
+    names = [(value, value.replace("_", " ").capitalize()) for value in NAMES[column]]
+    length = max(len(value) for value, _ in names)
+    return models.CharField(max_length=length, choices=names, null=True)
+
+
+def within(bounds: tuple[Any, Any]) -> list[Any]:
+    """Return the validators of bounds, both included."""
+    low, high = bounds
+    return [MinValueValidator(low), MaxValueValidator(high)]
+
+
+def whole_field(column: str, **kwargs: Any) -> models.SmallIntegerField[Any, Any]:
+    """Return the field of a whole number within a column's bounds."""
+    return models.SmallIntegerField(validators=within(BOUNDS[column]), **kwargs)
+
+
+def decimal_field(
+    bounds: tuple[Any, Any], digits: int = 5, places: int = 2, **kwargs: Any
+) -> models.DecimalField[Any, Any]:
+    """Return the field of a number with decimals within bounds."""
+    return models.DecimalField(
+        max_digits=digits, decimal_places=places, validators=within(bounds), **kwargs
+    )
+
+
+class GoalQuerySet(DeviceScopedQuerySet["Goal"]):
+    def add(self, *, id: uuid.UUID | None = None, **values: Any) -> tuple[Goal, bool]:
+        """Set a goal in the place of the one before; see the base class.
+
+        Args:
+            values: of `Goal.calculated()` or `Goal.manual()`.
+        """
+        goal = Goal(device_id=self.device_id, **({"id": id} if id else {}), **values)
+        goal.clean()
+        known = self.existing(id)
+        if known is not None:
+            return known, False
+        Goal.objects.for_device(self.device_id).delete()
+        goal.save(force_insert=True)
+        return goal, True
+
+
+class Goal(DeviceScoped):
+    """What to eat and drink a day: calculated from a body's metrics, or set by hand."""
+
+    goal_type = models.CharField(max_length=10, choices=GoalType)
+
+    gender = named_field("gender")
+    birth_date = models.DateField(null=True, validators=[validate_age])
+    height_cm = decimal_field(HEIGHT_CM, null=True)
+    current_weight_kg = decimal_field(WEIGHT_KG, null=True)
+    activity_level = named_field("activity_level")
+    weight_goal_type = named_field("weight_goal_type")
+    target_weight_kg = decimal_field(WEIGHT_KG, null=True)
+    weight_change_pace = named_field("weight_change_pace")
+
+    bmr_kcal, tdee_kcal = (whole_field(name, null=True) for name in ENERGY)
+    healthy_weight_min_kg, healthy_weight_max_kg, current_bmi = (
+        decimal_field(BOUNDS[name], digits, 1, null=True)
+        for name, digits in zip(SHAPE[:3], (4, 4, 12), strict=True)
+    )
+    bmi_category = named_field("bmi_category")
+
+    daily_calories_kcal = whole_field("daily_calories_kcal")
+    protein_percent, carbs_percent, fat_percent = (whole_field(name) for name in PERCENTS)
+    protein_grams, carbs_grams, fat_grams = (whole_field(name) for name in GRAMS)
+    water_ml = whole_field("water_ml")
+
+    objects: ClassVar[Any] = LiveManager.from_queryset(GoalQuerySet)()
+    all_objects: ClassVar[Any] = AllObjectsManager.from_queryset(GoalQuerySet)()
+
+    class Meta(DeviceScoped.Meta):
+        db_table = "goals"
+        verbose_name = "goal"
+        constraints = [
+            DeviceUniqueConstraint(
+                fields=["device"],
+                name="goals_one_live",
+                condition=Q(deleted_at=None),
+                violation_error_message="A device has one goal.",
+            ),
+            models.CheckConstraint(
+                name="goals_type_is_whole",
+                condition=Q(
+                    goal_type=GoalType.MANUAL,
+                    **dict.fromkeys((*BODY, *WEIGHT_CHANGE, *ENERGY, *SHAPE)),
+                )
+                | Q(
+                    goal_type=GoalType.CALCULATED,
+                    **{f"{name}__isnull": False for name in (*BODY, *ENERGY, *SHAPE)},
+                ),
+            ),
+            models.CheckConstraint(
+                name="goals_weight_change_is_whole",
+                condition=Q(weight_goal_type=None)
+                | Q(weight_goal_type="maintain", **dict.fromkeys(WEIGHT_CHANGE))
+                | Q(
+                    Q(weight_goal_type="lose", target_weight_kg__lt=F("current_weight_kg"))
+                    | Q(weight_goal_type="gain", target_weight_kg__gt=F("current_weight_kg")),
+                    target_weight_kg__isnull=False,
+                    weight_change_pace__isnull=False,
+                ),
+            ),
+            models.CheckConstraint(
+                name="goals_percents_are_100",
+                condition=Q(protein_percent=100 - F("carbs_percent") - F("fat_percent")),
+            ),
+            *(
+                models.CheckConstraint(
+                    name=f"goals_{name}_is_known", condition=Q(**{f"{name}__in": list(values)})
+                )
+                for name, values in NAMES.items()
+            ),
+            *(
+                models.CheckConstraint(
+                    name=f"goals_{name}_in_range", condition=Q(**{f"{name}__range": bounds})
+                )
+                for name, bounds in BOUNDS.items()
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.daily_calories_kcal} kcal a day"
+
+    @classmethod
+    def calculated(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the columns of a goal calculated from metrics, at their age of today in UTC.
+
+        Args:
+            values: the metrics; percents, all or none, and `water_ml` take the place of the
+                calculated ones.
+        """
+        metrics: dict[str, Any] = {name: values.get(name) for name in (*BODY, *WEIGHT_CHANGE)}
+        percents = [values[name] for name in PERCENTS if values.get(name) is not None]
+        calculated = formulas.calculate(
+            **{name: metrics[name] for name in (*BODY, "weight_change_pace")},
+            today=timezone.now().date(),
+            percents=percents or None,
+            water=values.get("water_ml"),
+        )
+        return {"goal_type": GoalType.CALCULATED, **metrics, **calculated}
+
+    @classmethod
+    def manual(cls, targets: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the columns of a goal set by hand: its targets, and the grams that follow."""
+        chosen = {name: targets[name] for name in TARGETS}
+        return {"goal_type": GoalType.MANUAL, **chosen, **grams_of(chosen)}
+
+    def clean(self) -> None:
+        """Check the rules over several fields.
+
+        Raises:
+            ValidationError: with every one that is broken.
+        """
+        broken = []
+        if sum(getattr(self, name) for name in PERCENTS) != 100:
+            broken.append(
+                ValidationError(f"{_listed(PERCENTS)} must be 100 together.", code="invalid")
+            )
+        current, target = self.current_weight_kg, self.target_weight_kg
+        if current is not None and target is not None:
+            if self.weight_goal_type == "lose" and target >= current:
+                sentence = "To lose weight, target_weight_kg must be below current_weight_kg."
+                broken.append(ValidationError(sentence, code="max_value"))
+            if self.weight_goal_type == "gain" and target <= current:
+                sentence = "To gain weight, target_weight_kg must be above current_weight_kg."
+                broken.append(ValidationError(sentence, code="min_value"))
+        if self.bmr_kcal is not None and self.bmr_kcal < 1:
+            sentence = "No body of this height, weight and age burns energy: check them."
+            broken.append(ValidationError(sentence, code="min_value"))
+        if broken:
+            raise ValidationError(broken)
+
+    def check_quota(self) -> None:
+        if Goal.objects.for_device(self.device_id).exists():
+            raise Conflict("A device has one goal: delete the current one first")
+
+    def change(self, **values: Any) -> bool:
+        """Update the targets; grams follow.
+
+        Raises:
+            ValidationError: the percents are not 100 together.
+        """
+        targets = {name: values.get(name, getattr(self, name)) for name in TARGETS}
+        return super().change(**values, **grams_of(targets))
+
+    @classmethod
+    def violations(cls) -> Iterator[tuple[str, Iterable[DeviceScoped]]]:
+        yield from super().violations()
+        kcal = Cast("daily_calories_kcal", models.IntegerField())
+        for percent, grams, per_gram in zip(PERCENTS, GRAMS, formulas.KCAL_PER_GRAM, strict=True):
+            right = kcal * F(percent) / (100 * per_gram)
+            rows = cls.all_objects.across_devices()
+            yield f"{grams} follow the kcal and {percent}", rows.exclude(**{grams: right})
+
+
+class DayRow(DeviceScoped):
+    """What is noted for a day; moved to another day, it keeps to that day's quota."""
+
+    date = models.DateField(validators=within((FIRST_DAY, LAST_DAY)))
+
+    class Meta(DeviceScoped.Meta):
+        abstract = True
+
+    def change(self, **values: Any) -> bool:
+        """Update; see the base class."""
+        if values.get("date", self.date) != self.date:
+            type(self)(device_id=self.device_id, date=values["date"]).check_quota()
+        return super().change(**values)
+
+    def same_day(self) -> DeviceScopedQuerySet[Any]:
+        """Return the device's live rows of this day."""
+        return type(self).objects.for_device(self.device_id).filter(date=self.date)
+
+
+class BodyWeightQuerySet(DeviceScopedQuerySet["BodyWeight"]):
+    def in_order(self) -> Self:
+        """Sort the oldest first; a day has one."""
+        return self.order_by("date")
+
+    def weighings(self, first: date, last: date) -> list[tuple[date, Decimal]]:
+        """Return days and kg of a range, both ends included, in order."""
+        rows = self.filter(date__range=(first, last)).in_order()
+        return list(rows.values_list("date", "weight_kg"))
+
+
+class BodyWeight(DayRow):
+    """What a body weighed on a day."""
+
+    weight_kg = decimal_field(WEIGHT_KG)
+
+    objects: ClassVar[Any] = LiveManager.from_queryset(BodyWeightQuerySet)()
+    all_objects: ClassVar[Any] = AllObjectsManager.from_queryset(BodyWeightQuerySet)()
+
+    class Meta(DayRow.Meta):
+        db_table = "body_weights"
+        verbose_name = "body weight"
+        constraints = [
+            # It also lists a device's weights, oldest first.
+            DeviceUniqueConstraint(
+                fields=["device", "date"],
+                name="body_weights_one_a_day",
+                condition=Q(deleted_at=None),
+                violation_error_message="A day has one body weight.",
+            ),
+            models.CheckConstraint(
+                name="body_weights_date_in_range", condition=Q(date__range=(FIRST_DAY, LAST_DAY))
+            ),
+            models.CheckConstraint(
+                name="body_weights_weight_in_range",
+                condition=Q(weight_kg__range=WEIGHT_KG),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.date} {self.weight_kg} kg"
+
+    def check_quota(self) -> None:
+        if self.same_day().exists():
+            raise Conflict("This day has a body weight already")
+
+
+class WaterEntryQuerySet(DeviceScopedQuerySet["WaterEntry"]):
+    def in_order(self) -> Self:
+        """Sort the newest day first, and within a day as it was logged."""
+        return self.order_by("-date", "created_at", "id")
+
+
+class WaterEntry(DayRow):
+    """Water drunk on a day."""
+
+    ml = models.SmallIntegerField(validators=within((1, MAX_ML)))
+
+    objects: ClassVar[Any] = LiveManager.from_queryset(WaterEntryQuerySet)()
+    all_objects: ClassVar[Any] = AllObjectsManager.from_queryset(WaterEntryQuerySet)()
+
+    class Meta(DayRow.Meta):
+        db_table = "water_entries"
+        verbose_name = "water entry"
+        verbose_name_plural = "water entries"
+        indexes = [
+            models.Index(
+                "device",
+                F("date").desc(),
+                "created_at",
+                "id",
+                name="water_entries_by_day",
+                condition=Q(deleted_at=None),
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="water_entries_date_in_range", condition=Q(date__range=(FIRST_DAY, LAST_DAY))
+            ),
+            models.CheckConstraint(
+                name="water_entries_ml_in_range", condition=Q(ml__range=(1, MAX_ML))
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.date} {self.ml} ml"
+
+    def check_quota(self) -> None:
+        limit = settings.MAX_WATER_ENTRIES_PER_DAY
+        if self.same_day().count() >= limit:
+            raise Conflict(f"A day has at most {limit} water entries")
+
+
+def grams_of(targets: Mapping[str, Any]) -> dict[str, int]:
+    """Return the grams of macros that follow from the kcal and the percents."""
+    percents = [targets[name] for name in PERCENTS]
+    grams = formulas.macro_grams(targets["daily_calories_kcal"], percents)
+    return dict(zip(GRAMS, grams, strict=True))
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:-1]) + f" and {names[-1]}"

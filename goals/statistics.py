@@ -1,0 +1,80 @@
+"""How goals are met and where weight goes; each number by one query of a device's rows."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+from django.db.models import Count, Sum
+
+from devices.models import Device
+from entries import statistics as diary
+from entries.models import FoodEntry
+from goals import formulas
+from goals.models import BodyWeight, Goal, WaterEntry
+from products.models import MACROS, rounded
+
+WARM_UP = timedelta(days=60)
+
+
+def progress(device: Device, when: date) -> dict[str, Any]:
+    """Return a day's exact sums beside the current goal, and what is left of that.
+
+    kcal, grams and ml. The goal is the current one, whatever the day; what is left is negative
+    where it was more than the goal.
+    """
+    goal = Goal.objects.for_device(device).first()
+    eaten = diary.day(device, when)["totals"]
+    water = WaterEntry.objects.for_device(device).filter(date=when)
+    drunk = water.aggregate(ml=Sum("ml", default=0))["ml"]
+    left = None
+    if goal is not None:
+        left = {
+            "kcal": goal.daily_calories_kcal - eaten["kcal"],
+            **{macro: getattr(goal, f"{macro}_grams") - eaten[macro] for macro in MACROS},
+            "water_ml": goal.water_ml - drunk,
+        }
+    return {"date": when, "goal": goal, "eaten": eaten, "left": left, "water_ml": drunk}
+
+
+def weight(device: Device, first: date, last: date) -> dict[str, Any]:
+    """Return the weighings of a range, both ends included, each with the trend in kg on its day.
+
+    See `formulas.trend()`. It starts at the first weighing of the 60 days before the range, so that
+    it is settled when the range starts; it is rounded half up to 2 decimals.
+    """
+    start = first - min(WARM_UP, first - date.min)
+    weighings = BodyWeight.objects.for_device(device).weighings(start, last)
+    points = [
+        {"date": day, "weight_kg": weight_kg, "trend_kg": rounded(trend_kg)}
+        for (day, weight_kg), trend_kg in zip(weighings, formulas.trend(weighings), strict=True)
+        if day >= first
+    ]
+    return {"from": first, "to": last, "points": points}
+
+
+def expenditure(device: Device, first: date, last: date) -> dict[str, Any]:
+    """Return what the body burns in kcal a day, of the days logged and the weighings of a range.
+
+    See `formulas.expenditure_kcal()`. A day is logged that has an entry. Both ends are included.
+    """
+    eaten = FoodEntry.objects.for_device(device).filter(date__range=(first, last))
+    logged = eaten.aggregate(days=Count("date", distinct=True), kcal=Sum("kcal", default=0))
+    weighings = BodyWeight.objects.for_device(device).weighings(first, last)
+    return {
+        "from": first,
+        "to": last,
+        "logged_days": logged["days"],
+        "weighings": len(weighings),
+        "kcal_per_day": formulas.expenditure_kcal(logged["kcal"], logged["days"], weighings),
+    }
+
+
+def streak(device: Device, today: date) -> dict[str, Any]:
+    """Return the runs of days with an entry, as of a day.
+
+    See `formulas.streak()`. It counts for which days was logged, and not when.
+    """
+    entries = FoodEntry.objects.for_device(device).filter(date__lte=today)
+    logged = entries.order_by("date").values_list("date", flat=True).distinct()
+    return {"date": today, **formulas.streak(logged, today)._asdict()}

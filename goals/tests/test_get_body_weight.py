@@ -1,0 +1,45 @@
+"""GET /v1/body-weights/{id}."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+
+from conftest import Api
+from products.tests.test_get_product import MALFORMED, WELL_FORMED
+
+PATH = "/v1/body-weights"
+
+
+def test_it_works(phone: Api) -> None:
+    weight = phone.weight()
+    response = phone.get(f"{PATH}/{weight['id']}")
+    assert (response.status_code, response.json()) == (200, weight)
+
+
+@pytest.mark.parametrize("fate", ["deleted", "another device's", "unknown"])
+def test_what_is_not_there_is_404(phone: Api, other: Api, fate: str) -> None:
+    weight = (other if fate == "another device's" else phone).weight()
+    if fate == "deleted":
+        phone.delete(f"{PATH}/{weight['id']}")
+    named = uuid.uuid4() if fate == "unknown" else weight["id"]
+    for method in ("GET", "PUT", "PATCH", "DELETE"):
+        response = phone.request(method, f"{PATH}/{named}", {} if method[0] == "P" else None)
+        assert response.status_code == 404
+        assert response.json() == {"detail": "Body weight not found"}
+
+
+def test_a_malformed_id_is_404(phone: Api) -> None:
+    phone.weight(id=WELL_FORMED)
+    for malformed in MALFORMED:
+        response = phone.get(f"{PATH}/{malformed}")
+        assert response.status_code == 404, malformed
+        assert response.json() == {"detail": "Body weight not found"}
+
+
+def test_it_takes_two_queries(phone: Api, django_assert_num_queries: Any) -> None:
+    weight = phone.weight()
+    with django_assert_num_queries(2):
+        phone.get(f"{PATH}/{weight['id']}")

@@ -1,0 +1,91 @@
+"""GET /v1/goals/{id} and GET /v1/goals/current."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+
+from conftest import Api
+from goals.serializers import METRICS
+from products.tests.test_get_product import MALFORMED, WELL_FORMED
+
+
+def test_it_works(phone: Api) -> None:
+    for set_goal in (phone.goal, lambda: phone.post("/v1/goals/calculated", METRICS).json()):
+        goal = set_goal()
+        for path in (f"/v1/goals/{goal['id']}", "/v1/goals/current"):
+            response = phone.get(path)
+            assert response.status_code == 200
+            assert response.json() == goal
+
+
+def test_without_a_goal_the_current_one_is_null(phone: Api, other: Api) -> None:
+    other.goal()
+    response = phone.get("/v1/goals/current")
+    assert response.status_code == 200
+    assert response.content == b"null"
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["ETag"]
+
+
+@pytest.mark.parametrize("fate", ["deleted", "replaced", "another device's", "unknown"])
+def test_what_is_not_there_is_404(phone: Api, other: Api, fate: str) -> None:
+    goal = other.goal() if fate == "another device's" else phone.goal()
+    if fate == "deleted":
+        phone.delete(f"/v1/goals/{goal['id']}")
+    if fate == "replaced":
+        phone.goal()
+    named = uuid.uuid4() if fate == "unknown" else goal["id"]
+    for method in ("GET", "PUT", "PATCH", "DELETE"):
+        response = phone.request(method, f"/v1/goals/{named}", {} if method[0] == "P" else None)
+        assert response.status_code == 404
+        assert response.json() == {"detail": "Goal not found"}
+
+
+def test_a_malformed_id_is_404(phone: Api) -> None:
+    phone.goal(id=WELL_FORMED)
+    for malformed in MALFORMED:
+        response = phone.get(f"/v1/goals/{malformed}")
+        assert response.status_code == 404, malformed
+        assert response.json() == {"detail": "Goal not found"}
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/goals/current", "GET, HEAD"),
+        ("/v1/goals/calculate", "POST"),
+        ("/v1/goals/calculated", "POST"),
+        ("/v1/goals/manual", "POST"),
+        ("/v1/goals/progress", "GET, HEAD"),
+    ],
+)
+def test_a_word_in_the_place_of_the_id_is_a_call_of_its_own(
+    phone: Api, path: str, allowed: str
+) -> None:
+    response = phone.delete(path)
+    assert response.status_code == 405
+    assert set(response.headers["Allow"].split(", ")) >= set(allowed.split(", ")) - {"HEAD"}
+
+
+def test_it_takes_two_queries(phone: Api, django_assert_num_queries: Any) -> None:
+    goal = phone.goal()
+    for path in (f"/v1/goals/{goal['id']}", "/v1/goals/current"):
+        with django_assert_num_queries(2):
+            phone.get(path)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_current_goals_etag_changes_with_it(phone: Api) -> None:
+    tags = [phone.get("/v1/goals/current").headers["ETag"]]
+    phone.goal()
+    tags.append(phone.get("/v1/goals/current").headers["ETag"])
+    goal = phone.goal()
+    tags.append(phone.get("/v1/goals/current").headers["ETag"])
+    phone.patch(f"/v1/goals/{goal['id']}", {"water_ml": 1})
+    tags.append(phone.get("/v1/goals/current").headers["ETag"])
+    assert len(set(tags)) == 4
+    response = phone.get("/v1/goals/current", **{"If-None-Match": tags[-1]})
+    assert (response.status_code, response.content) == (304, b"")

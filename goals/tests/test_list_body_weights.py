@@ -1,0 +1,108 @@
+"""GET /v1/body-weights."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from conftest import Api
+from countonme.tests.test_conventions import links
+from entries.tests.test_list_entries import NOT_DAYS
+from goals.models import BodyWeight
+from products.tests.test_create_product import offences
+
+PATH = "/v1/body-weights"
+
+
+def days(response: Any) -> list[int]:
+    """Return the days of February that were answered."""
+    assert response.status_code == 200, response.content
+    return [int(row["date"][-2:]) for row in response.json()]
+
+
+@pytest.fixture
+def four(phone: Api, other: Api) -> None:
+    """Weighings of the 1st, 3rd, 5th and 7th, noted in another order, and one of a stranger."""
+    for day in (5, 1, 7, 3):
+        phone.weight(date=f"2025-02-0{day}")
+    other.weight(date="2025-02-04")
+
+
+def test_it_works(phone: Api) -> None:
+    second, first = phone.weight(date="2025-02-06"), phone.weight(date="2025-02-05")
+    response = phone.get(PATH)
+    assert response.status_code == 200
+    assert response.json() == [first, second]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", [1, 3, 5, 7]),
+        ("?from=2025-02-03", [3, 5, 7]),
+        ("?to=2025-02-03", [1, 3]),
+        ("?from=2025-02-02&to=2025-02-05", [3, 5]),
+        ("?from=2025-02-04&to=2025-02-04", []),
+        ("?from=0001-01-01&to=9999-12-31", [1, 3, 5, 7]),
+        ("?limit=2", [1, 3]),
+        ("?limit=2&offset=3", [7]),
+        ("?date=2025-02-03&colour=red", [1, 3, 5, 7]),
+    ],
+)
+@pytest.mark.usefixtures("four")
+def test_it_lists_a_range_oldest_first(phone: Api, query: str, found: list[int]) -> None:
+    assert days(phone.get(PATH + query)) == found
+
+
+@pytest.mark.usefixtures("four")
+def test_links_lead_through_all_pages(phone: Api) -> None:
+    page = phone.get(f"{PATH}?from=2025-02-02&limit=2")
+    assert days(page) == [3, 5]
+    last = phone.get(links(page)["next"])
+    assert days(last) == [7]
+    assert "next" not in links(last)
+
+
+@pytest.mark.usefixtures("four")
+def test_deleted_ones_are_left_out(phone: Api) -> None:
+    gone = phone.get(PATH).json()[1]
+    phone.delete(f"{PATH}/{gone['id']}")
+    assert days(phone.get(PATH)) == [1, 5, 7]
+
+
+def test_from_after_to_is_refused(phone: Api) -> None:
+    response = phone.get(f"{PATH}?from=2025-02-06&to=2025-02-05")
+    assert offences(response) == [(["query"], "invalid")]
+
+
+@pytest.mark.parametrize("name", ["from", "to"])
+def test_days_are_checked(phone: Api, name: str) -> None:
+    for day in NOT_DAYS:
+        assert offences(phone.get(f"{PATH}?{name}={day}")) == [(["query", name], "invalid")]
+
+
+def test_it_takes_two_queries_whatever_its_length(
+    phone: Api, django_assert_num_queries: Any
+) -> None:
+    BodyWeight.objects.for_device(phone.device).bulk_create(
+        BodyWeight(device=phone.device, date=date(2024, 1, 1) + timedelta(n), weight_kg=80)
+        for n in range(201)
+    )
+    with django_assert_num_queries(2):
+        assert len(phone.get(f"{PATH}?limit=200").json()) == 200
+    with django_assert_num_queries(2):
+        assert len(phone.get(f"{PATH}?from=2024-01-01&to=2024-01-07").json()) == 7
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_write_changes_the_etag(phone: Api) -> None:
+    tags = [phone.get(PATH).headers["ETag"]]
+    path = f"{PATH}/{phone.weight()['id']}"
+    tags.append(phone.get(PATH).headers["ETag"])
+    phone.patch(path, {"weight_kg": 1})
+    tags.append(phone.get(PATH).headers["ETag"])
+    phone.delete(path)
+    tags.append(phone.get(PATH).headers["ETag"])
+    assert len(set(tags)) == 4

@@ -1,0 +1,99 @@
+"""GET /v1/water-entries."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+
+from conftest import Api
+from countonme.tests.test_conventions import links
+from entries.tests.test_list_entries import NOT_DAYS
+from goals.models import WaterEntry
+from products.tests.test_create_product import offences
+
+PATH = "/v1/water-entries"
+
+
+def ml(response: Any) -> list[int]:
+    """Return what was answered, by its ml."""
+    assert response.status_code == 200, response.content
+    return [row["ml"] for row in response.json()]
+
+
+@pytest.fixture
+def four(phone: Api, other: Api) -> None:
+    """1 ml on the 4th, 2 and 3 on the 5th, 4 on the 6th, noted in another order; and a stranger."""
+    for n, (number, day) in enumerate([(2, 5), (4, 6), (1, 4), (3, 5)]):
+        with time_machine.travel(datetime(2025, 3, 1, tzinfo=UTC) + timedelta(n), tick=False):
+            phone.water(ml=number, date=f"2025-02-0{day}")
+    other.water(ml=99)
+
+
+def test_it_works(phone: Api) -> None:
+    older, newer = phone.water(), phone.water(date="2025-02-06")
+    response = phone.get(PATH)
+    assert response.status_code == 200
+    assert response.json() == [newer, older]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", [4, 2, 3, 1]),
+        ("?date=2025-02-05", [2, 3]),
+        ("?date=2025-02-07", []),
+        ("?from=2025-02-05", [4, 2, 3]),
+        ("?to=2025-02-05", [2, 3, 1]),
+        ("?from=2025-02-04&to=2025-02-05", [2, 3, 1]),
+        ("?date=2025-02-05&from=2025-02-06", []),
+        ("?from=0001-01-01&to=9999-12-31", [4, 2, 3, 1]),
+        ("?limit=2", [4, 2]),
+        ("?limit=2&offset=3", [1]),
+        ("?meal_type=lunch&ml=1", [4, 2, 3, 1]),
+    ],
+)
+@pytest.mark.usefixtures("four")
+def test_it_lists_the_newest_day_first_and_a_day_as_it_was_logged(
+    phone: Api, query: str, found: list[int]
+) -> None:
+    assert ml(phone.get(PATH + query)) == found
+
+
+@pytest.mark.usefixtures("four")
+def test_links_lead_through_all_pages(phone: Api) -> None:
+    page = phone.get(f"{PATH}?to=2025-02-05&limit=2")
+    assert ml(page) == [2, 3]
+    assert ml(phone.get(links(page)["next"])) == [1]
+
+
+@pytest.mark.usefixtures("four")
+def test_deleted_ones_are_left_out(phone: Api) -> None:
+    gone = phone.get(PATH).json()[0]
+    phone.delete(f"{PATH}/{gone['id']}")
+    assert ml(phone.get(PATH)) == [2, 3, 1]
+
+
+def test_from_after_to_is_refused(phone: Api) -> None:
+    response = phone.get(f"{PATH}?from=2025-02-06&to=2025-02-05")
+    assert offences(response) == [(["query"], "invalid")]
+
+
+@pytest.mark.parametrize("name", ["date", "from", "to"])
+def test_days_are_checked(phone: Api, name: str) -> None:
+    for day in NOT_DAYS:
+        assert offences(phone.get(f"{PATH}?{name}={day}")) == [(["query", name], "invalid")]
+
+
+def test_it_takes_two_queries_whatever_its_length(
+    phone: Api, django_assert_num_queries: Any
+) -> None:
+    WaterEntry.objects.for_device(phone.device).bulk_create(
+        WaterEntry(device=phone.device, date=date(2025, 2, 5), ml=1) for _ in range(201)
+    )
+    with django_assert_num_queries(2):
+        assert len(phone.get(f"{PATH}?limit=200").json()) == 200
+    with django_assert_num_queries(2):
+        assert len(phone.get(f"{PATH}?date=2025-02-05").json()) == 50
