@@ -16,6 +16,13 @@ ANSWERS = os.environ["ATTACK_ANSWERS"]
 ENDS_THE_TOKEN = {"POST /v1/auth/rotate", "DELETE /v1/auth/device"}
 # What a product or a portion decides: it is ignored where it is sent with one.
 DECIDED = {"name", "kcal", "protein", "carbs", "fat", "grams"}
+GOAL = {
+    "daily_calories_kcal": 2000,
+    "protein_percent": 30,
+    "carbs_percent": 40,
+    "fat_percent": 30,
+    "water_ml": 2000,
+}
 
 device = Phone(PORT).register()
 
@@ -34,7 +41,12 @@ class Token:
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
-    """Where a diary entry names a product and a portion, have there be such ones."""
+    """Where a diary entry names a product and a portion, have there be such ones.
+
+    So too where a goal is deleted: any later one has taken the place of what was created.
+    """
+    if case.operation.label == "DELETE /v1/goals/{id}" and is_id(case.path_parameters.get("id")):
+        case.path_parameters["id"] = device.post("/v1/goals/manual", GOAL).json()["id"]
     if isinstance(case.body, dict) and is_id(case.body.get("product_id")):
         product = device.post("/v1/products", {"name": "Rice", "kcal_100g": 130}).json()["id"]
         case.body["product_id"] = product

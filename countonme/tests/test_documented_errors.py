@@ -13,6 +13,7 @@ from django.test import override_settings
 
 from conftest import Api
 from countonme.api import docs
+from goals.serializers import BY_HAND, METRICS
 
 Call = dict[str, Any]
 Refusal = tuple[str, str]
@@ -115,6 +116,34 @@ def updates(path: str, reasons: dict[Refusal, Callable[[World, str], Any]]) -> A
     }
 
 
+def taken(path: str, body: Any) -> dict[Refusal, Callable[[World], Any]]:
+    """Return the reason of an id that another device has; `body` creates a row."""
+
+    def post(world: World) -> Any:
+        key = world.other.post(path, body).json()["id"]
+        return world.phone.post(path, body | {"id": key})
+
+    return {("409", "ID already in use"): post}
+
+
+def move(world: World, method: str, path: str, body: Any) -> Any:
+    """Move a row to the day of the one that `body` creates, with every day at its quota."""
+    world.phone.post(path, body)
+    row = world.phone.post(path, body | {"date": "2025-02-06"}).json()
+    return world.at_quota(method, f"{path}/{row['id']}", {"date": body["date"]})
+
+
+WEIGHT = {"date": "2025-02-05", "weight_kg": 80}
+WATER = {"date": "2025-02-05", "ml": 250}
+ONE_WEIGHT = ("409", "This day has a body weight already")
+MUCH_WATER = ("409", "A day has at most 100 water entries")
+
+
+def weigh_twice(world: World) -> Any:
+    world.phone.weight()
+    return world.phone.post("/v1/body-weights", WEIGHT)
+
+
 # Reasons that only one call has.
 REASONS: dict[str, dict[Refusal, Callable[[World], Any]]] = {
     "POST /v1/auth/register": {("409", "Device already registered"): register_twice},
@@ -144,6 +173,19 @@ REASONS: dict[str, dict[Refusal, Callable[[World], Any]]] = {
             world.portion
         ),
     },
+    "POST /v1/goals/calculated": taken("/v1/goals/calculated", METRICS),
+    "POST /v1/goals/manual": taken("/v1/goals/manual", BY_HAND),
+    "POST /v1/body-weights": taken("/v1/body-weights", WEIGHT) | {ONE_WEIGHT: weigh_twice},
+    **updates(
+        "/v1/body-weights/{id}",
+        {ONE_WEIGHT: lambda world, method: move(world, method, "/v1/body-weights", WEIGHT)},
+    ),
+    "POST /v1/water-entries": taken("/v1/water-entries", WATER)
+    | {MUCH_WATER: lambda world: world.at_quota("POST", "/v1/water-entries", WATER)},
+    **updates(
+        "/v1/water-entries/{id}",
+        {MUCH_WATER: lambda world, method: move(world, method, "/v1/water-entries", WATER)},
+    ),
     "POST /v1/food-entries": {
         ("404", "Product not found"): lambda world: world.phone.post(
             "/v1/food-entries", EATEN | {"product_id": unknown(), "grams": 10}
