@@ -13,6 +13,7 @@ from django.test import override_settings
 
 from conftest import Api
 from countonme.api import docs
+from countonme.prepared import Prepared
 from goals.serializers import BY_HAND, METRICS
 
 Call = dict[str, Any]
@@ -35,6 +36,7 @@ class World:
     def at_quota(self, method: str, path: str, body: Any) -> Any:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(QuerySet, "count", lambda rows: 10**6)
+            patch.setattr(Prepared, "count", lambda prepared, **values: 10**6)
             return self.phone.request(method, path, body)
 
 
