@@ -1,0 +1,154 @@
+"""How PostgreSQL finds what a call asks: by an index that begins with the device."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from conftest import Api
+
+DEVICES, PRODUCTS, DAYS, A_DAY = 600, 10, 20, 2
+# Without triggers, which would stamp each row.
+FILL = f"""
+SET LOCAL session_replication_role = replica;
+INSERT INTO devices
+    (id, token_hash, token_hmac, created_at, blocked_reason, revision, purged_revision)
+    SELECT gen_random_uuid(), 'x', 'x', now(), '', 1, 0 FROM generate_series(1, {DEVICES});
+INSERT INTO products
+    (id, device_id, name, name_folded, name_words, kcal_100g, barcode, gtin_14, revision,
+        created_at)
+    SELECT gen_random_uuid(), devices.id, n::text, n::text, ' ' || n, 1, '96385074',
+        '00000096385074', 0, now()
+    FROM devices, generate_series(1, {PRODUCTS}) AS n;
+INSERT INTO portions
+    (id, device_id, product_id, name, name_folded, grams, is_default, revision, created_at)
+    SELECT gen_random_uuid(), device_id, products.id, n::text, n::text, 1, n = 1, 0, now()
+    FROM products, generate_series(1, 2) AS n;
+INSERT INTO food_entries
+    (id, device_id, product_id, date, meal_type, name, grams, kcal, revision, created_at)
+    SELECT gen_random_uuid(), device_id, id, date '2025-01-01' + day, 'lunch', name, 1, 1, 0, now()
+    FROM (SELECT *, row_number() OVER (PARTITION BY device_id) AS place FROM products) AS products,
+        generate_series(0, {DAYS - 1}) AS day
+    WHERE place <= {A_DAY};
+INSERT INTO body_weights (id, device_id, date, weight_kg, revision, created_at)
+    SELECT gen_random_uuid(), devices.id, date '2025-01-01' + day, 80, 0, now()
+    FROM devices, generate_series(0, {DAYS - 1}) AS day;
+INSERT INTO water_entries (id, device_id, date, ml, revision, created_at)
+    SELECT gen_random_uuid(), devices.id, date '2025-01-01' + day, 250, 0, now()
+    FROM devices, generate_series(0, {DAYS - 1}) AS day;
+INSERT INTO goals
+    (id, device_id, goal_type, daily_calories_kcal, protein_percent, carbs_percent, fat_percent,
+        protein_grams, carbs_grams, fat_grams, water_ml, revision, created_at, deleted_at)
+    SELECT gen_random_uuid(), devices.id, 'manual', 2000, 30, 40, 30, 150, 200, 66, 2000, 0, now(),
+        CASE WHEN n > 1 THEN now() END
+    FROM devices, generate_series(1, 5) AS n;
+SET LOCAL session_replication_role = origin;
+ANALYZE;
+"""
+SOUP = {"name": "Soup", "kcal": 1, "date": "2025-01-05", "meal_type": "lunch"}
+CALLS = [
+    "/v1/auth/device",
+    "/v1/products",
+    "/v1/products?include=portions",
+    "/v1/products?search=1",
+    "/v1/products?barcode=96385074",
+    "/v1/products/{product}",
+    "/v1/products/{product}/portions",
+    "/v1/food-entries",
+    "/v1/food-entries?date=2025-01-05",
+    "/v1/food-entries?from=2025-01-05&to=2025-02-12",
+    "/v1/food-entries?product_id={product}",
+    "/v1/food-entries?meal_type=lunch&offset=50",
+    "/v1/stats/day/2025-01-05",
+    "/v1/stats/daily?from=2025-01-01&to=2025-01-15",
+    "/v1/goals/current",
+    "/v1/goals/progress?date=2025-01-05",
+    "/v1/body-weights?from=2025-01-10",
+    "/v1/water-entries?date=2025-01-05",
+    "/v1/stats/weight?from=2025-01-01&to=2025-01-15",
+    "/v1/stats/expenditure?from=2025-01-01&to=2025-01-15",
+    "/v1/stats/streak?date=2025-01-05",
+]
+
+pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("plans")]
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a plan's nodes."""
+    yield plan
+    for child in plan.get("Plans", []):
+        yield from nodes(child)
+
+
+def explained(sql: str) -> list[dict[str, Any]]:
+    """Return the nodes of a statement's plan."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}".replace("%", "%%"), [])
+        found = cursor.fetchone()[0]
+    document = json.loads(found) if isinstance(found, str) else found
+    return list(nodes(document[0]["Plan"]))
+
+
+def first_columns() -> dict[str, str]:
+    """Return the first column of every index."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname, pg_get_indexdef(indexrelid, 1, true) FROM pg_index"
+            " JOIN pg_class ON pg_class.oid = indexrelid"
+        )
+        return dict(cursor.fetchall())
+
+
+@pytest.fixture
+def filled(phone: Api) -> dict[str, str]:
+    """Rows of many devices, the phone's among them; ids for paths."""
+    with connection.cursor() as cursor:
+        for statement in re.split(r";\n", FILL.strip().rstrip(";")):
+            cursor.execute(statement)
+    return {"product": phone.get("/v1/products").json()[0]["id"]}
+
+
+def test_every_read_begins_at_the_device(phone: Api, filled: dict[str, str]) -> None:
+    first = first_columns()
+    for call in CALLS:
+        path = call.format(**filled)
+        with CaptureQueriesContext(connection) as queries:
+            assert phone.get(path).status_code == 200, path
+        assert queries.captured_queries
+        for query in queries.captured_queries:
+            for node in explained(query["sql"]):
+                assert node["Node Type"] != "Seq Scan", (path, query["sql"])
+                if name := node.get("Index Name"):
+                    assert first[name] == "device_id" or name == "devices_pkey", (path, name)
+
+
+def test_every_write_begins_at_the_device(phone: Api, filled: dict[str, str]) -> None:
+    first = first_columns()
+    entry = phone.entry(product_id=filled["product"], grams=150)
+    product = phone.product()
+    portion = phone.portion(product)
+    writes: list[tuple[str, str, Any]] = [
+        ("POST", "/v1/food-entries", SOUP),
+        ("PATCH", f"/v1/food-entries/{entry['id']}", {"grams": 100}),
+        ("POST", "/v1/products", {"name": "Rice", "kcal_100g": 130}),
+        ("PATCH", f"/v1/portions/{portion['id']}", {"is_default": True}),
+        ("DELETE", f"/v1/products/{product['id']}", None),
+        ("POST", "/v1/body-weights", {"date": "2026-01-01", "weight_kg": 80}),
+        ("POST", "/v1/water-entries", {"date": "2026-01-01", "ml": 250}),
+    ]
+    for method, path, body in writes:
+        with CaptureQueriesContext(connection) as queries:
+            assert phone.request(method, path, body).status_code < 300, path
+        for query in queries.captured_queries:
+            if re.match("SELECT|UPDATE|INSERT", query["sql"]):
+                for node in explained(query["sql"]):
+                    assert node["Node Type"] != "Seq Scan", (path, query["sql"])
+                    if name := node.get("Index Name"):
+                        allowed = first[name] == "device_id" or name.endswith("_pkey")
+                        assert allowed, (path, name)
