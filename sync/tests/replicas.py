@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import select
 import subprocess
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from tests.processes import ROOT
 
 NODE_PROJECT = ROOT / "sync" / "tests" / "replica"
+PAGE = ROOT / "docs" / "sync.md"
 TABLES = ("products", "portions", "food_entries", "body_weights", "water_entries")
+
+# A printed module's code, by its comment's words.
+PRINTED = r"^```ts\n// {}\n(.*?)^```$"
 
 Rows = dict[str, dict[str, dict[str, Any]]]
 
@@ -34,12 +38,23 @@ class Synced:
         return [sent["strategy"] for sent in self.requests if sent["method"] == "GET"]
 
 
+def printed(heading: str) -> str:
+    """Return the code that docs/sync.md prints under a comment."""
+    found = re.search(PRINTED.format(re.escape(heading)), PAGE.read_text(), re.M | re.S)
+    assert found, f"{PAGE} prints no {heading}"
+    return found[1]
+
+
+def under_db(modules: dict[str, str]) -> dict[str, str]:
+    return {f"db/{name}": code for name, code in modules.items()}
+
+
 class Replicas:
     """One Node process, and in it any number of replicas that sync with one server."""
 
-    def __init__(self, node: str, server: str, page: Path = ROOT / "docs" / "sync.md") -> None:
+    def __init__(self, node: str, server: str) -> None:
         self.process = subprocess.Popen(
-            [node, NODE_PROJECT / "replicas.cjs", page, server],
+            [node, NODE_PROJECT / "replicas.cjs", PAGE, server],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -62,11 +77,15 @@ class Replicas:
         assert "failed" not in answer, answer["failed"]
         return answer["result"]
 
-    def install(self, token: str) -> Replica:
-        """Return an app that was just installed, with the token of a device."""
+    def install(self, token: str, **edits: str) -> Replica:
+        """Return an app that was just installed, with the token of a device.
+
+        Args:
+            edits: modules that differ from what is printed, by name.
+        """
         self.installed += 1
         replica = Replica(self, f"replica {self.installed}")
-        replica.tell("install", token=token)
+        replica.tell("install", token=token, edits=under_db(edits))
         return replica
 
 
@@ -123,6 +142,10 @@ class Replica:
         """Return the ids of what is still to be pushed, by table."""
         found: dict[str, list[str]] = self.tell("unsynced")
         return found
+
+    def upgrade(self, **edits: str) -> None:
+        """Put another version of the app in the place of this one."""
+        self.tell("upgrade", edits=under_db(edits))
 
     def discard(self, rejected: dict[str, dict[str, str]]) -> None:
         self.tell("give_up", rejected=rejected)

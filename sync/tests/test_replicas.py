@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from attacks.client import Phone
-from sync.tests.replicas import NODE_PROJECT, TABLES, Replica, Replicas, Rows
+from sync.tests.replicas import NODE_PROJECT, TABLES, Replica, Replicas, Rows, printed
 from tests.processes import MANAGE, ROOT, Run, copy_of, environment, first_start, query
 
 pytestmark = pytest.mark.xdist_group("replicas")
@@ -487,3 +487,180 @@ def test_a_wrong_token_is_401_and_loses_nothing(rest: Phone, one: Replica) -> No
     one.tell("set_token", token=rest.token)
     one.sync()
     assert len(assert_all_equal(rest, one)["products"]) == 1
+
+
+def test_a_new_table_comes_with_all_its_rows_after_a_migration(
+    rest: Phone, replicas: Replicas
+) -> None:
+    schema = printed("db/schema.ts")
+    before, water, _ = re.split(r"(    tableSchema\(\{\n      name: 'water_entries'.*\n  \],\n\}\))", schema, flags=re.S)
+    index = printed("db/index.ts").replace(", WaterEntry]", "]")
+    replica = replicas.install(rest.token, schema=f"{before}  ],\n}})", index=index)
+    replica.create("food_entries", **SOUP)
+    post(rest, "/v1/water-entries", date=DAY, ml=250)
+    replica.sync()
+    replica.sync()
+    assert "water_entries" not in replica.rows()
+
+    replica.upgrade(
+        schema=schema.replace("version: 1", "version: 2"),
+        migrations=printed("db/migrations.ts, when version 2 added water"),
+    )
+    replica.create("food_entries", **SOUP)
+    replica.sync()
+    rows = assert_all_equal(rest, replica)
+    assert (len(rows["water_entries"]), len(rows["food_entries"])) == (1, 2)
+    # The library says that it skips what an old app does not know.
+    assert all("does not exist" in told for told in replicas.complaints)
+    replicas.complaints.clear()
+
+
+class History:
+    """Random doings of replicas and of REST on one device, from a seed."""
+
+    def __init__(self, seed: int, rest: Phone, replicas: list[Replica]) -> None:
+        self.random = random.Random(seed)
+        self.rest = rest
+        self.replicas = replicas
+        self.log: list[str] = []
+
+    def new_id(self) -> str:
+        return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
+
+    def day(self) -> str:
+        return str(date(2025, 2, 1) + timedelta(days=self.random.randrange(4)))
+
+    def live(self, rows: Rows, table: str) -> str | None:
+        """Return the id of some row, if there is one."""
+        ids = sorted(rows[table])
+        return self.random.choice(ids) if ids else None
+
+    def values(self, table: str, rows: Rows) -> dict[str, Any]:
+        """Return the columns of a new row, or of one that is changed."""
+        number = self.random.randint
+        product = self.live(rows, "products")
+        match table:
+            case "products":
+                return {
+                    "name": f"Food {number(1, 99)}",
+                    "kcal_100g": number(0, 900),
+                    "fat_100g": self.random.choice([None, number(0, 4000) / 100]),
+                }
+            case "portions":
+                return {
+                    "product_id": product,
+                    "name": f"Portion {number(1, 99)}",
+                    "grams": number(1, 50_000) / 100,
+                    "is_default": self.random.random() < 0.4,
+                }
+            case "body_weights":
+                return {"date": self.day(), "weight_kg": number(5000, 9000) / 100}
+            case "water_entries":
+                return {"date": self.day(), "ml": number(1, 1000)}
+        what = {"date": self.day(), "meal_type": self.random.choice(["lunch", "snacks"])}
+        entry = {"product_id": None, "portion_id": None, "quantity": None, "grams": None}
+        entry |= what | {"name": f"Meal {number(1, 99)}", "kcal": number(0, 90_000) / 100}
+        if product is None or self.random.random() < 0.3:
+            return entry
+        portions = [k for k, row in rows["portions"].items() if row["product_id"] == product]
+        if portions and self.random.random() < 0.5:
+            portion = self.random.choice(sorted(portions))
+            quantity = number(1, 300) / 100
+            return entry | {"product_id": product, "portion_id": portion, "quantity": quantity}
+        return entry | {"product_id": product, "grams": number(1, 50_000) / 100}
+
+    def edit(self, replica: Replica) -> None:
+        """Create, change or delete a row offline."""
+        rows = replica.rows()
+        table = self.random.choice(TABLES)
+        id = self.live(rows, table)
+        chance = self.random.random()
+        if id is None or chance < 0.45:
+            values = self.values(table, rows)
+            if table == "portions" and values["product_id"] is None:
+                return
+            self.log.append(f"{replica.name} creates in {table}: {values}")
+            replica.create(table, self.new_id(), **values)
+        elif chance < 0.8:
+            values = self.values(table, rows)
+            if table == "portions":
+                del values["product_id"]
+            elif table != "food_entries":
+                name = self.random.choice(sorted(values))
+                values = {name: values[name]}
+            self.log.append(f"{replica.name} updates {table} {id}: {values}")
+            replica.update(table, id, **values)
+        elif table == "products" and chance < 0.9:
+            self.log.append(f"{replica.name} removes product {id}")
+            replica.call("products", id, "remove")
+        else:
+            self.log.append(f"{replica.name} deletes {table} {id}")
+            replica.delete(table, id)
+
+    def write_by_rest(self) -> None:
+        """Create, change or delete a row over REST; what REST refuses is no matter."""
+        rows = server_rows(self.rest)
+        table = self.random.choice(TABLES)
+        path = f"/v1/{table.replace('_', '-')}"
+        id = self.live(rows, table)
+        chance = self.random.random()
+        values = {k: v for k, v in self.values(table, rows).items() if v is not None}
+        if table == "portions":
+            product = values.pop("product_id", None)
+            if product is None:
+                return
+        if id is None or chance < 0.45:
+            owner = f"/v1/products/{product}" if table == "portions" else "/v1"
+            answer = self.rest.post(f"{owner}/{table.replace('_', '-')}", values)
+        elif chance < 0.8:
+            answer = self.rest.patch(f"{path}/{id}", values)
+        else:
+            answer = self.rest.delete(f"{path}/{id}")
+        self.log.append(f"REST {answer.status} {table} {id}: {values}")
+        assert answer.status in (200, 201, 204, 404, 409, 422), answer
+
+    def sync(self, replica: Replica) -> None:
+        """Sync, now and then with an accident, or with a write of REST before the push."""
+        accident = self.random.choice(["", "", "lost", "leaves", "REST"])
+        self.log.append(f"{replica.name} syncs {accident}")
+        if accident == "REST":
+            if replica.tell("sync", push="waits") == "waiting":
+                self.write_by_rest()
+                synced = replica.go_on()
+                self.settle(replica, synced)
+            return
+        synced = replica.try_sync(push=accident)
+        if not accident:
+            self.settle(replica, synced)
+
+    def settle(self, replica: Replica, synced: Any) -> None:
+        """Give up what was rejected, as an app does whose user can't put it right."""
+        assert synced.error is None, synced
+        if synced.rejected:
+            self.log.append(f"{replica.name} gives up {synced.rejected}")
+            replica.discard(synced.rejected)
+
+    def unfold(self, steps: int) -> None:
+        doings = [self.edit, self.edit, self.edit, self.edit, self.sync]
+        for _ in range(steps):
+            if self.random.random() < 0.15:
+                self.write_by_rest()
+            else:
+                self.random.choice(doings)(self.random.choice(self.replicas))
+
+    def end(self) -> None:
+        """Have everyone sync until there is nothing new to anyone."""
+        for _ in range(3):
+            for replica in self.replicas:
+                self.settle(replica, replica.try_sync())
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_history_ends_with_all_replicas_equal_to_each_other_and_to_rest(
+    seed: int, rest: Phone, install: Install
+) -> None:
+    history = History(seed, rest, [install() for _ in range(2 + seed % 2)])
+    history.unfold(120)
+    history.end()
+    print("\n".join(history.log))
+    assert_all_equal(rest, *history.replicas)

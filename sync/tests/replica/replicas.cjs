@@ -7,6 +7,7 @@ const path = require('node:path')
 const readline = require('node:readline')
 const { randomUUID } = require('node:crypto')
 const typescript = require('typescript')
+const { LokiMemoryAdapter } = require('lokijs')
 const LokiJSAdapter = require('@nozbe/watermelondb/adapters/lokijs').default
 
 const [page, server] = process.argv.slice(2)
@@ -17,21 +18,22 @@ const complain = (...words) => complaints.push(words.map(String).join(' '))
 Object.assign(console, { log() {}, debug() {}, info() {}, warn: complain, error: complain })
 
 // What the page asks of a phone has a stand-in here; all else is as printed.
-const STAND_INS = {
+const standIns = (disk) => ({
   'expo-crypto': { randomUUID },
   '@nozbe/watermelondb/adapters/sqlite': class extends LokiJSAdapter {
     constructor({ schema, migrations }) {
       super({
         schema,
         migrations,
-        dbName: randomUUID(),
+        dbName: 'countonme',
         useWebWorker: false,
         useIncrementalIndexedDB: true,
         extraLokiOptions: { autosave: false },
+        _testLokiAdapter: disk,
       })
     }
   },
-}
+})
 
 const printed = new Map()
 for (const [, name, code] of fs
@@ -40,15 +42,16 @@ for (const [, name, code] of fs
   printed.set(name, code)
 }
 
-// One app: the printed modules, loaded afresh, so that each phone has a database of its own.
-function install(edit = {}) {
+// One app: the printed modules, or `edits` of some, loaded afresh on a phone's disk.
+function install(disk, edits) {
+  const provided = standIns(disk)
   const loaded = new Map()
   const load = (name) => {
     if (!printed.has(name)) throw new Error(`${page} prints no ${name}.ts`)
     if (!loaded.has(name)) {
       const module = { exports: {} }
       loaded.set(name, module)
-      const { outputText } = typescript.transpileModule(edit[name] ?? printed.get(name), {
+      const { outputText } = typescript.transpileModule(edits[name] ?? printed.get(name), {
         compilerOptions: {
           module: 'CommonJS',
           target: 'ES2022',
@@ -60,7 +63,7 @@ function install(edit = {}) {
       const requires = (wanted) =>
         wanted.startsWith('.')
           ? load(path.posix.join(path.posix.dirname(name), wanted))
-          : (STAND_INS[wanted] ?? require(wanted))
+          : (provided[wanted] ?? require(wanted))
       new Function('require', 'module', 'exports', outputText)(requires, module, module.exports)
     }
     return loaded.get(name).exports
@@ -69,11 +72,22 @@ function install(edit = {}) {
 }
 
 class Replica {
-  constructor(token) {
+  constructor({ token, edits }) {
     this.token = token
-    const { database, syncOf, discard } = install()
+    this.disk = new LokiMemoryAdapter()
+    this.install({ edits })
+  }
+
+  install({ edits = {} }) {
+    const { database, syncOf, discard } = install(this.disk, edits)
     Object.assign(this, { database, discard })
     this.runSync = syncOf(database, server, () => this.token)
+  }
+
+  // Another version of the app on what the one before has left.
+  upgrade({ edits }) {
+    this.database.adapter.underlyingAdapter._driver.loki.close()
+    this.install({ edits })
   }
 
   record(table, id) {
@@ -193,7 +207,7 @@ function tell(answer) {
 }
 
 async function obey({ do: verb, replica, ...rest }) {
-  if (verb === 'install') return void replicas.set(replica, new Replica(rest.token))
+  if (verb === 'install') return void replicas.set(replica, new Replica(rest))
   return (await replicas.get(replica)[verb](rest)) ?? null
 }
 
