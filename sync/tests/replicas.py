@@ -67,7 +67,8 @@ class Replicas:
 
     def tell(self, do: str, **command: Any) -> Any:
         """Give a command, and return what came of it."""
-        assert self.process.stdin and self.process.stdout
+        assert self.process.stdin
+        assert self.process.stdout
         self.process.stdin.write(json.dumps({"do": do, **command}) + "\n")
         self.process.stdin.flush()
         ready, _, _ = select.select([self.process.stdout], [], [], 60)

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import shutil
 import subprocess
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from attacks.client import Phone
+from sync.tests.histories import History, server_rows
 from sync.tests.replicas import NODE_PROJECT, TABLES, Replica, Replicas, Rows, printed
-from tests.processes import MANAGE, ROOT, Run, copy_of, environment, first_start, query
+from tests.processes import MANAGE, ROOT, SERVE, Run, copy_of, environment, first_start, query
 
 pytestmark = pytest.mark.xdist_group("replicas")
 
+MODULES = ("db/schema", "db/migrations", "db/models", "db/index", "db/sync")
 DAY = "2025-02-05"
-RICE = {"name": "Rice", "kcal_100g": 130, "protein_100g": 2.7}
-SOUP = {"date": DAY, "meal_type": "lunch", "name": "Soup", "kcal": 250}
+RICE: dict[str, Any] = {"name": "Rice", "kcal_100g": 130, "protein_100g": 2.7}
+SOUP: dict[str, Any] = {"date": DAY, "meal_type": "lunch", "name": "Soup", "kcal": 250}
 LUNCH = {"date": DAY, "mealType": "lunch"}
 SETTINGS = {
     "REGISTER_THROTTLE": "",
@@ -55,7 +55,7 @@ def server(node: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]
     with ExitStack() as ends:
         folder = tmp_path_factory.mktemp("synced")
         data_dir = ends.enter_context(copy_of(first_start(tmp_path_factory), folder))
-        run = Run(data_dir, **SETTINGS)
+        run = Run(data_dir, SERVE, **SETTINGS)
         ends.callback(run.kill)
         yield run.wait_until_ready()
 
@@ -98,42 +98,6 @@ def one(install: Install) -> Replica:
 @pytest.fixture
 def two(install: Install) -> Replica:
     return install()
-
-
-# What lists of REST answer beside what is synced.
-NOT_SYNCED = {"created_at", "updated_at", "portions"}
-
-
-def server_rows(rest: Phone) -> Rows:
-    """Return all that REST lists, in the columns that are synced, by table and id."""
-
-    def collect(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        return {
-            row["id"]: {k: v for k, v in row.items() if k not in NOT_SYNCED | {"id"}}
-            for row in rows
-        }
-
-    products = every(rest, "/v1/products?include=portions")
-    return {
-        "products": collect(products),
-        "portions": collect([portion for product in products for portion in product["portions"]]),
-        "food_entries": collect(every(rest, "/v1/food-entries")),
-        "body_weights": collect(every(rest, "/v1/body-weights")),
-        "water_entries": collect(every(rest, "/v1/water-entries")),
-    }
-
-
-def every(rest: Phone, path: str) -> list[dict[str, Any]]:
-    """Return all rows of a list, page by page."""
-    rows: list[dict[str, Any]] = []
-    joint = "&" if "?" in path else "?"
-    while True:
-        answer = rest.get(f"{path}{joint}limit=200&offset={len(rows)}")
-        assert answer.status == 200, answer
-        page = answer.json()
-        rows += page
-        if len(page) < 200:
-            return rows
 
 
 def post(rest: Phone, path: str, **body: Any) -> dict[str, Any]:
@@ -199,9 +163,7 @@ def test_the_models_log_what_the_server_works_out(rest: Phone, one: Replica) -> 
     rice = one.create("products", **RICE, fat_100g=0.35)
     bowl = one.create("portions", product_id=rice, name="1 bowl", grams=180, is_default=True)
     by_grams = one.call("products", rice, "log", 150, LUNCH)
-    by_portion = one.call(
-        "portions", bowl, "log", 1.5, LUNCH | {"eatenAt": "2025-02-05T12:30:00Z"}
-    )
+    by_portion = one.call("portions", bowl, "log", 1.5, LUNCH | {"eatenAt": "2025-02-05T12:30:00Z"})
     offline = one.rows()["food_entries"]
     one.sync()
     rows = assert_all_equal(rest, one)
@@ -239,8 +201,9 @@ def test_offline_edits_of_two_replicas_meet_column_by_column(
     rows = assert_all_equal(rest, one, two)
     assert rows["products"][rice]["name"] == "Brown rice"
     assert rows["products"][rice]["kcal_100g"] == 120
-    assert rows["food_entries"][soup] | {"kcal": 300, "meal_type": "dinner"} == (
-        rows["food_entries"][soup]
+    assert (
+        rows["food_entries"][soup] | {"kcal": 300, "meal_type": "dinner"}
+        == (rows["food_entries"][soup])
     )
 
 
@@ -254,8 +217,9 @@ def test_a_record_changed_between_pull_and_push_is_a_conflict_and_is_tried_again
     assert rest.patch(f"/v1/products/{rice}", {"kcal_100g": 120}).status == 200
     assert one.go_on().pushes == [409, 200]
     rows = assert_all_equal(rest, one)
-    assert rows["products"][rice] | {"name": "Brown rice", "kcal_100g": 120} == (
-        rows["products"][rice]
+    assert (
+        rows["products"][rice] | {"name": "Brown rice", "kcal_100g": 120}
+        == (rows["products"][rice])
     )
 
 
@@ -344,6 +308,18 @@ def test_what_is_created_and_deleted_after_a_lost_answer_stays_deleted(
     one.sync()
     one.sync()
     assert assert_all_equal(rest, one)["food_entries"] == {}
+
+
+def test_what_the_server_decides_comes_back_where_the_phone_wrote_something_else(
+    rest: Phone, one: Replica
+) -> None:
+    rice = one.create("products", **RICE)
+    entry = one.call("products", rice, "log", 150, LUNCH)
+    one.sync()
+    one.update("products", rice, name=" Rice ", protein_100g=2.70)
+    one.update("food_entries", entry, kcal=1, name="Something else", fat=99)
+    one.sync()
+    assert assert_all_equal(rest, one)["food_entries"][entry]["kcal"] == 195
 
 
 def test_a_product_created_logged_and_deleted_between_two_syncs_leaves_its_entry(
@@ -478,6 +454,24 @@ def test_a_new_default_portion_takes_the_default_from_the_other(
     assert [portion["name"] for portion in portions if portion["is_default"]] == ["1 cup"]
 
 
+def test_the_default_portion_deleted_or_the_last_is_put_right(
+    rest: Phone, one: Replica, two: Replica
+) -> None:
+    rice = one.create("products", **RICE)
+    bowl = one.create("portions", product_id=rice, name="1 bowl", grams=180, is_default=True)
+    one.create("portions", product_id=rice, name="1 cup", grams=150, is_default=False)
+    one.sync()
+    two.sync()
+    one.delete("portions", bowl)
+    one.sync()
+    [cup] = assert_all_equal(rest, one)["portions"]
+    two.delete("portions", cup)
+    two.sync()
+    one.sync()
+    portions = assert_all_equal(rest, one, two)["portions"].values()
+    assert [portion["is_default"] for portion in portions] == [True]
+
+
 def test_a_wrong_token_is_401_and_loses_nothing(rest: Phone, one: Replica) -> None:
     one.create("products", **RICE)
     one.tell("set_token", token="wrong")
@@ -489,11 +483,31 @@ def test_a_wrong_token_is_401_and_loses_nothing(rest: Phone, one: Replica) -> No
     assert len(assert_all_equal(rest, one)["products"]) == 1
 
 
+def test_the_printed_code_has_no_type_errors(node: str, tmp_path: Path) -> None:
+    (tmp_path / "db").mkdir()
+    (tmp_path / "node_modules").symlink_to(NODE_PROJECT / "node_modules")
+    for name in MODULES:
+        (tmp_path / f"{name}.ts").write_text(printed(f"{name}.ts"))
+    (tmp_path / "expo-crypto.d.ts").write_text(
+        "declare module 'expo-crypto' { export function randomUUID(): string }"
+    )
+    compiler = NODE_PROJECT / "node_modules" / "typescript" / "bin" / "tsc"
+    options = "--noEmit --strict --skipLibCheck --experimentalDecorators --esModuleInterop"
+    options += " --target es2022 --module esnext --moduleResolution bundler --lib es2022,dom"
+    files = ["expo-crypto.d.ts", *(f"{name}.ts" for name in MODULES)]
+    compiled = subprocess.run(
+        [node, compiler, *options.split(), *files], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (compiled.stdout, compiled.returncode) == ("", 0)
+
+
 def test_a_new_table_comes_with_all_its_rows_after_a_migration(
     rest: Phone, replicas: Replicas
 ) -> None:
     schema = printed("db/schema.ts")
-    before, water, _ = re.split(r"(    tableSchema\(\{\n      name: 'water_entries'.*\n  \],\n\}\))", schema, flags=re.S)
+    before, *_ = re.split(
+        r"(    tableSchema\(\{\n      name: 'water_entries'.*\n  \],\n\}\))", schema, flags=re.S
+    )
     index = printed("db/index.ts").replace(", WaterEntry]", "]")
     replica = replicas.install(rest.token, schema=f"{before}  ],\n}})", index=index)
     replica.create("food_entries", **SOUP)
@@ -515,152 +529,12 @@ def test_a_new_table_comes_with_all_its_rows_after_a_migration(
     replicas.complaints.clear()
 
 
-class History:
-    """Random doings of replicas and of REST on one device, from a seed."""
-
-    def __init__(self, seed: int, rest: Phone, replicas: list[Replica]) -> None:
-        self.random = random.Random(seed)
-        self.rest = rest
-        self.replicas = replicas
-        self.log: list[str] = []
-
-    def new_id(self) -> str:
-        return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
-
-    def day(self) -> str:
-        return str(date(2025, 2, 1) + timedelta(days=self.random.randrange(4)))
-
-    def live(self, rows: Rows, table: str) -> str | None:
-        """Return the id of some row, if there is one."""
-        ids = sorted(rows[table])
-        return self.random.choice(ids) if ids else None
-
-    def values(self, table: str, rows: Rows) -> dict[str, Any]:
-        """Return the columns of a new row, or of one that is changed."""
-        number = self.random.randint
-        product = self.live(rows, "products")
-        match table:
-            case "products":
-                return {
-                    "name": f"Food {number(1, 99)}",
-                    "kcal_100g": number(0, 900),
-                    "fat_100g": self.random.choice([None, number(0, 4000) / 100]),
-                }
-            case "portions":
-                return {
-                    "product_id": product,
-                    "name": f"Portion {number(1, 99)}",
-                    "grams": number(1, 50_000) / 100,
-                    "is_default": self.random.random() < 0.4,
-                }
-            case "body_weights":
-                return {"date": self.day(), "weight_kg": number(5000, 9000) / 100}
-            case "water_entries":
-                return {"date": self.day(), "ml": number(1, 1000)}
-        what = {"date": self.day(), "meal_type": self.random.choice(["lunch", "snacks"])}
-        entry = {"product_id": None, "portion_id": None, "quantity": None, "grams": None}
-        entry |= what | {"name": f"Meal {number(1, 99)}", "kcal": number(0, 90_000) / 100}
-        if product is None or self.random.random() < 0.3:
-            return entry
-        portions = [k for k, row in rows["portions"].items() if row["product_id"] == product]
-        if portions and self.random.random() < 0.5:
-            portion = self.random.choice(sorted(portions))
-            quantity = number(1, 300) / 100
-            return entry | {"product_id": product, "portion_id": portion, "quantity": quantity}
-        return entry | {"product_id": product, "grams": number(1, 50_000) / 100}
-
-    def edit(self, replica: Replica) -> None:
-        """Create, change or delete a row offline."""
-        rows = replica.rows()
-        table = self.random.choice(TABLES)
-        id = self.live(rows, table)
-        chance = self.random.random()
-        if id is None or chance < 0.45:
-            values = self.values(table, rows)
-            if table == "portions" and values["product_id"] is None:
-                return
-            self.log.append(f"{replica.name} creates in {table}: {values}")
-            replica.create(table, self.new_id(), **values)
-        elif chance < 0.8:
-            values = self.values(table, rows)
-            if table == "portions":
-                del values["product_id"]
-            elif table != "food_entries":
-                name = self.random.choice(sorted(values))
-                values = {name: values[name]}
-            self.log.append(f"{replica.name} updates {table} {id}: {values}")
-            replica.update(table, id, **values)
-        elif table == "products" and chance < 0.9:
-            self.log.append(f"{replica.name} removes product {id}")
-            replica.call("products", id, "remove")
-        else:
-            self.log.append(f"{replica.name} deletes {table} {id}")
-            replica.delete(table, id)
-
-    def write_by_rest(self) -> None:
-        """Create, change or delete a row over REST; what REST refuses is no matter."""
-        rows = server_rows(self.rest)
-        table = self.random.choice(TABLES)
-        path = f"/v1/{table.replace('_', '-')}"
-        id = self.live(rows, table)
-        chance = self.random.random()
-        values = {k: v for k, v in self.values(table, rows).items() if v is not None}
-        if table == "portions":
-            product = values.pop("product_id", None)
-            if product is None:
-                return
-        if id is None or chance < 0.45:
-            owner = f"/v1/products/{product}" if table == "portions" else "/v1"
-            answer = self.rest.post(f"{owner}/{table.replace('_', '-')}", values)
-        elif chance < 0.8:
-            answer = self.rest.patch(f"{path}/{id}", values)
-        else:
-            answer = self.rest.delete(f"{path}/{id}")
-        self.log.append(f"REST {answer.status} {table} {id}: {values}")
-        assert answer.status in (200, 201, 204, 404, 409, 422), answer
-
-    def sync(self, replica: Replica) -> None:
-        """Sync, now and then with an accident, or with a write of REST before the push."""
-        accident = self.random.choice(["", "", "lost", "leaves", "REST"])
-        self.log.append(f"{replica.name} syncs {accident}")
-        if accident == "REST":
-            if replica.tell("sync", push="waits") == "waiting":
-                self.write_by_rest()
-                synced = replica.go_on()
-                self.settle(replica, synced)
-            return
-        synced = replica.try_sync(push=accident)
-        if not accident:
-            self.settle(replica, synced)
-
-    def settle(self, replica: Replica, synced: Any) -> None:
-        """Give up what was rejected, as an app does whose user can't put it right."""
-        assert synced.error is None, synced
-        if synced.rejected:
-            self.log.append(f"{replica.name} gives up {synced.rejected}")
-            replica.discard(synced.rejected)
-
-    def unfold(self, steps: int) -> None:
-        doings = [self.edit, self.edit, self.edit, self.edit, self.sync]
-        for _ in range(steps):
-            if self.random.random() < 0.15:
-                self.write_by_rest()
-            else:
-                self.random.choice(doings)(self.random.choice(self.replicas))
-
-    def end(self) -> None:
-        """Have everyone sync until there is nothing new to anyone."""
-        for _ in range(3):
-            for replica in self.replicas:
-                self.settle(replica, replica.try_sync())
-
-
 @pytest.mark.parametrize("seed", range(8))
 def test_any_history_ends_with_all_replicas_equal_to_each_other_and_to_rest(
-    seed: int, rest: Phone, install: Install
+    seed: int, rest: Phone, install: Install, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     history = History(seed, rest, [install() for _ in range(2 + seed % 2)])
     history.unfold(120)
     history.end()
-    print("\n".join(history.log))
     assert_all_equal(rest, *history.replicas)
