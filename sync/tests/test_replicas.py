@@ -15,7 +15,7 @@ import pytest
 
 from attacks.client import Phone
 from sync.tests.histories import History, server_rows
-from sync.tests.replicas import NODE_PROJECT, TABLES, Replica, Replicas, Rows, printed
+from sync.tests.replicas import NODE_PROJECT, TABLES, Replica, Replicas, Rows, Synced, printed
 from tests.processes import MANAGE, ROOT, SERVE, Run, copy_of, environment, first_start, query
 
 pytestmark = pytest.mark.xdist_group("replicas")
@@ -470,6 +470,18 @@ def test_the_default_portion_deleted_or_the_last_is_put_right(
     one.sync()
     portions = assert_all_equal(rest, one, two)["portions"].values()
     assert [portion["is_default"] for portion in portions] == [True]
+
+
+def test_a_sync_that_is_asked_for_while_another_runs_is_that_one(rest: Phone, one: Replica) -> None:
+    one.create("products", **RICE)
+    synced = Synced(**one.tell("sync", times=3))
+    assert [sent["method"] for sent in synced.requests] == ["GET", "POST", "GET"]
+    assert_all_equal(rest, one)
+
+
+def test_nothing_new_is_one_request(one: Replica) -> None:
+    one.sync()
+    assert [sent["method"] for sent in one.sync().requests] == ["GET"]
 
 
 def test_a_wrong_token_is_401_and_loses_nothing(rest: Phone, one: Replica) -> None:

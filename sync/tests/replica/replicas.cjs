@@ -163,8 +163,8 @@ class Replica {
   }
 
   // Sync, with an accident to the first push: its answer is "lost"; or it never "leaves"; or the
-  // phone "waits" with it until told to go on.
-  async sync({ push }) {
+  // phone "waits" with it until told to go on. Or sync so many `times` at once.
+  async sync({ push, times = 1 }) {
     const requests = []
     const fetchOf = globalThis.fetch
     let accident = push
@@ -182,7 +182,8 @@ class Replica {
       return answer
     }
     try {
-      return { rejected: await this.runSync(), error: null, requests }
+      const [rejected] = await Promise.all(Array.from({ length: times }, () => this.runSync()))
+      return { rejected, error: null, requests }
     } catch (error) {
       const { status = 0, retryAfter = 0, message } = error
       return { rejected: {}, error: { status, retry_after: retryAfter, message }, requests }
