@@ -111,9 +111,19 @@ def assert_all_equal(rest: Phone, *replicas: Replica) -> Rows:
     """Every replica shows what REST lists, and has nothing left to push."""
     expected = server_rows(rest)
     for replica in replicas:
-        assert replica.rows() == expected
+        assert differences(replica.rows(), expected) == []
         assert replica.unsynced() == {}
     return expected
+
+
+def differences(here: Rows, there: Rows) -> list[str]:
+    """Return what two copies don't have in common, a line a row."""
+    return [
+        f"{table} {row_id}: {here[table].get(row_id)} != {there[table].get(row_id)}"
+        for table in TABLES
+        for row_id in here[table].keys() | there[table].keys()
+        if here[table].get(row_id) != there[table].get(row_id)
+    ]
 
 
 def manage(server: Run, *arguments: str) -> None:
@@ -124,10 +134,6 @@ def manage(server: Run, *arguments: str) -> None:
         check=True,
         capture_output=True,
     )
-
-
-def of_device(rest: Phone) -> str:
-    return f"WHERE device_id = '{rest.device_id}'"
 
 
 def test_a_first_sync_brings_everything_live(rest: Phone, one: Replica) -> None:
@@ -363,17 +369,22 @@ def test_a_restored_backup_replaces_what_was_synced_since(
 ) -> None:
     one.create("products", **RICE)
     one.sync()
-    backup = query(server.data_dir, f"SELECT revision FROM devices WHERE id = '{rest.device_id}'")
+    [(revision, purged)] = query(
+        server.data_dir,
+        f"SELECT revision, purged_revision FROM devices WHERE id = '{rest.device_id}'",
+    )
     one.create("food_entries", **SOUP)
     one.sync()
     one.create("water_entries", date=DAY, ml=250)
     # As if a backup from before the soup had been restored.
-    owned = of_device(rest)
-    query(server.data_dir, f"UPDATE food_entries SET deleted_at = now() {owned}")
-    query(server.data_dir, f"DELETE FROM food_entries {owned}")
     query(
         server.data_dir,
-        f"UPDATE devices SET revision = {backup[0][0]} WHERE id = '{rest.device_id}'",
+        f"""
+        UPDATE food_entries SET deleted_at = now() WHERE device_id = '{rest.device_id}';
+        DELETE FROM food_entries WHERE device_id = '{rest.device_id}';
+        UPDATE devices SET revision = {revision}, purged_revision = {purged}
+        WHERE id = '{rest.device_id}'
+        """,
     )
 
     assert one.sync().strategies[0] == "replacement"
