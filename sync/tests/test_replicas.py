@@ -111,7 +111,8 @@ def assert_all_equal(rest: Phone, *replicas: Replica) -> Rows:
     """Every replica shows what REST lists, and has nothing left to push."""
     expected = server_rows(rest)
     for replica in replicas:
-        assert differences(replica.rows(), expected) == []
+        found = differences(replica.rows(), expected)
+        assert not found, "\n".join(found)
         assert replica.unsynced() == {}
     return expected
 
