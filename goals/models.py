@@ -400,10 +400,17 @@ class WaterEntry(DayRow):
     def __str__(self) -> str:
         return f"{self.date} {self.ml} ml"
 
-    def check_quota(self) -> None:
+    counted_by = "date"
+
+    @classmethod
+    def quota(cls) -> tuple[int, str]:
         limit = settings.MAX_WATER_ENTRIES_PER_DAY
+        return limit, f"A day has at most {limit} water entries"
+
+    def check_quota(self) -> None:
+        limit, sentence = self.quota()
         if self.same_day().count() >= limit:
-            raise Conflict(f"A day has at most {limit} water entries")
+            raise Conflict(sentence)
 
 
 def grams_of(targets: Mapping[str, Any]) -> dict[str, int]:
