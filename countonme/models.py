@@ -29,7 +29,7 @@ ACROSS_DEVICES = "across devices"
 
 
 @models.Field.register_lookup
-class AnyOf(models.Lookup):  # type: ignore[type-arg]  # generic in the stubs only
+class AnyOf(models.Lookup):
     """`pk__any_of=ids`: as `in`, but that however many are one parameter."""
 
     lookup_name = "any_of"
@@ -305,12 +305,13 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         names = [db.ops.quote_name(field.column) for field in fields]
         table, listed = db.ops.quote_name(self.model._meta.db_table), ", ".join(names)
         arrays = ", ".join(f"%s::{field.db_type(db)}[]" for field in fields)
+        given = f"unnest({arrays}) AS given ({listed})"
         if insert:
-            query = f"INSERT INTO {table} ({listed}) SELECT * FROM unnest({arrays})"
+            query = f"INSERT INTO {table} ({listed}) SELECT * FROM {given}"  # noqa: S608  # our names
         else:
             query = (
-                f"UPDATE {table} SET ({listed}) = ROW (new.*) FROM unnest({arrays})"
-                f" AS new ({listed}) WHERE new.id = {table}.id AND new.device_id = {table}.device_id"
+                f"UPDATE {table} AS stored SET ({listed}) = ROW (given.*) FROM {given} "  # noqa: S608  # likewise
+                "WHERE stored.id = given.id AND stored.device_id = given.device_id"
             )
         with db.cursor() as cursor:
             cursor.execute(query, values)

@@ -131,6 +131,7 @@ class Product(DeviceScoped):
                 name="products_by_barcode",
                 condition=Q(deleted_at=None, gtin_14__isnull=False),
             ),
+            models.Index(fields=["device", "revision"], name="products_by_revision"),
         ]
         constraints = [
             # What the composite foreign keys of portions and entries refer to.
@@ -276,6 +277,9 @@ class Portion(DeviceScoped):
     class Meta(DeviceScoped.Meta):
         db_table = "portions"
         verbose_name = "portion"
+        indexes = [
+            models.Index(fields=["device", "revision"], name="portions_by_revision"),
+        ]
         constraints = [
             # What the composite foreign key of entries refers to; it also lists a product's.
             DeviceUniqueConstraint(
@@ -322,7 +326,7 @@ class Portion(DeviceScoped):
             chosen: those that were made the default now, in this order.
         """
         portions = list(portions)
-        order = {id: number for number, id in enumerate(chosen, 1)}
+        order = {key: number for number, key in enumerate(chosen, 1)}
         oldest_first = sorted(portions, key=lambda portion: (portion.created_at, portion.pk))
         default = max(
             oldest_first, key=lambda portion: (portion.is_default, order.get(portion.pk, 0))

@@ -71,7 +71,7 @@ def _of_table(table: Table, device_id: UUID, after: int, *, is_whole: bool) -> d
         for batch in batches
     ]
     deleted = table.deleted.rows(device=device_id, after=after) if after else []
-    return _changes(orjson.Fragment(b"[" + b",".join(rows) + b"]"), [id for (id,) in deleted])
+    return _changes(orjson.Fragment(b"[" + b",".join(rows) + b"]"), [key for (key,) in deleted])
 
 
 def _changes(updated: Any = (), deleted: Any = ()) -> dict[str, Any]:

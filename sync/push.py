@@ -1,8 +1,8 @@
 """What a phone changed offline, applied at once: record by record valid or left out by name.
 
-The protocol is WatermelonDB's ("Implementing your Sync backend"). Everything is worked out first, of
-rows that a fixed number of queries reads, and then written by statements that take all rows of a
-table. A push that is repeated finds everything as it left it: nothing is changed, nothing conflicts.
+The protocol is WatermelonDB's ("Implementing your Sync backend"). All is worked out first, of rows
+that a fixed number of queries reads, and then written by statements that take all rows of a
+table. A push that is repeated finds all as it left it: nothing is changed, and nothing conflicts.
 """
 
 from __future__ import annotations
@@ -78,30 +78,30 @@ class Part:
         # Rows that become something else than the phone wrote.
         self.corrected: set[UUID] = set()
         for record in (*changes.get("updated", ()), *changes.get("created", ())):
-            id = parse_id(record["id"])
-            if id is None:
+            key = parse_id(record["id"])
+            if key is None:
                 self.rejected[record["id"]] = NO_ID
             else:
-                self.records.pop(id, None)
-                self.records[id] = record
+                self.records.pop(key, None)
+                self.records[key] = record
         for text in changes.get("deleted", ()):
-            id = parse_id(text)
-            if id is not None:
-                self.records.pop(id, None)
-                self.doomed.add(id)
+            key = parse_id(text)
+            if key is not None:
+                self.records.pop(key, None)
+                self.doomed.add(key)
 
     def load(self, device: Device, others: Iterable[UUID] = ()) -> None:
         """Read the stored rows that the push names here, and others.
 
-        What this device does not own is as if it were not there, but its id is not free.
+        What this device does not own is as if it were not there, but its key is not free.
         """
         named = {*self.records, *self.doomed, *others}
         found = self.model.all_objects.for_device(device).of_ids(named)
-        for id, row in found.items():
+        for key, row in found.items():
             if row is not None:
-                self.stored[id] = row
-            elif id in self.records:
-                self.reject(id, ID_IN_USE)
+                self.stored[key] = row
+            elif key in self.records:
+                self.reject(key, ID_IN_USE)
         self.doomed &= self.stored.keys()
 
     def ids_in(self, column: str) -> set[UUID]:
@@ -109,30 +109,30 @@ class Part:
         sent = (record.get(column) for record in self.records.values())
         ids = {parse_id(value) for value in sent if isinstance(value, str)}
         ids |= {getattr(row, column) for row in self.stored.values()}
-        return {id for id in ids if id is not None}
+        return {key for key in ids if key is not None}
 
-    def reject(self, id: UUID, why: str) -> None:
+    def reject(self, key: UUID, why: str) -> None:
         """Leave a record out."""
-        self.records.pop(id, None)
-        self.rows.pop(id, None)
-        self.rejected[str(id)] = why
+        self.records.pop(key, None)
+        self.rows.pop(key, None)
+        self.rejected[str(key)] = why
 
-    def find(self, id: UUID | None) -> Any:
+    def find(self, key: UUID | None) -> Any:
         """Return a row as it will be, be it deleted, or None."""
-        return None if id is None else self.rows.get(id) or self.stored.get(id)
+        return None if key is None else self.rows.get(key) or self.stored.get(key)
 
-    def is_live(self, id: UUID) -> bool:
+    def is_live(self, key: UUID) -> bool:
         """Whether a row will be live."""
-        row = self.find(id)
-        return row is not None and row.deleted_at is None and id not in self.doomed
+        row = self.find(key)
+        return row is not None and row.deleted_at is None and key not in self.doomed
 
-    def was_live(self, id: UUID) -> bool:
+    def was_live(self, key: UUID) -> bool:
         """Whether a row is live before the push."""
-        return id in self.stored and self.stored[id].deleted_at is None
+        return key in self.stored and self.stored[key].deleted_at is None
 
-    def is_changed(self, id: UUID) -> bool:
+    def is_changed(self, key: UUID) -> bool:
         """Whether a row becomes another, or is new."""
-        old, new = self.stored.get(id), self.rows[id]
+        old, new = self.stored.get(key), self.rows[key]
         columns = self.table.columns
         return old is None or any(getattr(old, name) != getattr(new, name) for name in columns)
 
@@ -142,14 +142,14 @@ class Part:
         Raises:
             Conflict: there is such a thing.
         """
-        for id in (*self.records, *self.doomed):
-            old = self.stored.get(id)
+        for key in (*self.records, *self.doomed):
+            old = self.stored.get(key)
             if old is None or old.revision <= after:
                 continue
-            if id in self.doomed:
-                is_met = self.was_live(id)
+            if key in self.doomed:
+                is_met = self.was_live(key)
             else:
-                is_met = old.deleted_at is not None or self.is_changed(id)
+                is_met = old.deleted_at is not None or self.is_changed(key)
             if is_met:
                 raise Conflict(CHANGED)
 
@@ -159,14 +159,14 @@ class Part:
         So the next pull tells the phone, as it does of what was corrected.
         """
         new, changed = [], []
-        for id, row in self.rows.items():
-            old = self.stored.get(id)
+        for key, row in self.rows.items():
+            old = self.stored.get(key)
             if old is None:
-                row.deleted_at = now if id in self.doomed else None
+                row.deleted_at = now if key in self.doomed else None
                 new.append(row)
-            elif id not in self.doomed:
-                is_unheard_of = id in self.corrected and old.revision <= after
-                if is_unheard_of or self.is_changed(id):
+            elif key not in self.doomed:
+                is_unheard_of = key in self.corrected and old.revision <= after
+                if is_unheard_of or self.is_changed(key):
                     row.updated_at = now
                     changed.append(row)
         rows = self.model.all_objects.for_device(device)
@@ -194,13 +194,13 @@ class Push:
         """
         self._load()
         for part in self.parts.values():
-            for id, record in list(part.records.items()):
+            for key, record in list(part.records.items()):
                 try:
-                    part.rows[id] = self._become(part, id, record)
+                    part.rows[key] = self._become(part, key, record)
                 except (serializers.ValidationError, ModelValidationError) as error:
-                    part.reject(id, _sentence(error))
+                    part.reject(key, _sentence(error))
                 except Missing as error:
-                    part.reject(id, str(error))
+                    part.reject(key, str(error))
             if part is self.portions:
                 self._let_portions_go()
             elif part is self.weights:
@@ -226,17 +226,17 @@ class Push:
             else:
                 part.load(self.device)
 
-    def _become(self, part: Part, id: UUID, record: dict[str, Any]) -> DeviceScoped:
+    def _become(self, part: Part, key: UUID, record: dict[str, Any]) -> DeviceScoped:
         """Return the row that a record makes of the stored one, or anew.
 
         Raises:
             ValidationError, Missing: it breaks a rule of its own.
         """
-        old = part.stored.get(id)
+        old = part.stored.get(key)
         if part is self.entries:
-            record = self._without_unknown(id, record)
+            record = self._without_unknown(key, record)
         values = part.table.read(record, is_new=old is None)
-        row: Any = part.model(device_id=self.device.pk, id=id) if old is None else copy(old)
+        row: Any = part.model(device_id=self.device.pk, id=key) if old is None else copy(old)
         if part is self.entries:
             values = row.settled(values, self._find)
         elif part is self.portions and old is not None:
@@ -249,7 +249,7 @@ class Push:
         row.clean()
         return row
 
-    def _without_unknown(self, id: UUID, record: dict[str, Any]) -> dict[str, Any]:
+    def _without_unknown(self, key: UUID, record: dict[str, Any]) -> dict[str, Any]:
         """Return an entry's record without what the server never had, if it can stand so.
 
         Raises:
@@ -262,28 +262,28 @@ class Push:
         if product is not None and self.products.find(product) is None:
             if record.get("name") is None or record.get("kcal") is None:
                 raise Missing(Product)
-            self.entries.corrected.add(id)
+            self.entries.corrected.add(key)
             return record | {"product_id": None, "portion_id": None, "quantity": None}
         if portion is not None and self.portions.find(portion) is None:
             if record.get("grams") is None:
                 raise Missing(Portion)
-            self.entries.corrected.add(id)
+            self.entries.corrected.add(key)
             return record | {"portion_id": None, "quantity": None}
         return record
 
-    def _find(self, model: type[DeviceScoped], id: UUID) -> Any:
-        row = self.parts[model._meta.db_table].find(id)
+    def _find(self, model: type[DeviceScoped], key: UUID) -> Any:
+        row = self.parts[model._meta.db_table].find(key)
         if row is None:
             raise Missing(model)
         return row
 
     def _let_portions_go(self) -> None:
         """Have the portions of a product that is deleted now go with it, whatever they say."""
-        for id, row in list(self.portions.rows.items()):
+        for key, row in list(self.portions.rows.items()):
             if row.product_id in self.products.doomed:
-                self.portions.doomed.add(id)
-            elif not self.products.is_live(row.product_id) and id not in self.portions.stored:
-                self.portions.reject(id, str(Missing(Product)))
+                self.portions.doomed.add(key)
+            elif not self.products.is_live(row.product_id) and key not in self.portions.stored:
+                self.portions.reject(key, str(Missing(Product)))
 
     def _let_weights_go(self) -> None:
         """Have each day keep the weight that comes last; the others are deleted.
@@ -291,19 +291,19 @@ class Push:
         A weight that was deleted before is none that comes last.
         """
         last: dict[Any, list[UUID]] = defaultdict(list)
-        for id, row in self.weights.rows.items():
+        for key, row in self.weights.rows.items():
             if row.deleted_at is None:
                 self.weights.doomed.update(last.pop(row.date, ()))
-            last[row.date].append(id)
+            last[row.date].append(key)
 
     def _refuse_deleted(self, part: Part) -> None:
         """Leave records out whose rows were deleted by the time of the last pull."""
-        for id in list(part.rows):
-            old = part.stored.get(id)
-            if old is not None and old.deleted_at is not None and id not in part.doomed:
+        for key in list(part.rows):
+            old = part.stored.get(key)
+            if old is not None and old.deleted_at is not None and key not in part.doomed:
                 if old.revision > self.after:
                     raise Conflict(CHANGED)
-                part.reject(id, WAS_DELETED)
+                part.reject(key, WAS_DELETED)
 
     def _keep_to_quota(self, part: Part) -> None:
         """Leave out, in their order, what is more than a device may have; what goes makes room."""
@@ -314,17 +314,17 @@ class Push:
         places = {getattr(row, by) for row in (*part.rows.values(), *part.stored.values())}
         rows = part.model.objects.for_device(self.device).filter(**{f"{by}__any_of": places})
         count = Counter(dict(rows.order_by().values_list(by).annotate(Count("pk"))))
-        for id in part.doomed:
-            if part.was_live(id):
-                count[getattr(part.stored[id], by)] -= 1
-        for id in sorted(part.rows, key=lambda id: id not in part.stored):
-            old, place = part.stored.get(id), getattr(part.rows[id], by)
-            if id in part.doomed or (old is not None and getattr(old, by) == place):
+        for key in part.doomed:
+            if part.was_live(key):
+                count[getattr(part.stored[key], by)] -= 1
+        for key in sorted(part.rows, key=lambda key: key not in part.stored):
+            old, place = part.stored.get(key), getattr(part.rows[key], by)
+            if key in part.doomed or (old is not None and getattr(old, by) == place):
                 continue
             if old is not None and old.revision > self.after:
                 raise Conflict(CHANGED)
             if count[place] >= limit:
-                part.reject(id, sentence)
+                part.reject(key, sentence)
             else:
                 count[place] += 1
                 count[getattr(old, by, None)] -= 1
@@ -332,15 +332,15 @@ class Push:
     def _choose_defaults(self) -> None:
         """Give every product of the push one default portion, and one portion at least."""
         part = self.portions
-        of_product: dict[UUID, list[Portion]] = {id: [] for id in self.products.rows}
-        for id in {**part.stored, **part.rows}:
-            if part.is_live(id):
-                row = part.rows.get(id) or copy(part.stored[id])
+        of_product: dict[UUID, list[Portion]] = {key: [] for key in self.products.rows}
+        for key in {**part.stored, **part.rows}:
+            if part.is_live(key):
+                row = part.rows.get(key) or copy(part.stored[key])
                 of_product.setdefault(row.product_id, []).append(row)
             else:
-                of_product.setdefault(part.find(id).product_id, [])
-        sent = {id: part.rows[id].is_default for id in part.records if id in part.rows}
-        chosen = [id for id, is_default in sent.items() if is_default]
+                of_product.setdefault(part.find(key).product_id, [])
+        sent = {key: part.rows[key].is_default for key in part.records if key in part.rows}
+        chosen = [key for key, is_default in sent.items() if is_default]
         for product_id, portions in of_product.items():
             if not self.products.is_live(product_id):
                 continue
@@ -356,16 +356,16 @@ class Push:
     def write(self) -> None:
         """Write everything, in an order in which no rule of the database is broken midway."""
         now = timezone.now()
-        portions, weights = self.portions, self.weights
+        portions = self.portions
         lost = [
-            id
-            for id, row in portions.rows.items()
-            if portions.was_live(id) and portions.stored[id].is_default and not row.is_default
+            key
+            for key, row in portions.rows.items()
+            if portions.was_live(key) and portions.stored[key].is_default and not row.is_default
         ]
         if lost:
             self._rows(portions, lost).update(is_default=False)
         for part in reversed(self.parts.values()):
-            doomed = [id for id in part.doomed if part.was_live(id)]
+            doomed = [key for key in part.doomed if part.was_live(key)]
             if doomed and part is portions:
                 # Theirs refuses the last of a product, which has another by now.
                 self._rows(part, doomed).update(deleted_at=now)
@@ -378,15 +378,15 @@ class Push:
     def _free_days(self, now: datetime) -> None:
         """Delete the weights whose days others take; those that move are live again at once."""
         part = self.weights
-        coming = {id: row for id, row in part.rows.items() if id not in part.doomed}
+        coming = {key: row for key, row in part.rows.items() if key not in part.doomed}
         taken = {row.date for row in coming.values()}
         if not taken:
             return
         rows = part.model.objects.for_device(self.device).filter(date__any_of=taken)
         moving = {
-            id
-            for id, row in coming.items()
-            if id in part.stored and part.stored[id].date != row.date
+            key
+            for key, row in coming.items()
+            if key in part.stored and part.stored[key].date != row.date
         }
         rows.exclude(pk__any_of=coming.keys() - moving).delete_at(now)
         self._rows(part, moving).delete_at(now)
@@ -397,12 +397,12 @@ class Push:
 
 def _sentence(error: serializers.ValidationError | ModelValidationError) -> str:
     """Return what is wrong with a record, each column by its name."""
-    is_ours = isinstance(error, ModelValidationError)
-    detail: Any = get_error_detail(error) if is_ours else error.detail
-    if isinstance(detail, dict):
-        return " ".join(
-            text if name == "non_field_errors" else f"{name}: {text}"
-            for name, texts in detail.items()
-            for text in texts
-        )
-    return " ".join(detail)
+    if isinstance(error, ModelValidationError):
+        error = serializers.ValidationError(get_error_detail(error))
+    detail: Any = error.detail
+    by_column = detail if isinstance(detail, dict) else {"non_field_errors": detail}
+    return " ".join(
+        text if name == "non_field_errors" else f"{name}: {text}"
+        for name, texts in by_column.items()
+        for text in texts
+    )

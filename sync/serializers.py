@@ -79,22 +79,13 @@ class RevisionField(serializers.CharField):
 class MigrationField(serializers.CharField):
     """What a phone's own migration added, as JSON: the names of the tables that it then needs."""
 
-    default_error_messages = {
-        "invalid": "Not a migration: {from, tables, columns: [{table, columns}]} or null."
-    }
+    default_error_messages = {"invalid": "Not a migration as the library words it, nor null."}
 
     def to_internal_value(self, data: Any) -> set[str]:  # type: ignore[override]  # names, read
         try:
-            migration = json.loads(data) if data else None
-            if migration is None:
-                return set()
-            named = {*migration.get("tables", ())}
-            named |= {added["table"] for added in migration.get("columns", ())}
-            if all(isinstance(name, str) for name in named):
-                return named & TABLES.keys()
-        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
-            pass
-        self.fail("invalid")
+            return _tables_of(json.loads(data or "null"))
+        except (ValueError, TypeError, KeyError, RecursionError):
+            self.fail("invalid")
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         """Take an empty text as it is."""
@@ -189,6 +180,20 @@ class ChangesSerializer(Reader, serializers.Serializer[Any]):
         if errors:
             raise serializers.ValidationError(errors)
         return dict(data)
+
+
+def _tables_of(migration: Any) -> set[str]:
+    """Return the tables that a migration of the phone's added, or added columns to.
+
+    Raises:
+        TypeError, KeyError: it is none.
+    """
+    if migration is None:
+        return set()
+    tables, columns = migration["tables"], migration["columns"]
+    if not isinstance(tables, list) or not isinstance(columns, list):
+        raise TypeError
+    return {*tables, *(added["table"] for added in columns)} & TABLES.keys()
 
 
 def _misshapen(kind: str, rows: Any) -> list[ErrorDetail]:

@@ -19,7 +19,7 @@ from products.serializers import PortionSerializer, ProductSerializer
 
 def columns(of: type[StrictModelSerializer]) -> list[str]:
     """Return the columns of a phone's records: those of REST, but for when they were written."""
-    own: Any = of.Meta  # type: ignore[attr-defined]  # every model serializer has one
+    own: Any = of.Meta
     return [name for name in own.fields if name not in ("created_at", "updated_at")]
 
 
@@ -64,7 +64,7 @@ class Table:
 
     def __init__(self, serializer: type[StrictModelSerializer]) -> None:
         self.serializer = serializer
-        self.model: type[DeviceScoped] = serializer.Meta.model  # type: ignore[attr-defined]
+        self.model: type[DeviceScoped] = serializer.Meta.model
         self.name: str = self.model._meta.db_table
         self.columns = serializer.columns()
 

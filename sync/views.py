@@ -27,7 +27,9 @@ class SyncView(ApiView):
     def get(self, request: Request) -> HttpResponse:
         """What was written and deleted since the last pull; everything live on the first."""
         query = PullQuery.of(request)
-        return JSONAnswer(pull(self.device, query.get("last_pulled_at", 0), query.get("migration", ())))
+        return JSONAnswer(
+            pull(self.device, query.get("last_pulled_at", 0), query.get("migration", ()))
+        )
 
     def post(self, request: Request) -> HttpResponse:
         """Apply what the phone changed, but for records that break a rule, which are named."""
