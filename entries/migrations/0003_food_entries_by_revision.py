@@ -1,17 +1,14 @@
-from __future__ import annotations
+"""An index by which sync finds what changed, built beside traffic."""
 
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    # An index is built beside traffic, which no transaction can.
     atomic = False
 
     dependencies = [
-        ("devices", "0003_roles"),
         ("entries", "0002_roles"),
-        ("products", "0003_by_revision"),
     ]
 
     operations = [
