@@ -171,10 +171,11 @@ class Part:
             if old is None:
                 row.deleted_at = now if key in self.doomed else None
                 new.append(row)
-            elif key not in self.doomed:
-                if self.is_changed(key) or (old.revision <= after and not self.is_as_sent(key)):
-                    row.updated_at = now
-                    changed.append(row)
+            elif key not in self.doomed and (
+                self.is_changed(key) or (old.revision <= after and not self.is_as_sent(key))
+            ):
+                row.updated_at = now
+                changed.append(row)
         rows = self.model.all_objects.for_device(device)
         rows.bulk_save(changed, insert=False)
         rows.bulk_save(new, insert=True)
