@@ -69,11 +69,23 @@ def revision(phone: Api) -> int:
     return timestamp
 
 
-def changes(
-    created: dict[str, Any] | None = None, kind: str = "created", **tables: Any
-) -> dict[str, Any]:
-    """Return changes of one kind."""
-    return {name: {kind: rows} for name, rows in tables.items()}
+def created(**tables: Any) -> dict[str, Any]:
+    """Return changes that create records."""
+    return {name: {"created": rows, "updated": [], "deleted": []} for name, rows in tables.items()}
+
+
+def updated(**tables: Any) -> dict[str, Any]:
+    """Return changes that update records."""
+    return {name: {"created": [], "updated": rows, "deleted": []} for name, rows in tables.items()}
+
+
+def deleted(**tables: Any) -> dict[str, Any]:
+    """Return changes that delete records, given themselves or by their ids."""
+    ids = {
+        name: [row["id"] if isinstance(row, dict) else row for row in rows]
+        for name, rows in tables.items()
+    }
+    return {name: {"created": [], "updated": [], "deleted": rows} for name, rows in ids.items()}
 
 
 def push(phone: Api, after: int, changes: Any) -> Any:
