@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, ClassVar, Self
@@ -317,19 +317,17 @@ class Portion(DeviceScoped):
         )
 
     @classmethod
-    def choose_default(cls, portions: Iterable[Portion], chosen: Iterable[uuid.UUID]) -> None:
+    def choose_default(cls, portions: Sequence[Portion], chosen: Mapping[uuid.UUID, int]) -> None:
         """Have one of a product's live portions, unsaved yet, be the default.
 
         Of several it is the last that was chosen now; where there is none, the oldest.
 
         Args:
-            chosen: those that were made the default now, in this order.
+            chosen: which were made the default now, each with its place among them, from 1 on.
         """
-        portions = list(portions)
-        order = {key: number for number, key in enumerate(chosen, 1)}
-        oldest_first = sorted(portions, key=lambda portion: (portion.created_at, portion.pk))
         default = max(
-            oldest_first, key=lambda portion: (portion.is_default, order.get(portion.pk, 0))
+            sorted(portions, key=lambda portion: (portion.created_at, portion.pk)),
+            key=lambda portion: (portion.is_default, chosen.get(portion.pk, 0)),
         )
         for portion in portions:
             portion.is_default = portion is default

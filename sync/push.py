@@ -96,7 +96,7 @@ class Part:
         What this device does not own is as if it were not there, but its key is not free.
         """
         named = {*self.records, *self.doomed, *others}
-        found = self.model.all_objects.for_device(device).of_ids(named)
+        found = self.model.all_objects.for_device(device).of_ids(named) if named else {}
         for key, row in found.items():
             if row is not None:
                 self.stored[key] = row
@@ -226,7 +226,7 @@ class Push:
                 # Whichever may become the default, or be the last.
                 owners = {*self.products.records, *part.ids_in("product_id")}
                 rows = Portion.objects.for_device(self.device).filter(product_id__any_of=owners)
-                part.stored |= {row.pk: row for row in rows}
+                part.stored |= {row.pk: row for row in rows} if owners else {}
             elif part is self.products:
                 named = self.entries.ids_in("product_id") | self.portions.ids_in("product_id")
                 part.load(self.device, named)
@@ -313,7 +313,7 @@ class Push:
     def _keep_to_quota(self, part: Part) -> None:
         """Leave out, in their order, what is more than a device may have; what goes makes room."""
         quota, by = part.model.quota(), part.model.counted_by
-        if quota is None:
+        if quota is None or not part.rows:
             return
         limit, sentence = quota
         places = {getattr(row, by) for row in (*part.rows.values(), *part.stored.values())}
@@ -344,7 +344,11 @@ class Push:
                 of_product.setdefault(row.product_id, []).append(row)
             else:
                 of_product.setdefault(part.find(key).product_id, [])
-        chosen = [key for key in part.records if key in part.rows and part.rows[key].is_default]
+        chosen = {
+            key: place
+            for place, key in enumerate(part.records, 1)
+            if key in part.rows and part.rows[key].is_default
+        }
         for product_id, portions in of_product.items():
             if not self.products.is_live(product_id):
                 continue
