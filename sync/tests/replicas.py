@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.processes import ROOT
 
-NODE_PROJECT = ROOT / "sync" / "tests" / "replica"
+NODE_PROJECT = ROOT / "sync" / "tests" / "watermelondb"
 PAGE = ROOT / "docs" / "sync.md"
 TABLES = ("products", "portions", "food_entries", "body_weights", "water_entries")
 
