@@ -14,7 +14,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db.models import Count
 from django.utils import timezone
@@ -22,7 +21,6 @@ from rest_framework import serializers
 from rest_framework.fields import get_error_detail
 
 from countonme.api.fields import parse_id
-from countonme.api.json import dumps
 from countonme.models import Conflict, DeviceScoped, Missing
 from devices.models import Device
 from entries.models import FoodEntry
@@ -77,6 +75,8 @@ class Part:
         # Rows before and after.
         self.stored: dict[UUID, Any] = {}
         self.rows: dict[UUID, Any] = {}
+        # Rows that become something else than the phone wrote.
+        self.corrected: set[UUID] = set()
         for record in (*changes.get("updated", ()), *changes.get("created", ())):
             key = parse_id(record["id"])
             if key is None:
@@ -136,13 +136,6 @@ class Part:
         columns = self.table.columns
         return old is None or any(getattr(old, name) != getattr(new, name) for name in columns)
 
-    def is_as_sent(self, key: UUID) -> bool:
-        """Whether a row becomes what a phone shows that keeps what it wrote."""
-        record, row = self.records.get(key, {}), self.rows[key]
-        sent = {name: record[name] for name in self.table.columns if name in record}
-        becomes = {name: getattr(row, name) for name in sent}
-        return orjson.loads(dumps(sent)) == orjson.loads(dumps(becomes))
-
     def refuse_conflicts(self, after: int) -> None:
         """Refuse what the server changed or deleted since a revision.
 
@@ -163,7 +156,7 @@ class Part:
     def save(self, device: Device, after: int, now: datetime) -> None:
         """Insert and update rows; one that is doomed and new becomes one that was deleted.
 
-        So the next pull tells the phone. It also tells what became something else than was sent.
+        So the next pull tells the phone, as it does of what was corrected.
         """
         new, changed = [], []
         for key, row in self.rows.items():
@@ -171,11 +164,11 @@ class Part:
             if old is None:
                 row.deleted_at = now if key in self.doomed else None
                 new.append(row)
-            elif key not in self.doomed and (
-                self.is_changed(key) or (old.revision <= after and not self.is_as_sent(key))
-            ):
-                row.updated_at = now
-                changed.append(row)
+            elif key not in self.doomed:
+                is_unheard_of = key in self.corrected and old.revision <= after
+                if is_unheard_of or self.is_changed(key):
+                    row.updated_at = now
+                    changed.append(row)
         rows = self.model.all_objects.for_device(device)
         rows.bulk_save(changed, insert=False)
         rows.bulk_save(new, insert=True)
@@ -269,10 +262,12 @@ class Push:
         if product is not None and self.products.find(product) is None:
             if record.get("name") is None or record.get("kcal") is None:
                 raise Missing(Product)
+            self.entries.corrected.add(key)
             return record | {"product_id": None, "portion_id": None, "quantity": None}
-        if portion is not None and self.portions.find(portion) is None:
+        if product and portion and self.portions.find(portion) is None:
             if record.get("grams") is None:
                 raise Missing(Portion)
+            self.entries.corrected.add(key)
             return record | {"portion_id": None, "quantity": None}
         return record
 
@@ -344,11 +339,8 @@ class Push:
                 of_product.setdefault(row.product_id, []).append(row)
             else:
                 of_product.setdefault(part.find(key).product_id, [])
-        chosen = {
-            key: place
-            for place, key in enumerate(part.records, 1)
-            if key in part.rows and part.rows[key].is_default
-        }
+        sent = {key: part.rows[key].is_default for key in part.records if key in part.rows}
+        chosen = {key: place for place, key in enumerate(sent, 1) if sent[key]}
         for product_id, portions in of_product.items():
             if not self.products.is_live(product_id):
                 continue
@@ -357,6 +349,9 @@ class Push:
             else:
                 portions = [Portion.first_of(self.products.find(product_id))]
             part.rows |= {row.pk: row for row in portions}
+            part.corrected |= {
+                row.pk for row in portions if sent.get(row.pk, row.is_default) != row.is_default
+            }
 
     def write(self) -> None:
         """Write everything, in an order in which no rule of the database is broken midway."""
