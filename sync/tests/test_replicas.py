@@ -317,16 +317,21 @@ def test_what_is_created_and_deleted_after_a_lost_answer_stays_deleted(
     assert assert_all_equal(rest, one)["food_entries"] == {}
 
 
-def test_what_the_server_decides_comes_back_where_the_phone_wrote_something_else(
-    rest: Phone, one: Replica
+@pytest.mark.parametrize("push", ["", "lost"])
+def test_what_the_server_works_out_comes_back_where_the_phone_wrote_something_else(
+    rest: Phone, one: Replica, push: str
 ) -> None:
     rice = one.create("products", **RICE)
-    entry = one.call("products", rice, "log", 150, LUNCH)
+    bowl = one.create("portions", product_id=rice, name="1 bowl", grams=180, is_default=True)
+    by_grams = one.call("products", rice, "log", 150, LUNCH)
+    by_portion = one.call("portions", bowl, "log", 1, LUNCH)
     one.sync()
-    one.update("products", rice, name=" Rice ", protein_100g=2.70)
-    one.update("food_entries", entry, kcal=1, name="Something else", fat=99)
+    one.update("food_entries", by_grams, grams=200, kcal=1, name="Something else", fat=99)
+    one.update("food_entries", by_portion, quantity=2, grams=1, kcal=1)
+    one.try_sync(push=push)
     one.sync()
-    assert assert_all_equal(rest, one)["food_entries"][entry]["kcal"] == 195
+    entries = assert_all_equal(rest, one)["food_entries"]
+    assert [entries[entry]["kcal"] for entry in (by_grams, by_portion)] == [260, 468]
 
 
 def test_a_product_created_logged_and_deleted_between_two_syncs_leaves_its_entry(
