@@ -264,7 +264,7 @@ class Push:
                 raise Missing(Product)
             self.entries.corrected.add(key)
             return record | {"product_id": None, "portion_id": None, "quantity": None}
-        if portion is not None and self.portions.find(portion) is None:
+        if product and portion and self.portions.find(portion) is None:
             if record.get("grams") is None:
                 raise Missing(Portion)
             self.entries.corrected.add(key)
