@@ -136,7 +136,7 @@ def test_a_copy_made_of_deltas_ends_equal(phone: Api, settings: Any) -> None:
     half, deadline = time.monotonic() + SECONDS / 2, time.monotonic() + SECONDS
 
     def write(number: int) -> None:
-        random, writer = Random(number), WRITERS[number]
+        random, writer = Random(number), WRITERS[number]  # noqa: S311  # by seed
         try:
             # What replaces a copy would also mend one that missed something.
             while time.monotonic() < (half if writer is purges else deadline):
