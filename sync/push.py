@@ -93,7 +93,7 @@ class Part:
     def load(self, device: Device, others: Iterable[UUID] = ()) -> None:
         """Read the stored rows that the push names here, and others.
 
-        What this device does not own is as if it were not there, but its key is not free.
+        What this device does not own is as if it were not there, but its id is not free.
         """
         named = {*self.records, *self.doomed, *others}
         found = self.model.all_objects.for_device(device).of_ids(named) if named else {}
@@ -201,6 +201,7 @@ class Push:
                     part.reject(key, _sentence(error))
                 except Missing as error:
                     part.reject(key, str(error))
+            # What goes by the push itself is none that was deleted before, when it is repeated.
             if part is self.portions:
                 self._let_portions_go()
             elif part is self.weights:

@@ -95,13 +95,17 @@ class MigrationField(serializers.CharField):
 class PullQuery(QuerySerializer):
     last_pulled_at = RevisionField(
         required=False,
+        allow_blank=True,
         help_text="The `timestamp` of the pull before; empty, `null` or 0 on the first sync.",
     )
     schema_version = RevisionField(
-        required=False, help_text="Of the phone's database; every version is served alike."
+        required=False,
+        allow_blank=True,
+        help_text="Of the phone's database; every version is served alike.",
     )
     migration = MigrationField(
         required=False,
+        allow_blank=True,
         help_text="What the phone's database has got since the last sync, as the library words "
         "it; all rows of the tables that it names come along.",
     )
