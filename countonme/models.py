@@ -166,8 +166,9 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
 
         Another device's is None.
         """
+        owner = self.device_id
         rows = self.model._base_manager.filter(pk__any_of=ids)
-        return {row.pk: row if row.device_id == self.device_id else None for row in rows}
+        return {row.pk: row if row.device_id == owner else None for row in rows}
 
     def add(self, *, id: uuid.UUID | None = None, **values: Any) -> tuple[M, bool]:
         """Create a row under a client's id or a new one; a repeated request finds its first row.

@@ -72,6 +72,8 @@ class Part:
         # By id, and in the order in which they count: of two of one id the later.
         self.records: dict[UUID, dict[str, Any]] = {}
         self.doomed: set[UUID] = set()
+        # What the phone takes for new; where it is here already, an answer was lost.
+        self.created: set[UUID] = set()
         # Rows before and after.
         self.stored: dict[UUID, Any] = {}
         self.rows: dict[UUID, Any] = {}
@@ -84,10 +86,14 @@ class Part:
             else:
                 self.records.pop(key, None)
                 self.records[key] = record
+        self.created = {
+            key for record in changes.get("created", ()) if (key := parse_id(record["id"]))
+        }
         for text in changes.get("deleted", ()):
             key = parse_id(text)
             if key is not None:
                 self.records.pop(key, None)
+                self.created.discard(key)
                 self.doomed.add(key)
 
     def load(self, device: Device, others: Iterable[UUID] = ()) -> None:
@@ -136,6 +142,11 @@ class Part:
         columns = self.table.columns
         return old is None or any(getattr(old, name) != getattr(new, name) for name in columns)
 
+    def is_stale(self, key: UUID, after: int) -> bool:
+        """Whether the server wrote a row after a revision, unless the phone takes it for new."""
+        old = self.stored.get(key)
+        return old is not None and old.revision > after and key not in self.created
+
     def refuse_conflicts(self, after: int) -> None:
         """Refuse what the server changed or deleted since a revision.
 
@@ -143,14 +154,9 @@ class Part:
             Conflict: there is such a thing.
         """
         for key in (*self.records, *self.doomed):
-            old = self.stored.get(key)
-            if old is None or old.revision <= after:
+            if not self.is_stale(key, after):
                 continue
-            if key in self.doomed:
-                is_met = self.was_live(key)
-            else:
-                is_met = old.deleted_at is not None or self.is_changed(key)
-            if is_met:
+            if self.was_live(key) and (key in self.doomed or self.is_changed(key)):
                 raise Conflict(CHANGED)
 
     def save(self, device: Device, after: int, now: datetime) -> None:
@@ -322,7 +328,7 @@ class Push:
             old, place = part.stored.get(key), getattr(part.rows[key], by)
             if key in part.doomed or (old is not None and getattr(old, by) == place):
                 continue
-            if old is not None and old.revision > self.after:
+            if part.is_stale(key, self.after):
                 raise Conflict(CHANGED)
             if count[place] >= limit:
                 part.reject(key, sentence)

@@ -37,12 +37,23 @@ def assert_conflict(phone: Api, after: int, changes: Any) -> None:
     assert live(phone) == before
 
 
-@pytest.mark.parametrize("kind", [updated, created])
-def test_a_record_that_was_changed_since_is_409(phone: Api, kind: Any) -> None:
+def test_a_record_that_was_changed_since_is_409(phone: Api) -> None:
     kept = phone.product()
     after = revision(phone)
     phone.patch(f"/v1/products/{kept['id']}", {"kcal_100g": 1})
-    assert_conflict(phone, after, kind(products=[kept | {"name": "Mine"}]))
+    assert_conflict(phone, after, updated(products=[kept | {"name": "Mine"}]))
+
+
+def test_a_created_record_that_is_here_already_is_updated(phone: Api) -> None:
+    """The answer to the push before was lost, and the phone went on writing."""
+    after = revision(phone)
+    rice, first = product(), weight()
+    pushed(phone, created(products=[rice], body_weights=[first]), after)
+    later = created(products=[rice | {"name": "Mine"}], body_weights=[first, weight(weight_kg=79)])
+    assert pushed(phone, later, after) == {}
+    rows = live(phone)
+    assert rows["products"][rice["id"]]["name"] == "Mine"
+    assert [row["weight_kg"] for row in rows["body_weights"].values()] == [79]
 
 
 @pytest.mark.parametrize("kind", [updated, created])
