@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from django.apps import apps
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import connections, models, transaction
 from django.db.models import sql
 from django.db.models.fields.related_descriptors import (
     ForwardManyToOneDescriptor,
@@ -26,6 +26,20 @@ if TYPE_CHECKING:
     from devices.models import Device
 
 ACROSS_DEVICES = "across devices"
+
+
+@models.Field.register_lookup
+class AnyOf(models.Lookup):
+    """`pk__any_of=ids`: as `in`, but that however many are one parameter."""
+
+    lookup_name = "any_of"
+
+    def get_prep_lookup(self) -> list[Any]:
+        return list(self.rhs)
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        lhs, parameters = self.process_lhs(compiler, connection)
+        return f"{lhs} = ANY(%s)", [*parameters, self.rhs]
 
 
 class UnscopedQuery(RuntimeError):
@@ -146,6 +160,15 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         if row is not None and (row.device_id != self.device_id or row.deleted_at is not None):
             raise Conflict("ID already in use")
         return row
+
+    def of_ids(self, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, M | None]:
+        """Return the rows of client-chosen ids that are in use, deleted ones included, by id.
+
+        Another device's is None.
+        """
+        owner = self.device_id
+        rows = self.model._base_manager.filter(pk__any_of=ids)
+        return {row.pk: row if row.device_id == owner else None for row in rows}
 
     def add(self, *, id: uuid.UUID | None = None, **values: Any) -> tuple[M, bool]:
         """Create a row under a client's id or a new one; a repeated request finds its first row.
@@ -268,6 +291,34 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
             row.device_id = self._owner(row.device_id)  # type: ignore[assignment]  # a NOT NULL refuses it
         return super().bulk_create(objs, batch_size, ignore_conflicts)
 
+    def bulk_save(self, rows: Sequence[M], *, insert: bool) -> None:
+        """Insert or update rows of this device by one statement, however many there are."""
+        if not rows:
+            return
+        fields = self.model._meta.concrete_fields
+        db: Any = connections[self.db]
+        for row in rows:
+            row.device_id = self._owner(row.device_id)  # type: ignore[assignment]  # never None here
+        values = [
+            [field.get_db_prep_save(field.pre_save(row, insert), db) for row in rows]
+            for field in fields
+        ]
+        names = [db.ops.quote_name(field.column) for field in fields]
+        table, listed = db.ops.quote_name(self.model._meta.db_table), ", ".join(names)
+        arrays = ", ".join(f"%s::{field.db_type(db)}[]" for field in fields)
+        given = f"unnest({arrays}) AS given ({listed})"
+        if insert:
+            query = f"INSERT INTO {table} ({listed}) SELECT * FROM {given}"  # noqa: S608  # our names
+        else:
+            query = (
+                f"UPDATE {table} AS stored SET ({listed}) = ROW (given.*) FROM {given} "  # noqa: S608  # likewise
+                "WHERE stored.id = given.id AND stored.device_id = given.device_id"
+            )
+        with db.cursor() as cursor:
+            cursor.execute(query, values)
+
+    bulk_save.alters_data = True  # type: ignore[attr-defined]  # Django's mark for templates
+
     def raw(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse: straight SQL can't be seen to keep to a device.
 
@@ -357,6 +408,10 @@ class ScopedForeignKey(models.ForeignKey):  # type: ignore[type-arg]  # generic 
         return super().formfield(**kwargs)
 
 
+# A foreign key takes no lookup over from other fields.
+ScopedForeignKey.register_lookup(AnyOf)
+
+
 class DeviceScoped(models.Model):
     """A row that belongs to one device, is deleted softly and carries a revision.
 
@@ -405,6 +460,14 @@ class DeviceScoped(models.Model):
         if row is None:
             raise Missing(cls)
         return row
+
+    # What a quota is counted by: rows that are alike in it are counted together.
+    counted_by: ClassVar[str] = ""
+
+    @classmethod
+    def quota(cls) -> tuple[int, str] | None:
+        """Return how many live rows there may be, with a sentence that says so; None for any."""
+        return None
 
     @classmethod
     @cache

@@ -6,7 +6,7 @@ the same SQL anew each time, which costs more than PostgreSQL needs for the answ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -58,6 +58,15 @@ class Prepared:
         """
         return self._ask("{} LIMIT %s OFFSET %s" if page else "{}", values, page or ())
 
+    def batches(self, size: int, **values: Any) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield all rows, so many at a time: what is not yet asked for is not yet Python's objects.
+
+        Nothing else may be asked before the last.
+        """
+        cursor = self._execute("{}", values)
+        while rows := cursor.fetchmany(size):
+            yield rows
+
     def count(self, **values: Any) -> int:
         """Return how many rows there are."""
         ((count,),) = self._ask("SELECT count(*) FROM ({}) AS rows", values)
@@ -71,11 +80,14 @@ class Prepared:
         return self._queryset.model.from_db(DEFAULT_DB_ALIAS, self._attributes, rows[0])
 
     def _ask(self, frame: str, values: dict[str, Any], more: Iterable[Any] = ()) -> Any:
+        return self._execute(frame, values, more).fetchall()
+
+    def _execute(self, frame: str, values: dict[str, Any], more: Iterable[Any] = ()) -> Any:
         sql, parameters = self._compiled
         bound = [values[p.name] if isinstance(p, Slot) else p for p in parameters]
         cursor = _cursor()
         cursor.execute(frame.format(sql), [*bound, *more])
-        return cursor.fetchall()
+        return cursor
 
 
 def _cursor() -> Any:

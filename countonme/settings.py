@@ -47,7 +47,7 @@ DEBUG = env.bool("DEBUG", False)
 HTTPS = env.bool("HTTPS", not DEBUG)
 SECRET_KEY = secret_key()
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
-OWN_APPS = ["countonme", "devices", "products", "entries", "goals"]
+OWN_APPS = ["countonme", "devices", "products", "entries", "goals", "sync"]
 RELEASE = source_digest()
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
@@ -222,8 +222,9 @@ CORS_EXPOSE_HEADERS = ["ETag", "Link", "Retry-After"]
 CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "if-none-match", "x-request-id"]
 CORS_URLS_REGEX = r"^/(v1/.*|health.*|openapi\.json)$"
 
-# The body of a request, in bytes; sync has its own bound.
+# The body of a request, in bytes.
 MAX_BODY_BYTES = 1024 * 1024
+MAX_SYNC_BODY_BYTES = 32 * 1024 * 1024
 MAX_PRODUCTS_PER_DEVICE = env.int("MAX_PRODUCTS_PER_DEVICE", 5000)
 MAX_PORTIONS_PER_PRODUCT = 50
 MAX_ENTRIES_PER_DAY = env.int("MAX_ENTRIES_PER_DAY", 500)

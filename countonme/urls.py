@@ -14,6 +14,7 @@ urlpatterns = [
     path("v1/", include("products.urls")),
     path("v1/", include("entries.urls")),
     path("v1/", include("goals.urls")),
+    path("v1/", include("sync.urls")),
     path("health", health.live),
     path("health/ready", health.ready),
     path("openapi.json", docs.openapi, name="openapi"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar, Self
@@ -35,6 +35,8 @@ MAX_QUANTITY = 100
 MAX_SENT_KCAL, MAX_KCAL = 10_000, 100_000
 MAX_SENT_MACRO, MAX_MACRO = 1000, 10_000
 NUTRIENTS = ("kcal", *MACROS)
+# A row of a model by its id.
+Find = Callable[[type[DeviceScoped], uuid.UUID], Any]
 
 
 class MealType(models.TextChoices):
@@ -141,6 +143,7 @@ class FoodEntry(DeviceScoped):
                 name="food_entries_by_product",
                 condition=Q(product__isnull=False),
             ),
+            models.Index(fields=["device", "revision"], name="food_entries_by_revision"),
         ]
         constraints = [
             name_constraint("food_entries"),
@@ -184,10 +187,17 @@ class FoodEntry(DeviceScoped):
     def __str__(self) -> str:
         return f"{self.date} {self.name}"
 
-    def check_quota(self) -> None:
+    counted_by = "date"
+
+    @classmethod
+    def quota(cls) -> tuple[int, str]:
         limit = settings.MAX_ENTRIES_PER_DAY
+        return limit, f"A day has at most {limit} food entries"
+
+    def check_quota(self) -> None:
+        limit, sentence = self.quota()
         if _OF_DAY.count(device=self.device_id, date=self.date) >= limit:
-            raise Conflict(f"A day has at most {limit} food entries")
+            raise Conflict(sentence)
 
     def change(self, **values: Any) -> bool:
         """Update; name, grams, kcal and macros are worked out again only if their sources change.
@@ -199,8 +209,12 @@ class FoodEntry(DeviceScoped):
             FoodEntry(device_id=self.device_id, date=values["date"]).check_quota()
         return super().change(**self.settled(values))
 
-    def settled(self, values: dict[str, Any]) -> dict[str, Any]:
+    def settled(self, values: dict[str, Any], find: Find | None = None) -> dict[str, Any]:
         """Return what the columns become by what a client sent; fields left out stay.
+
+        Args:
+            find: gives the product and the portion that the entry is to name, or raises Missing;
+                if it is not given, live ones are read, and those that it names already.
 
         Raises:
             ValidationError, Missing: as `FoodEntryQuerySet.add()` does.
@@ -218,7 +232,7 @@ class FoodEntry(DeviceScoped):
         if "portion_id" not in values and amount == stored | unmeasured:
             # A portion entry becomes one of the same grams: nothing to work out anew.
             return plain | unmeasured
-        return plain | amount | self._worked_out(amount)
+        return plain | amount | self._worked_out(amount, find or self._named)
 
     @classmethod
     def violations(cls) -> Iterator[tuple[str, Iterable[DeviceScoped]]]:
@@ -280,12 +294,12 @@ class FoodEntry(DeviceScoped):
             "grams": self.grams if same else None,
         }
 
-    def _worked_out(self, amount: dict[str, Any]) -> dict[str, Any]:
+    def _worked_out(self, amount: dict[str, Any], find: Find) -> dict[str, Any]:
         """Return name, grams, kcal and macros of an amount, from the rows as they are now."""
-        product = self._named(Product, amount["product_id"], self.product_id)
+        product = find(Product, amount["product_id"])
         grams = amount["grams"]
         if amount["portion_id"] is not None:
-            portion = self._named(Portion, amount["portion_id"], self.portion_id)
+            portion = find(Portion, amount["portion_id"])
             if portion.product_id != product.pk:
                 raise Missing(Portion)
             grams = rounded(portion.grams * amount["quantity"])
@@ -296,13 +310,14 @@ class FoodEntry(DeviceScoped):
                 )
         return {"name": product.name, "grams": grams, **product.nutrition(grams)}
 
-    def _named(self, model: type[Any], id: Any, stored_id: Any) -> Any:
+    def _named(self, model: type[DeviceScoped], id: uuid.UUID) -> Any:
         """Return a row that the entry names: a live one, or be it deleted, if it names it already.
 
         Raises:
             Missing: the device has no such row.
         """
-        return model.fetch(self.device_id, id, deleted=id == stored_id)
+        is_named = id in (self.product_id, self.portion_id)
+        return model.fetch(self.device_id, id, deleted=is_named)
 
 
 def _required(*names: str) -> ValidationError:

@@ -335,6 +335,9 @@ class BodyWeight(DayRow):
     class Meta(DayRow.Meta):
         db_table = "body_weights"
         verbose_name = "body weight"
+        indexes = [
+            models.Index(fields=["device", "revision"], name="body_weights_by_revision"),
+        ]
         constraints = [
             # It also lists a device's weights, oldest first.
             DeviceUniqueConstraint(
@@ -387,6 +390,7 @@ class WaterEntry(DayRow):
                 name="water_entries_by_day",
                 condition=Q(deleted_at=None),
             ),
+            models.Index(fields=["device", "revision"], name="water_entries_by_revision"),
         ]
         constraints = [
             models.CheckConstraint(
@@ -400,10 +404,17 @@ class WaterEntry(DayRow):
     def __str__(self) -> str:
         return f"{self.date} {self.ml} ml"
 
-    def check_quota(self) -> None:
+    counted_by = "date"
+
+    @classmethod
+    def quota(cls) -> tuple[int, str]:
         limit = settings.MAX_WATER_ENTRIES_PER_DAY
+        return limit, f"A day has at most {limit} water entries"
+
+    def check_quota(self) -> None:
+        limit, sentence = self.quota()
         if self.same_day().count() >= limit:
-            raise Conflict(f"A day has at most {limit} water entries")
+            raise Conflict(sentence)
 
 
 def grams_of(targets: Mapping[str, Any]) -> dict[str, int]:

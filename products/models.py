@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, ClassVar, Self
@@ -87,9 +87,7 @@ class ProductQuerySet(DeviceScopedQuerySet["Product"]):
         """Create a product with its first portion, 100 g; see the base class."""
         product, created = super().add(id=id, **values)
         if created:
-            Portion.objects.for_device(self.device_id).create(
-                product=product, name="100g", grams=Decimal(100), is_default=True
-            )
+            Portion.first_of(product).save(force_insert=True)
         return product, created
 
     def delete_at(self, moment: datetime) -> int:
@@ -133,6 +131,7 @@ class Product(DeviceScoped):
                 name="products_by_barcode",
                 condition=Q(deleted_at=None, gtin_14__isnull=False),
             ),
+            models.Index(fields=["device", "revision"], name="products_by_revision"),
         ]
         constraints = [
             # What the composite foreign keys of portions and entries refer to.
@@ -177,10 +176,17 @@ class Product(DeviceScoped):
                 code="max_value",
             )
 
-    def check_quota(self) -> None:
+    counted_by = "device_id"
+
+    @classmethod
+    def quota(cls) -> tuple[int, str]:
         limit = settings.MAX_PRODUCTS_PER_DEVICE
+        return limit, f"A device has at most {limit} products"
+
+    def check_quota(self) -> None:
+        limit, sentence = self.quota()
         if _OF_DEVICE.count(device=self.device_id) >= limit:
-            raise Conflict(f"A device has at most {limit} products")
+            raise Conflict(sentence)
 
     def restore(self) -> None:
         """Bring a deleted product back, with the portions that went with it."""
@@ -271,6 +277,9 @@ class Portion(DeviceScoped):
     class Meta(DeviceScoped.Meta):
         db_table = "portions"
         verbose_name = "portion"
+        indexes = [
+            models.Index(fields=["device", "revision"], name="portions_by_revision"),
+        ]
         constraints = [
             # What the composite foreign key of entries refers to; it also lists a product's.
             DeviceUniqueConstraint(
@@ -296,15 +305,49 @@ class Portion(DeviceScoped):
         """Return what fetches the live portions of a device's products, in their order."""
         return Prefetch("portions", cls.objects.for_device(device_id).in_order())
 
+    @classmethod
+    def first_of(cls, product: Product) -> Portion:
+        """Return the portion that a product has from the start, unsaved."""
+        return cls(
+            device_id=product.device_id,
+            product=product,
+            name="100g",
+            grams=Decimal(100),
+            is_default=True,
+        )
+
+    @classmethod
+    def choose_default(cls, portions: Sequence[Portion], chosen: Mapping[uuid.UUID, int]) -> None:
+        """Have one of a product's live portions, unsaved yet, be the default.
+
+        Of several it is the last that was chosen now; where there is none, the oldest.
+
+        Args:
+            chosen: which were made the default now, each with its place among them, from 1 on.
+        """
+        default = max(
+            sorted(portions, key=lambda portion: (portion.created_at, portion.pk)),
+            key=lambda portion: (portion.is_default, chosen.get(portion.pk, 0)),
+        )
+        for portion in portions:
+            portion.is_default = portion is default
+
     def others(self) -> PortionQuerySet:
         """Return the product's other live portions."""
         rows: PortionQuerySet = Portion.objects.for_device(self.device_id)
         return rows.filter(product=self.product_id).exclude(pk=self.pk)
 
-    def check_quota(self) -> None:
+    counted_by = "product_id"
+
+    @classmethod
+    def quota(cls) -> tuple[int, str]:
         limit = settings.MAX_PORTIONS_PER_PRODUCT
+        return limit, f"A product has at most {limit} portions"
+
+    def check_quota(self) -> None:
+        limit, sentence = self.quota()
         if self.others().count() >= limit:
-            raise Conflict(f"A product has at most {limit} portions")
+            raise Conflict(sentence)
 
     def change(self, **values: Any) -> bool:
         """Update; `is_default` takes the default from the other portion.

@@ -44,6 +44,10 @@ VALUES: dict[str, Any] = {
     "barcode": "96385074",
     "date": "2025-02-05",
     "from": "2025-02-05",
+    # What a device has after its first transaction.
+    "last_pulled_at": "2",
+    "migration": '{"from": 1, "tables": ["products"], "columns": []}',
+    "schema_version": "2",
     "search": "chicken",
     "to": "2025-02-05",
 }

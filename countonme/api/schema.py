@@ -23,6 +23,8 @@ from countonme.models import Missing
 S = TypeVar("S", bound=type[serializers.BaseSerializer[Any]])
 
 BOUNDS = ("maximum", "minimum", "multipleOf", "maxLength", "minLength", "pattern")
+# Of answers, the fields that are not always there.
+AT_TIMES = {"portions", "experimentalStrategy"}
 INTEGER, STRING = {"type": "integer"}, {"type": "string"}
 
 
@@ -232,7 +234,9 @@ def complete_answers(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     for name, component in result["components"]["schemas"].items():
         if name.endswith("Request") or "properties" not in component:
             continue
-        component["required"] = [field for field in component["properties"] if field != "portions"]
+        component["required"] = [
+            field for field in component["properties"] if field not in AT_TIMES
+        ]
         for field in component["properties"].values():
             for bound in BOUNDS:
                 field.pop(bound, None)

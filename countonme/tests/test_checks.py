@@ -253,7 +253,7 @@ class TestTables:
 
     def test_what_a_migration_may_bring_yet_is_not_missed(self) -> None:
         execute("DROP TRIGGER guard_hard_delete ON products")
-        MigrationRecorder(connection).record_unapplied("entries", "0002_roles")
+        MigrationRecorder(connection).record_unapplied("entries", "0003_food_entries_by_revision")
         assert checks.check_tables(databases=["default"]) == []
 
     def test_no_database_is_asked_unless_it_is_named(self, django_assert_num_queries: Any) -> None:

@@ -146,6 +146,11 @@ def weigh_twice(world: World) -> Any:
     return world.phone.post("/v1/body-weights", WEIGHT)
 
 
+def push_too_late(world: World) -> Any:
+    changes = {"products": {"deleted": [world.product]}}
+    return world.phone.post("/v1/sync?last_pulled_at=1", changes)
+
+
 # Reasons that only one call has.
 REASONS: dict[str, dict[Refusal, Callable[[World], Any]]] = {
     "POST /v1/auth/register": {("409", "Device already registered"): register_twice},
@@ -201,6 +206,9 @@ REASONS: dict[str, dict[Refusal, Callable[[World], Any]]] = {
         ("409", "A day has at most 500 food entries"): lambda world: world.at_quota(
             "POST", "/v1/food-entries", SOUP
         ),
+    },
+    "POST /v1/sync": {
+        ("409", "Something pushed has changed on the server: pull first"): push_too_late
     },
     **updates(
         "/v1/portions/{id}",

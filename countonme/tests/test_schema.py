@@ -179,6 +179,8 @@ def reads(phone: Any) -> dict[str, str]:
         "/v1/stats/day/2025-02-05": "/v1/stats/day/{date}",
         "/v1/stats/daily?from=2025-02-01&to=2025-02-28": "/v1/stats/daily",
         "/v1/auth/device": "/v1/auth/device",
+        "/v1/sync": "/v1/sync",
+        "/v1/sync?last_pulled_at=1000": "/v1/sync",
     }
 
 

@@ -1,0 +1,19 @@
+"""An index by which sync finds what changed, built beside traffic."""
+
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    atomic = False
+
+    dependencies = [
+        ("goals", "0002_roles"),
+    ]
+
+    operations = [
+        AddIndexConcurrently(
+            model_name="bodyweight",
+            index=models.Index(fields=["device", "revision"], name="body_weights_by_revision"),
+        ),
+    ]

@@ -1,0 +1,157 @@
+"""Replicas for tests: WatermelonDB under Node, as docs/sync.md has an app use it, over a pipe."""
+
+from __future__ import annotations
+
+import json
+import re
+import select
+import subprocess
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.processes import ROOT
+
+NODE_PROJECT = ROOT / "sync" / "tests" / "watermelondb"
+PAGE = ROOT / "docs" / "sync.md"
+TABLES = ("products", "portions", "food_entries", "body_weights", "water_entries")
+
+# A printed module's code, by its comment's words.
+PRINTED = r"^```ts\n// {}\n(.*?)^```$"
+
+Rows = dict[str, dict[str, dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Synced:
+    """How a sync ended, and the requests that it made."""
+
+    rejected: dict[str, dict[str, str]]
+    error: dict[str, Any] | None
+    requests: list[dict[str, Any]]
+
+    @property
+    def pushes(self) -> list[int]:
+        return [sent["status"] for sent in self.requests if sent["method"] == "POST"]
+
+    @property
+    def strategies(self) -> list[str | None]:
+        return [sent["strategy"] for sent in self.requests if sent["method"] == "GET"]
+
+
+def printed(heading: str) -> str:
+    """Return the code that docs/sync.md prints under a comment."""
+    found = re.search(PRINTED.format(re.escape(heading)), PAGE.read_text(), re.M | re.S)
+    assert found, f"{PAGE} prints no {heading}"
+    return found[1]
+
+
+def under_db(modules: dict[str, str]) -> dict[str, str]:
+    return {f"db/{name}": code for name, code in modules.items()}
+
+
+class Replicas:
+    """One Node process, and in it any number of replicas that sync with one server."""
+
+    def __init__(self, node: str, server: str) -> None:
+        self.process = subprocess.Popen(
+            [node, NODE_PROJECT / "replicas.cjs", PAGE, server],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.installed = 0
+        self.complaints: list[str] = []
+
+    def stop(self) -> None:
+        self.process.communicate(timeout=10)
+
+    def tell(self, do: str, **command: Any) -> Any:
+        """Give a command, and return what came of it."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps({"do": do, **command}) + "\n")
+        self.process.stdin.flush()
+        ready, _, _ = select.select([self.process.stdout], [], [], 60)
+        assert ready, f"no answer to {do}"
+        answer = json.loads(self.process.stdout.readline())
+        self.complaints += answer["complaints"]
+        assert "failed" not in answer, answer["failed"]
+        return answer["result"]
+
+    def install(self, token: str, **edits: str) -> Replica:
+        """Return an app that was just installed, with the token of a device.
+
+        Args:
+            edits: modules that differ from what is printed, by name.
+        """
+        self.installed += 1
+        replica = Replica(self, f"replica {self.installed}")
+        replica.tell("install", token=token, edits=under_db(edits))
+        return replica
+
+
+@dataclass
+class Replica:
+    """An app on a phone: a database of its own, and what the phone's owner does with it."""
+
+    replicas: Replicas
+    name: str
+    waiting: bool = field(default=False)
+
+    def tell(self, do: str, **command: Any) -> Any:
+        return self.replicas.tell(do, replica=self.name, **command)
+
+    def create(self, table: str, id: str = "", **values: Any) -> str:
+        """Create a record, under an id of the app's own making where none is given."""
+        created: str = self.tell("create", table=table, id=id, values=values)
+        return created
+
+    def update(self, table: str, id: str, **values: Any) -> None:
+        self.tell("update", table=table, id=id, values=values)
+
+    def delete(self, table: str, id: str) -> None:
+        self.tell("delete", table=table, id=id)
+
+    def call(self, table: str, id: str, method: str, *args: Any) -> Any:
+        """Call a method of a record's model."""
+        return self.tell("call", table=table, id=id, method=method, args=list(args))
+
+    def try_sync(self, push: str = "") -> Synced:
+        """Sync, with an accident to the first push: "lost", "leaves" (it fails to)."""
+        return Synced(**self.tell("sync", push=push))
+
+    def sync(self) -> Synced:
+        """Sync, which must succeed with nothing rejected."""
+        synced = self.try_sync()
+        assert (synced.error, synced.rejected) == (None, {}), synced
+        return synced
+
+    def pull_and_wait(self) -> None:
+        """Begin to sync, up to just before the push."""
+        assert self.tell("sync", push="waits") == "waiting"
+
+    def go_on(self) -> Synced:
+        """Push, and end the sync."""
+        return Synced(**self.replicas.tell("go_on"))
+
+    def rows(self) -> Rows:
+        """Return what the app shows, by table and id."""
+        rows: Rows = self.tell("dump")
+        return rows
+
+    def unsynced(self) -> dict[str, list[str]]:
+        """Return the ids of what is still to be pushed, by table."""
+        found: dict[str, list[str]] = self.tell("unsynced")
+        return found
+
+    def upgrade(self, **edits: str) -> None:
+        """Put another version of the app in the place of this one."""
+        self.tell("upgrade", edits=under_db(edits))
+
+    def discard(self, rejected: dict[str, dict[str, str]]) -> None:
+        self.tell("give_up", rejected=rejected)
+
+    @property
+    def last_pulled_at(self) -> int | None:
+        number: int | None = self.tell("last_pulled_at")
+        return number

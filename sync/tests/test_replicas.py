@@ -1,0 +1,569 @@
+"""WatermelonDB itself, with the code that docs/sync.md prints, against a live server."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attacks.client import Phone
+from sync.tests.histories import History, server_rows
+from sync.tests.replicas import NODE_PROJECT, PAGE, TABLES, Replica, Replicas, Rows, Synced, printed
+from tests.processes import MANAGE, ROOT, SERVE, Run, copy_of, environment, first_start, query
+
+pytestmark = pytest.mark.xdist_group("replicas")
+
+MODULES = ("db/schema", "db/migrations", "db/models", "db/index", "db/sync")
+DAY = "2025-02-05"
+RICE: dict[str, Any] = {"name": "Rice", "kcal_100g": 130, "protein_100g": 2.7}
+SOUP: dict[str, Any] = {"date": DAY, "meal_type": "lunch", "name": "Soup", "kcal": 250}
+LUNCH = {"date": DAY, "mealType": "lunch"}
+SETTINGS = {
+    "REGISTER_THROTTLE": "",
+    "DEVICE_THROTTLE": "",
+    "BCRYPT_ROUNDS": "4",
+    "LOG_LEVEL": "WARNING",
+}
+
+
+@pytest.fixture(scope="module")
+def node() -> str:
+    """Node, with WatermelonDB installed; CI is not without."""
+    program = shutil.which("node")
+    if program and (NODE_PROJECT / "node_modules" / "@nozbe" / "watermelondb").exists():
+        return program
+    reason = (
+        f"WatermelonDB is not installed: run npm ci in {NODE_PROJECT.relative_to(ROOT)}"
+        if program
+        else "Node is not installed"
+    )
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def server(node: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """A live server on a PostgreSQL of its own."""
+    with ExitStack() as ends:
+        folder = tmp_path_factory.mktemp("synced")
+        data_dir = ends.enter_context(copy_of(first_start(tmp_path_factory), folder))
+        run = Run(data_dir, SERVE, **SETTINGS)
+        ends.callback(run.kill)
+        yield run.wait_until_ready()
+
+
+@pytest.fixture(scope="module")
+def node_process(node: str, server: Run) -> Iterator[Replicas]:
+    replicas = Replicas(node, f"http://127.0.0.1:{server.port}")
+    yield replicas
+    replicas.stop()
+
+
+@pytest.fixture
+def replicas(node_process: Replicas) -> Iterator[Replicas]:
+    """The library, which must not complain about anything that a test did not take out."""
+    node_process.complaints.clear()
+    yield node_process
+    assert node_process.complaints == []
+
+
+@pytest.fixture
+def rest(server: Run) -> Phone:
+    """A device as REST sees it, registered now."""
+    return Phone(server.port).register()
+
+
+Install = Callable[[], Replica]
+
+
+@pytest.fixture
+def install(replicas: Replicas, rest: Phone) -> Install:
+    """Installs the app once more, with the token of that device."""
+    return lambda: replicas.install(rest.token)
+
+
+@pytest.fixture
+def one(install: Install) -> Replica:
+    return install()
+
+
+@pytest.fixture
+def two(install: Install) -> Replica:
+    return install()
+
+
+def post(rest: Phone, path: str, **body: Any) -> dict[str, Any]:
+    answer = rest.post(path, body)
+    assert answer.status == 201, answer
+    created: dict[str, Any] = answer.json()
+    return created
+
+
+def assert_all_equal(rest: Phone, *replicas: Replica) -> Rows:
+    """Every replica shows what REST lists, and has nothing left to push."""
+    expected = server_rows(rest)
+    for replica in replicas:
+        found = differences(replica.rows(), expected)
+        assert not found, "\n".join(found)
+        assert replica.unsynced() == {}
+    return expected
+
+
+def differences(here: Rows, there: Rows) -> list[str]:
+    """Return what two copies don't have in common, a line a row."""
+    return [
+        f"{table} {row_id}: {here[table].get(row_id)} != {there[table].get(row_id)}"
+        for table in TABLES
+        for row_id in here[table].keys() | there[table].keys()
+        if here[table].get(row_id) != there[table].get(row_id)
+    ]
+
+
+def manage(server: Run, *arguments: str) -> None:
+    subprocess.run(
+        [*MANAGE, *arguments],
+        cwd=ROOT,
+        env=environment(server.data_dir),
+        check=True,
+        capture_output=True,
+    )
+
+
+def test_a_first_sync_brings_everything_live(rest: Phone, one: Replica) -> None:
+    rice = post(rest, "/v1/products", **RICE)
+    post(rest, f"/v1/products/{rice['id']}/portions", name="1 bowl", grams=180, is_default=True)
+    post(rest, "/v1/food-entries", product_id=rice["id"], grams=150, date=DAY, meal_type="lunch")
+    post(rest, "/v1/food-entries", **SOUP, eaten_at="2025-02-05T12:30:00Z")
+    post(rest, "/v1/body-weights", date=DAY, weight_kg=80.55)
+    post(rest, "/v1/water-entries", date=DAY, ml=250)
+    gone = post(rest, "/v1/food-entries", **SOUP)
+    assert rest.delete(f"/v1/food-entries/{gone['id']}").status == 204
+
+    assert one.sync().pushes == []
+    rows = assert_all_equal(rest, one)
+    assert [len(rows[table]) for table in TABLES] == [1, 2, 2, 1, 1]
+
+
+def test_what_is_written_offline_reaches_the_server_and_the_other_replica(
+    rest: Phone, one: Replica, two: Replica
+) -> None:
+    rice = one.create("products", **RICE)
+    one.create("food_entries", **SOUP)
+    one.create("body_weights", date=DAY, weight_kg=80.5)
+    one.create("water_entries", date=DAY, ml=250)
+    assert one.sync().pushes == [200]
+    two.sync()
+    rows = assert_all_equal(rest, one, two)
+    assert [portion["name"] for portion in rows["portions"].values()] == ["100g"]
+    assert rows["products"][rice]["kcal_100g"] == 130
+
+
+def test_the_models_log_what_the_server_works_out(rest: Phone, one: Replica) -> None:
+    rice = one.create("products", **RICE, fat_100g=0.35)
+    bowl = one.create("portions", product_id=rice, name="1 bowl", grams=180, is_default=True)
+    by_grams = one.call("products", rice, "log", 150, LUNCH)
+    by_portion = one.call("portions", bowl, "log", 1.5, LUNCH | {"eatenAt": "2025-02-05T12:30:00Z"})
+    offline = one.rows()["food_entries"]
+    one.sync()
+    rows = assert_all_equal(rest, one)
+    assert rows["food_entries"] == offline
+    assert rows["food_entries"][by_grams]["kcal"] == 195
+    assert rows["food_entries"][by_portion]["grams"] == 270
+
+
+def test_the_model_removes_a_product_with_its_portions(rest: Phone, one: Replica) -> None:
+    rice = one.create("products", **RICE)
+    one.call("products", rice, "log", 150, LUNCH)
+    one.sync()
+    one.call("products", rice, "remove")
+    assert one.rows()["portions"] == {}
+    one.sync()
+    rows = assert_all_equal(rest, one)
+    assert (rows["products"], rows["portions"], len(rows["food_entries"])) == ({}, {}, 1)
+
+
+def test_offline_edits_of_two_replicas_meet_column_by_column(
+    rest: Phone, one: Replica, two: Replica
+) -> None:
+    rice = one.create("products", **RICE)
+    soup = one.create("food_entries", **SOUP)
+    one.sync()
+    two.sync()
+    one.update("products", rice, name="Brown rice")
+    one.update("food_entries", soup, kcal=300)
+    two.update("products", rice, kcal_100g=120)
+    two.update("food_entries", soup, meal_type="dinner")
+    two.create("water_entries", date=DAY, ml=500)
+    one.sync()
+    two.sync()
+    one.sync()
+    rows = assert_all_equal(rest, one, two)
+    assert rows["products"][rice]["name"] == "Brown rice"
+    assert rows["products"][rice]["kcal_100g"] == 120
+    assert (
+        rows["food_entries"][soup] | {"kcal": 300, "meal_type": "dinner"}
+        == (rows["food_entries"][soup])
+    )
+
+
+def test_a_record_changed_between_pull_and_push_is_a_conflict_and_is_tried_again(
+    rest: Phone, one: Replica
+) -> None:
+    rice = one.create("products", **RICE)
+    one.sync()
+    one.update("products", rice, name="Brown rice")
+    one.pull_and_wait()
+    assert rest.patch(f"/v1/products/{rice}", {"kcal_100g": 120}).status == 200
+    assert one.go_on().pushes == [409, 200]
+    rows = assert_all_equal(rest, one)
+    assert (
+        rows["products"][rice] | {"name": "Brown rice", "kcal_100g": 120}
+        == (rows["products"][rice])
+    )
+
+
+def test_a_record_deleted_between_pull_and_push_stays_deleted(rest: Phone, one: Replica) -> None:
+    soup = one.create("food_entries", **SOUP)
+    one.sync()
+    one.update("food_entries", soup, kcal=300)
+    one.pull_and_wait()
+    assert rest.delete(f"/v1/food-entries/{soup}").status == 204
+    assert one.go_on().pushes == [409]
+    assert assert_all_equal(rest, one)["food_entries"] == {}
+
+
+def test_other_writes_between_pull_and_push_are_no_conflict(rest: Phone, one: Replica) -> None:
+    soup = one.create("food_entries", **SOUP)
+    one.sync()
+    one.update("food_entries", soup, kcal=300)
+    one.pull_and_wait()
+    post(rest, "/v1/products", **RICE)
+    assert one.go_on().pushes == [200]
+    assert_all_equal(rest, one)
+
+
+def test_what_is_edited_while_a_push_is_under_way_is_pushed_by_the_next(
+    rest: Phone, one: Replica
+) -> None:
+    soup = one.create("food_entries", **SOUP)
+    one.try_sync(push="lost")
+    one.update("food_entries", soup, kcal=300)
+    one.sync()
+    assert assert_all_equal(rest, one)["food_entries"][soup]["kcal"] == 300
+
+
+def test_a_push_whose_answer_is_lost_is_repeated_without_doubles_or_conflict(
+    rest: Phone, one: Replica, two: Replica
+) -> None:
+    rice = one.create("products", **RICE)
+    one.call("products", rice, "log", 150, LUNCH)
+    soup = one.create("food_entries", **SOUP)
+    tea = one.create("food_entries", **SOUP | {"name": "Tea"})
+    one.create("body_weights", date=DAY, weight_kg=80.5)
+    one.sync()
+    one.update("food_entries", soup, kcal=300)
+    one.delete("food_entries", tea)
+    one.create("water_entries", date=DAY, ml=250)
+
+    lost = one.try_sync(push="lost")
+    assert (lost.pushes, lost.error and lost.error["status"]) == ([200], 0)
+    before = server_rows(rest)
+    assert one.unsynced() != {}
+    assert one.sync().pushes == [200]
+    two.sync()
+    assert assert_all_equal(rest, one, two) == before
+
+
+def test_a_push_that_never_left_leaves_with_the_next_sync(rest: Phone, one: Replica) -> None:
+    one.create("products", **RICE)
+    assert one.try_sync(push="leaves").error is not None
+    assert server_rows(rest)["products"] == {}
+    one.sync()
+    assert len(assert_all_equal(rest, one)["products"]) == 1
+
+
+def test_what_is_created_synced_deleted_and_synced_stays_deleted(
+    rest: Phone, one: Replica, two: Replica
+) -> None:
+    rice = one.create("products", **RICE)
+    soup = one.create("food_entries", **SOUP)
+    one.try_sync()
+    one.delete("food_entries", soup)
+    one.delete("products", rice)
+    one.try_sync()
+    assert (one.rows()["products"], one.rows()["food_entries"]) == ({}, {})
+    one.sync()
+    two.sync()
+    rows = assert_all_equal(rest, one, two)
+    assert rows == {table: {} for table in TABLES}
+
+
+def test_what_is_created_and_deleted_after_a_lost_answer_stays_deleted(
+    rest: Phone, one: Replica
+) -> None:
+    soup = one.create("food_entries", **SOUP)
+    one.try_sync(push="lost")
+    one.delete("food_entries", soup)
+    one.sync()
+    one.sync()
+    assert assert_all_equal(rest, one)["food_entries"] == {}
+
+
+@pytest.mark.parametrize("push", ["", "lost"])
+def test_what_the_server_works_out_comes_back_where_the_phone_wrote_something_else(
+    rest: Phone, one: Replica, push: str
+) -> None:
+    rice = one.create("products", **RICE)
+    bowl = one.create("portions", product_id=rice, name="1 bowl", grams=180, is_default=True)
+    by_grams = one.call("products", rice, "log", 150, LUNCH)
+    by_portion = one.call("portions", bowl, "log", 1, LUNCH)
+    one.sync()
+    one.update("food_entries", by_grams, grams=200, kcal=1, name="Something else", fat=99)
+    one.update("food_entries", by_portion, quantity=2, grams=1, kcal=1)
+    one.try_sync(push=push)
+    one.sync()
+    entries = assert_all_equal(rest, one)["food_entries"]
+    assert [entries[entry]["kcal"] for entry in (by_grams, by_portion)] == [260, 468]
+
+
+def test_a_product_created_logged_and_deleted_between_two_syncs_leaves_its_entry(
+    rest: Phone, one: Replica, two: Replica
+) -> None:
+    rice = one.create("products", **RICE)
+    entry = one.call("products", rice, "log", 150, LUNCH)
+    one.call("products", rice, "remove")
+    one.sync()
+    two.sync()
+    rows = assert_all_equal(rest, one, two)
+    assert rows["products"] == {}
+    assert rows["food_entries"][entry]["product_id"] is None
+    assert rows["food_entries"][entry]["name"] == "Rice"
+    assert rows["food_entries"][entry]["kcal"] == 195
+
+
+def test_a_phone_that_was_away_during_a_purge_gets_everything_as_a_replacement(
+    server: Run, rest: Phone, one: Replica, two: Replica
+) -> None:
+    rice = one.create("products", **RICE)
+    soup = one.create("food_entries", **SOUP)
+    one.sync()
+    two.sync()
+    one.call("products", rice, "remove")
+    one.delete("food_entries", soup)
+    one.sync()
+    two.create("water_entries", date=DAY, ml=250)
+    two.update("food_entries", soup, kcal=300)
+    manage(server, "purge_deleted", "--older-than", "0d")
+
+    assert two.sync().strategies[0] == "replacement"
+    assert two.sync().strategies == [None]
+    one.sync()
+    rows = assert_all_equal(rest, one, two)
+    assert [len(rows[table]) for table in TABLES] == [0, 0, 0, 0, 1]
+
+
+def test_a_restored_backup_replaces_what_was_synced_since(
+    server: Run, rest: Phone, replicas: Replicas, one: Replica
+) -> None:
+    one.create("products", **RICE)
+    one.sync()
+    [(revision, purged)] = query(
+        server.data_dir,
+        f"SELECT revision, purged_revision FROM devices WHERE id = '{rest.device_id}'",
+    )
+    one.create("food_entries", **SOUP)
+    one.sync()
+    one.create("water_entries", date=DAY, ml=250)
+    # As if a backup from before the soup had been restored.
+    query(
+        server.data_dir,
+        f"""
+        UPDATE food_entries SET deleted_at = now() WHERE device_id = '{rest.device_id}';
+        DELETE FROM food_entries WHERE device_id = '{rest.device_id}';
+        UPDATE devices SET revision = {revision}, purged_revision = {purged}
+        WHERE id = '{rest.device_id}'
+        """,
+    )
+
+    assert one.sync().strategies[0] == "replacement"
+    rows = assert_all_equal(rest, one)
+    assert [len(rows[table]) for table in TABLES] == [1, 1, 0, 0, 1]
+    # The library notices, too.
+    assert all("previous pulled-at time was greater" in told for told in replicas.complaints)
+    replicas.complaints.clear()
+
+
+def test_a_reinstalled_app_gets_everything_again(
+    rest: Phone, one: Replica, install: Install
+) -> None:
+    rice = one.create("products", **RICE)
+    one.call("products", rice, "log", 150, LUNCH)
+    one.sync()
+    again = install()
+    assert again.sync().pushes == []
+    assert_all_equal(rest, again)
+
+
+def test_a_rejected_record_blocks_nothing_and_stays_to_be_put_right(
+    rest: Phone, one: Replica
+) -> None:
+    rice = one.create("products", **RICE)
+    bad = one.create("products", **RICE | {"kcal_100g": 5000})
+    one.create("portions", product_id=bad, name="1 bowl", grams=180, is_default=True)
+    synced = one.try_sync()
+    assert synced.error is None
+    assert synced.rejected["products"][bad] in PAGE.read_text()
+    assert list(server_rows(rest)["products"]) == [rice]
+    assert bad in one.unsynced()["products"]
+
+    one.update("products", bad, kcal_100g=500)
+    one.sync()
+    assert len(assert_all_equal(rest, one)["portions"]) == 2
+
+
+def test_a_rejected_record_can_be_discarded(rest: Phone, one: Replica) -> None:
+    rice = one.create("products", **RICE)
+    one.sync()
+    one.update("products", rice, kcal_100g=5000, name="Lava")
+    bad = one.create("food_entries", **SOUP | {"meal_type": "brunch"})
+    good = one.create("water_entries", date=DAY, ml=250)
+    rejected = one.try_sync().rejected
+    assert (list(rejected["products"]), list(rejected["food_entries"])) == ([rice], [bad])
+    one.discard(rejected)
+    one.sync()
+    rows = assert_all_equal(rest, one)
+    assert rows["products"][rice]["name"] == "Rice"
+    assert list(rows["water_entries"]) == [good]
+
+
+def test_two_weights_of_one_day_become_the_later_push(
+    rest: Phone, one: Replica, two: Replica
+) -> None:
+    one.create("body_weights", date=DAY, weight_kg=80)
+    two.create("body_weights", date=DAY, weight_kg=81)
+    one.sync()
+    two.sync()
+    one.sync()
+    rows = assert_all_equal(rest, one, two)
+    assert [row["weight_kg"] for row in rows["body_weights"].values()] == [81]
+
+
+def test_a_new_default_portion_takes_the_default_from_the_other(
+    rest: Phone, one: Replica, two: Replica
+) -> None:
+    rice = one.create("products", **RICE)
+    one.sync()
+    two.sync()
+    one.create("portions", product_id=rice, name="1 bowl", grams=180, is_default=True)
+    two.create("portions", product_id=rice, name="1 cup", grams=150, is_default=True)
+    one.sync()
+    two.sync()
+    one.sync()
+    portions = assert_all_equal(rest, one, two)["portions"].values()
+    assert [portion["name"] for portion in portions if portion["is_default"]] == ["1 cup"]
+
+
+def test_the_default_portion_deleted_or_the_last_is_put_right(
+    rest: Phone, one: Replica, two: Replica
+) -> None:
+    rice = one.create("products", **RICE)
+    bowl = one.create("portions", product_id=rice, name="1 bowl", grams=180, is_default=True)
+    one.create("portions", product_id=rice, name="1 cup", grams=150, is_default=False)
+    one.sync()
+    two.sync()
+    one.delete("portions", bowl)
+    one.sync()
+    [cup] = assert_all_equal(rest, one)["portions"]
+    two.delete("portions", cup)
+    two.sync()
+    one.sync()
+    portions = assert_all_equal(rest, one, two)["portions"].values()
+    assert [portion["is_default"] for portion in portions] == [True]
+
+
+def test_a_sync_that_is_asked_for_while_another_runs_is_that_one(rest: Phone, one: Replica) -> None:
+    one.create("products", **RICE)
+    synced = Synced(**one.tell("sync", times=3))
+    assert [sent["method"] for sent in synced.requests] == ["GET", "POST", "GET"]
+    assert_all_equal(rest, one)
+
+
+def test_nothing_new_is_one_request(one: Replica) -> None:
+    one.sync()
+    assert [sent["method"] for sent in one.sync().requests] == ["GET"]
+
+
+def test_a_wrong_token_is_401_and_loses_nothing(rest: Phone, one: Replica) -> None:
+    one.create("products", **RICE)
+    one.tell("set_token", token="wrong")
+    synced = one.try_sync()
+    assert synced.error
+    assert synced.error["status"] == 401
+    one.tell("set_token", token=rest.token)
+    one.sync()
+    assert len(assert_all_equal(rest, one)["products"]) == 1
+
+
+def test_the_printed_code_has_no_type_errors(node: str, tmp_path: Path) -> None:
+    (tmp_path / "db").mkdir()
+    (tmp_path / "node_modules").symlink_to(NODE_PROJECT / "node_modules")
+    for name in MODULES:
+        (tmp_path / f"{name}.ts").write_text(printed(f"{name}.ts"))
+    (tmp_path / "expo-crypto.d.ts").write_text(
+        "declare module 'expo-crypto' { export function randomUUID(): string }"
+    )
+    compiler = NODE_PROJECT / "node_modules" / "typescript" / "bin" / "tsc"
+    options = "--noEmit --strict --skipLibCheck --experimentalDecorators --esModuleInterop"
+    options += " --target es2022 --module esnext --moduleResolution bundler --lib es2022,dom"
+    files = ["expo-crypto.d.ts", *(f"{name}.ts" for name in MODULES)]
+    compiled = subprocess.run(
+        [node, compiler, *options.split(), *files], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (compiled.stdout, compiled.returncode) == ("", 0)
+
+
+def test_a_new_table_comes_with_all_its_rows_after_a_migration(
+    rest: Phone, replicas: Replicas
+) -> None:
+    schema = printed("db/schema.ts")
+    before, *_ = re.split(
+        r"(    tableSchema\(\{\n      name: 'water_entries'.*\n  \],\n\}\))", schema, flags=re.S
+    )
+    index = printed("db/index.ts").replace(", WaterEntry]", "]")
+    replica = replicas.install(rest.token, schema=f"{before}  ],\n}})", index=index)
+    replica.create("food_entries", **SOUP)
+    post(rest, "/v1/water-entries", date=DAY, ml=250)
+    replica.sync()
+    replica.sync()
+    assert "water_entries" not in replica.rows()
+
+    replica.upgrade(
+        schema=schema.replace("version: 1", "version: 2"),
+        migrations=printed("db/migrations.ts, when version 2 added water"),
+    )
+    replica.create("food_entries", **SOUP)
+    replica.sync()
+    rows = assert_all_equal(rest, replica)
+    assert (len(rows["water_entries"]), len(rows["food_entries"])) == (1, 2)
+    # The library says that it skips what an old app does not know.
+    assert all("does not exist" in told for told in replicas.complaints)
+    replicas.complaints.clear()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_history_ends_with_all_replicas_equal_to_each_other_and_to_rest(
+    seed: int, rest: Phone, install: Install, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    history = History(seed, rest, [install() for _ in range(2 + seed % 2)])
+    history.unfold(120)
+    history.end()
+    assert_all_equal(rest, *history.replicas)

@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from sync.views import SyncView
+
+urlpatterns = [path("sync", SyncView.as_view())]

@@ -1,0 +1,38 @@
+"""`/v1/sync`."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from countonme.api.json import JSONAnswer
+from countonme.api.views import ApiView
+from sync.pull import pull
+from sync.push import CHANGED, push
+from sync.serializers import ChangesSerializer, PullQuery, PullSerializer, PushQuery, PushSerializer
+
+
+class SyncView(ApiView):
+    """WatermelonDB's sync protocol: a phone pulls what changed here, then pushes its changes."""
+
+    serializer_class = ChangesSerializer
+    max_body_bytes = settings.MAX_SYNC_BODY_BYTES
+    get_query_class = PullQuery
+    get_response_class = PullSerializer
+    post_query_class = PushQuery
+    post_response_class = PushSerializer
+    answers = {"post": {409: [CHANGED]}}
+
+    def get(self, request: Request) -> HttpResponse:
+        """What was written and deleted since the last pull; everything live on the first."""
+        query = PullQuery.of(request)
+        return JSONAnswer(
+            pull(self.device, query.get("last_pulled_at", 0), query.get("migration", ()))
+        )
+
+    def post(self, request: Request) -> HttpResponse:
+        """Apply what the phone changed, but for records that break a rule, which are named."""
+        changes = self.read_body()
+        after = PushQuery.of(request)["last_pulled_at"]
+        return JSONAnswer(self.write(push, self.device, after, changes))
