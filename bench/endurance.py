@@ -12,7 +12,7 @@ from typing import Any
 
 from bench import fill, load, world
 from bench.servers import Server, connect, database, serving
-from bench.world import ENDPOINTS, Call
+from bench.world import ENDPOINTS, OURS_ALONE, Call
 
 REQUESTS = (10_000, 100_000)
 WARM_UP_SECONDS = 2
@@ -29,7 +29,8 @@ def world_served() -> Iterator[tuple[Server, list[Call]]]:
         with connect(url) as connection:
             entries = world.DEVICES * world.DAYS * world.ENTRIES_A_DAY
             fill.fill(connection, world.DEVICES, entries, world.PRODUCTS)
-        kinds = [endpoint for endpoint in ENDPOINTS if endpoint.name != "POST /v1/products"]
+        kinds = [kind for kind in ENDPOINTS if kind.name != "POST /v1/products"]
+        kinds += OURS_ALONE
         by_kind = [endpoint.spread(range(world.DEVICES)) for endpoint in kinds]
         # Each kind as often, however many different calls it has.
         length = max(map(len, by_kind))

@@ -22,7 +22,15 @@ from bench.servers import connect
 from countonme import text
 from devices import tokens
 
-TABLES = ["devices", "products", "portions", "food_entries"]
+TABLES = [
+    "devices",
+    "products",
+    "portions",
+    "food_entries",
+    "goals",
+    "body_weights",
+    "water_entries",
+]
 Connection = psycopg.Connection[Any]
 
 # One revision for all, as if one transaction had written a device's rows. %% is modulo.
@@ -62,6 +70,29 @@ ENTRIES = """
         foods
     WHERE foods.n = number %% %(products)s
 """
+GOALS = """
+    INSERT INTO goals (id, device_id, revision, created_at, goal_type, daily_calories_kcal,
+        protein_percent, carbs_percent, fat_percent, protein_grams, carbs_grams, fat_grams,
+        water_ml)
+    SELECT md5(format('goal %%s', device))::uuid, md5(format('device %%s', device))::uuid, 2,
+        %(start)s, 'manual', 2000, 30, 40, 30, 150, 200, 66, 2000
+    FROM generate_series(0, %(devices)s - 1) AS device
+"""
+WEIGHTS = """
+    INSERT INTO body_weights (id, device_id, revision, created_at, date, weight_kg)
+    SELECT md5(format('weight %%s %%s', device, n))::uuid,
+        md5(format('device %%s', device))::uuid, 2, %(start)s, %(last_day)s::date - n,
+        80 + (n * 7 + device) %% 10 / 10.0
+    FROM generate_series(0, %(weighings)s - 1) AS n,
+        generate_series(0, %(devices)s - 1) AS device
+"""
+WATER = """
+    INSERT INTO water_entries (id, device_id, revision, created_at, date, ml)
+    SELECT md5(format('water %%s %%s', device, n))::uuid,
+        md5(format('device %%s', device))::uuid, 2, %(start)s, %(last_day)s::date - n, 250
+    FROM generate_series(0, %(glasses)s - 1) AS n,
+        generate_series(0, %(devices)s - 1) AS device
+"""
 
 
 def fill(connection: Connection, devices: int, entries: int, products: int) -> None:
@@ -84,11 +115,13 @@ def fill(connection: Connection, devices: int, entries: int, products: int) -> N
         "a_day": world.ENTRIES_A_DAY,
         "last_day": world.LAST_DAY,
         "start": datetime(2000, 1, 1, tzinfo=UTC),
+        "weighings": world.WEIGHINGS,
+        "glasses": world.GLASSES,
     }
     with connection.transaction(), bare(connection):
         fill_devices(connection, devices, values["start"])
         fill_foods(connection, products)
-        for statement in (PRODUCTS, PORTIONS, ENTRIES):
+        for statement in (PRODUCTS, PORTIONS, ENTRIES, GOALS, WEIGHTS, WATER):
             connection.execute(statement.encode(), values)
     connection.execute("VACUUM (ANALYZE)")
     connection.execute("CHECKPOINT")

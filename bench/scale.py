@@ -12,7 +12,7 @@ from bench import fill, load, world
 from bench.compare import reset
 from bench.fill import Connection
 from bench.servers import connect, database, serving
-from bench.world import ENDPOINTS
+from bench.world import ENDPOINTS, OURS_ALONE
 
 FEW, MANY = 200, 200_000
 ENTRIES_A_DEVICE = 50
@@ -39,12 +39,12 @@ def measure(rounds: int, seconds: float, many: int = MANY) -> dict[str, Any]:
             server = ends.enter_context(serving("ours", url))
             servers.append((server, url, in_play))
         for server, url, in_play in servers:
-            for endpoint in ENDPOINTS:
+            for endpoint in [*ENDPOINTS, *OURS_ALONE]:
                 load.run(server.port, endpoint.spread(in_play), 1)
             reset(url)
         for number in range(rounds):
             print(f"Round {number + 1} of {rounds} …", flush=True)
-            for endpoint in ENDPOINTS:
+            for endpoint in [*ENDPOINTS, *OURS_ALONE]:
                 p50 = []
                 for server, url, in_play in servers:
                     calls = endpoint.spread(in_play)

@@ -19,6 +19,8 @@ DEVICES = 64
 PRODUCTS = 20
 DAYS = 90
 ENTRIES_A_DAY = 5
+# Of each device: so many, a day each, back from the last day.
+WEIGHINGS = GLASSES = 20
 LAST_DAY = date(2025, 6, 30)
 # All of the world was written before; what is written under load, by today's clock, after.
 END = datetime(2025, 7, 1, tzinfo=UTC)
@@ -113,6 +115,26 @@ def total_range(device: int) -> Iterable[Call]:
     yield Call(device, "GET", f"/v1/stats/daily?from={first}&to={LAST_DAY}")
 
 
+def progress(device: int) -> Iterable[Call]:
+    for day in days(LAST_DAY, DAYS):
+        yield Call(device, "GET", f"/v1/goals/progress?date={day}")
+
+
+def weigh(device: int) -> Iterable[Call]:
+    first = LAST_DAY - timedelta(DAYS - 1)
+    yield Call(device, "GET", f"/v1/stats/weight?from={first}&to={LAST_DAY}")
+
+
+def list_water(device: int) -> Iterable[Call]:
+    for day in days(LAST_DAY, DAYS):
+        yield Call(device, "GET", f"/v1/water-entries?date={day}")
+
+
+def pull(device: int) -> Iterable[Call]:
+    # The revision of what was filled in.
+    yield Call(device, "GET", "/v1/sync?last_pulled_at=2")
+
+
 def log_entry(device: int) -> Iterable[Call]:
     """Log on days that no other call reads, a few entries each however long it is done."""
     before = LAST_DAY - timedelta(DAYS)
@@ -145,5 +167,12 @@ ENDPOINTS = [
     Endpoint("GET /v1/stats/daily", total_range),
     Endpoint("POST /v1/food-entries", log_entry, writes=True),
     Endpoint("POST /v1/products", create_product, writes=True),
+]
+# What no contestant but ours has: for scale, memory and long load.
+OURS_ALONE = [
+    Endpoint("GET /v1/goals/progress?date=", progress),
+    Endpoint("GET /v1/stats/weight", weigh),
+    Endpoint("GET /v1/water-entries?date=", list_water),
+    Endpoint("GET /v1/sync?last_pulled_at=", pull),
 ]
 NOT_MODIFIED = "GET /v1/products 304"
