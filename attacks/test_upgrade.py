@@ -58,9 +58,17 @@ class Migration(migrations.Migration):
             ("device", kernel.ScopedForeignKey("devices.device")),
             ("product", kernel.ScopedForeignKey("products.product")),
         ], options={"db_table": "notes"}),
-        triggers.scoped_foreign_key("notes", "product_id", "products"),
         triggers.device_scoped_table("notes"),
     ]
+""",
+    # By itself: a foreign key locks the table that it names, and writers lock two in any order.
+    "entries/migrations/9002_note_product.py": """
+from django.db import migrations
+from countonme import triggers
+
+class Migration(migrations.Migration):
+    dependencies = [("entries", "9001_note")]
+    operations = [triggers.scoped_foreign_key("notes", "product_id", "products")]
 """,
 }
 
