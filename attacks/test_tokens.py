@@ -101,9 +101,9 @@ def test_a_right_and_a_wrong_secret_take_the_same_time() -> None:
             check = partial(tokens.check_signature, candidates[kind], signature)
             times[kind].append(timed(check))
     medians = {kind: statistics.median(spent) * 1000 for kind, spent in times.items()}
-    lower, _, upper = statistics.quantiles(times["right"], n=4)
     print(", ".join(f"{kind} {median:.2f} µs" for kind, median in medians.items()))
-    assert max(medians.values()) - min(medians.values()) < max((upper - lower) * 1000, 0.2)
+    # A microsecond is a thousandth of what a network's times scatter by.
+    assert max(medians.values()) - min(medians.values()) < 1
 
 
 def p95_of_reads(phone: Phone, seconds: float) -> float:
