@@ -461,8 +461,14 @@ class DeviceScoped(models.Model):
             raise Missing(cls)
         return row
 
-    # What a quota is counted by: rows that are alike in it are counted together.
-    counted_by: ClassVar[str] = ""
+    @classmethod
+    @cache
+    def _by_id(cls, deleted: bool) -> Prepared:
+        rows = cls.all_objects if deleted else cls.objects
+        return Prepared(lambda device, pk: rows.for_device(device).filter(pk=pk), "device", "pk")
+
+    # What a quota is counted by: live rows that are alike in it are counted together.
+    counted_by: ClassVar[str] = "device_id"
 
     @classmethod
     def quota(cls) -> tuple[int, str] | None:
@@ -471,16 +477,23 @@ class DeviceScoped(models.Model):
 
     @classmethod
     @cache
-    def _by_id(cls, deleted: bool) -> Prepared:
-        rows = cls.all_objects if deleted else cls.objects
-        return Prepared(lambda device, pk: rows.for_device(device).filter(pk=pk), "device", "pk")
+    def _counted(cls) -> Prepared:
+        def alike(device: Slot, place: Slot) -> models.QuerySet[Any]:
+            return cls.objects.for_device(device).filter(**{cls.counted_by: place})
+
+        return Prepared(alike, "device", "place")
 
     def check_quota(self) -> None:
-        """Refuse one row more than a device may have; called before a row is created.
+        """Refuse one row more than there may be; called before a row is created or comes back.
 
         Raises:
             Conflict: with the quota in its sentence.
         """
+        if quota := self.quota():
+            limit, sentence = quota
+            place = getattr(self, self.counted_by)
+            if self._counted().count(device=self.device_id, place=place) >= limit:
+                raise Conflict(sentence)
 
     def change(self, **values: Any) -> bool:
         """Set the fields given and save those that differ; return whether any did.

@@ -18,14 +18,12 @@ from django.db.models.lookups import Exact
 
 from countonme.models import (
     AllObjectsManager,
-    Conflict,
     DeviceScoped,
     DeviceScopedQuerySet,
     LiveManager,
     Missing,
     ScopedForeignKey,
 )
-from countonme.prepared import Prepared
 from countonme.text import name_constraint, name_field
 from products.models import CENT, MACROS, MAX_GRAMS, Portion, Product, grams_field, rounded
 
@@ -194,11 +192,6 @@ class FoodEntry(DeviceScoped):
         limit = settings.MAX_ENTRIES_PER_DAY
         return limit, f"A day has at most {limit} food entries"
 
-    def check_quota(self) -> None:
-        limit, sentence = self.quota()
-        if _OF_DAY.count(device=self.device_id, date=self.date) >= limit:
-            raise Conflict(sentence)
-
     def change(self, **values: Any) -> bool:
         """Update; name, grams, kcal and macros are worked out again only if their sources change.
 
@@ -324,8 +317,3 @@ def _required(*names: str) -> ValidationError:
     return ValidationError(
         {name: ValidationError("This field is required.", code="required") for name in names}
     )
-
-
-_OF_DAY = Prepared(
-    lambda device, date: FoodEntry.objects.for_device(device).filter(date=date), "device", "date"
-)

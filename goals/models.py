@@ -271,9 +271,9 @@ class Goal(DeviceScoped):
         if broken:
             raise ValidationError(broken)
 
-    def check_quota(self) -> None:
-        if Goal.objects.for_device(self.device_id).exists():
-            raise Conflict("A device has one goal: delete the current one first")
+    @classmethod
+    def quota(cls) -> tuple[int, str]:
+        return 1, "A device has one goal: delete the current one first"
 
     def change(self, **values: Any) -> bool:
         """Update the targets; grams follow.
@@ -307,10 +307,6 @@ class DayRow(DeviceScoped):
         if values.get("date", self.date) != self.date:
             type(self)(device_id=self.device_id, date=values["date"]).check_quota()
         return super().change(**values)
-
-    def same_day(self) -> DeviceScopedQuerySet[Any]:
-        """Return the device's live rows of this day."""
-        return type(self).objects.for_device(self.device_id).filter(date=self.date)
 
 
 class BodyWeightQuerySet(DeviceScopedQuerySet["BodyWeight"]):
@@ -359,7 +355,8 @@ class BodyWeight(DayRow):
         return f"{self.date} {self.weight_kg} kg"
 
     def check_quota(self) -> None:
-        if self.same_day().exists():
+        # No quota that a sync keeps to as well: there the later weight takes the day.
+        if BodyWeight.objects.for_device(self.device_id).filter(date=self.date).exists():
             raise Conflict("This day has a body weight already")
 
 
@@ -410,11 +407,6 @@ class WaterEntry(DayRow):
     def quota(cls) -> tuple[int, str]:
         limit = settings.MAX_WATER_ENTRIES_PER_DAY
         return limit, f"A day has at most {limit} water entries"
-
-    def check_quota(self) -> None:
-        limit, sentence = self.quota()
-        if self.same_day().count() >= limit:
-            raise Conflict(sentence)
 
 
 def grams_of(targets: Mapping[str, Any]) -> dict[str, int]:

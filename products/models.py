@@ -26,7 +26,6 @@ from countonme.models import (
     LiveManager,
     ScopedForeignKey,
 )
-from countonme.prepared import Prepared
 from countonme.text import FoldedField, WordsField, name_constraint, name_field, words
 from products import gtin
 
@@ -176,17 +175,10 @@ class Product(DeviceScoped):
                 code="max_value",
             )
 
-    counted_by = "device_id"
-
     @classmethod
     def quota(cls) -> tuple[int, str]:
         limit = settings.MAX_PRODUCTS_PER_DEVICE
         return limit, f"A device has at most {limit} products"
-
-    def check_quota(self) -> None:
-        limit, sentence = self.quota()
-        if _OF_DEVICE.count(device=self.device_id) >= limit:
-            raise Conflict(sentence)
 
     def restore(self) -> None:
         """Bring a deleted product back, with the portions that went with it."""
@@ -344,11 +336,6 @@ class Portion(DeviceScoped):
         limit = settings.MAX_PORTIONS_PER_PRODUCT
         return limit, f"A product has at most {limit} portions"
 
-    def check_quota(self) -> None:
-        limit, sentence = self.quota()
-        if self.others().count() >= limit:
-            raise Conflict(sentence)
-
     def change(self, **values: Any) -> bool:
         """Update; `is_default` takes the default from the other portion.
 
@@ -382,6 +369,3 @@ class Portion(DeviceScoped):
         yield from super().violations()
         live = cls.objects.across_devices()
         yield "a live portion's product is live", live.filter(product__deleted_at__isnull=False)
-
-
-_OF_DEVICE = Prepared(lambda device: Product.objects.for_device(device), "device")
