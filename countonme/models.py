@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from devices.models import Device
 
 ACROSS_DEVICES = "across devices"
+ID_IN_USE = "ID already in use"
 
 
 @models.Field.register_lookup
@@ -158,7 +159,7 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
             return None
         row = self.model._base_manager.filter(pk=id).first()
         if row is not None and (row.device_id != self.device_id or row.deleted_at is not None):
-            raise Conflict("ID already in use")
+            raise Conflict(ID_IN_USE)
         return row
 
     def of_ids(self, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, M | None]:
@@ -571,7 +572,7 @@ class DeviceScoped(models.Model):
             ValidationError: the id is in use.
         """
         if self._state.adding and type(self)._base_manager.filter(pk=self.pk).exists():
-            raise ValidationError({"id": "ID already in use"})
+            raise ValidationError({"id": ID_IN_USE})
 
 
 class DeviceUniqueConstraint(models.UniqueConstraint):

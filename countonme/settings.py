@@ -238,7 +238,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_THROTTLE_CLASSES": ["devices.throttling.DeviceThrottle"],
     "DEFAULT_PARSER_CLASSES": ["countonme.api.json.JSONParser"],
-    "DEFAULT_RENDERER_CLASSES": ["countonme.api.json.JSONRenderer"],
+    # For the document's media type; answers are JSONAnswer.
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "countonme.api.json.AlwaysJSON",
     "DEFAULT_SCHEMA_CLASS": "countonme.api.schema.ApiSchema",
     "DEFAULT_METADATA_CLASS": None,

@@ -21,7 +21,7 @@ from rest_framework import serializers
 from rest_framework.fields import get_error_detail
 
 from countonme.api.fields import parse_id
-from countonme.models import Conflict, DeviceScoped, Missing
+from countonme.models import ID_IN_USE, Conflict, DeviceScoped, Missing
 from devices.models import Device
 from entries.models import FoodEntry
 from goals.models import BodyWeight
@@ -29,7 +29,6 @@ from products.models import Portion, Product
 from sync.tables import TABLES, Table
 
 CHANGED = "Something pushed has changed on the server: pull first"
-ID_IN_USE = "ID already in use"
 WAS_DELETED = "This record was deleted"
 OTHER_PRODUCT = "A portion stays with its product"
 NO_ID = "Not a UUID in lower case"

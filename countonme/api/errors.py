@@ -20,7 +20,7 @@ from rest_framework.fields import get_error_detail
 
 from countonme.api import conditional
 from countonme.api.json import JSONAnswer
-from countonme.models import Conflict, DeviceGone, Missing
+from countonme.models import ID_IN_USE, Conflict, DeviceGone, Missing
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
             return _answer(409, str(error))
         case IntegrityError() if _constraint(error).endswith("_pkey"):
             # Two devices chose the same id in the same moment.
-            return _answer(409, "ID already in use")
+            return _answer(409, ID_IN_USE)
         case Error() if is_passing(error):
             logger.warning("Database unavailable: %s", type(error.__cause__ or error).__name__)
             return _answer(503, UNAVAILABLE, RETRY_AFTER)

@@ -94,9 +94,6 @@ class NumberField(serializers.DecimalField):
             self.fail("max_decimal_places", max_decimal_places=self.decimal_places)
         return number if number else Decimal(0)
 
-    def to_representation(self, value: Decimal) -> float:  # type: ignore[override]  # JSON number
-        return float(value)
-
 
 class StrictBooleanField(serializers.BooleanField):
     """`true` or `false`."""
@@ -136,9 +133,6 @@ class DayField(serializers.DateField):
         except ValueError:
             self.fail("invalid", format="YYYY-MM-DD")
 
-    def to_representation(self, value: date) -> str:
-        return value.isoformat()
-
 
 class TimestampField(serializers.DateTimeField):
     """RFC 3339 with an offset; in UTC with `Z` in answers."""
@@ -148,9 +142,6 @@ class TimestampField(serializers.DateTimeField):
             return parse_timestamp(value)
         except ValueError:
             self.fail("invalid", format="YYYY-MM-DDThh:mm:ss[.ffffff](Z|±hh:mm)")
-
-    def to_representation(self, value: Any) -> str:
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 class StrictChoiceField(serializers.ChoiceField):

@@ -12,19 +12,15 @@ from django.http import HttpResponse
 from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 
 class AlwaysJSON(BaseContentNegotiation):
-    """The one renderer for any `Accept`; the one parser for its media type alone."""
+    """The one parser, for its media type alone; `Accept` is never asked (see `JSONAnswer`)."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
         media_type = request.content_type.partition(";")[0].strip().lower()
         return next((parser for parser in parsers if parser.media_type == media_type), None)
-
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
-        return renderers[0], renderers[0].media_type
 
 
 class JSONParser(BaseParser):
@@ -55,27 +51,6 @@ class JSONParser(BaseParser):
         if not isinstance(data, dict):
             raise ParseError("The body is not a JSON object")
         return data
-
-
-class JSONRenderer(BaseRenderer):
-    """Bytes by orjson; decimals as JSON numbers."""
-
-    media_type = "application/json"
-    format = "json"
-    charset = None
-    render_style = "binary"
-
-    def render(
-        self,
-        data: Any,
-        accepted_media_type: str | None = None,
-        renderer_context: Mapping[str, Any] | None = None,
-    ) -> bytes:
-        """Return the body; empty where the status forbids one."""
-        response = (renderer_context or {}).get("response")
-        if data is None and response is not None and response.status_code in (204, 304):
-            return b""
-        return dumps(data)
 
 
 class JSONAnswer(HttpResponse):
