@@ -118,7 +118,10 @@ class PatientWorker(ThreadWorker):
     def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
         """Receive a piece of a request, mostly the whole, and pass the whole on."""
         if conn not in self.arriving:
-            self.keepalived_conns.remove(conn)
+            try:
+                self.keepalived_conns.remove(conn)
+            except ValueError:  # it made room since the poller saw it
+                return
             self.arriving[conn] = Arrival(conn, time.monotonic() + self.ARRIVAL_SECONDS)
         arrival = self.arriving[conn]
         try:

@@ -7,10 +7,14 @@ import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from selectors import DefaultSelector
 from typing import IO
 
 import pytest
+from gunicorn.config import Config
+from gunicorn.workers.gthread import TConn
 
+from countonme.worker import PatientWorker
 from tests.processes import Run, copy_of
 
 HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -153,3 +157,25 @@ def test_a_client_that_asks_for_it_is_closed(wire: Wire) -> None:
     wire.send(re.sub(rb"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", HEALTH))
     assert wire.answer()[1]["connection"] == "close"
     assert wire.is_closed()
+
+
+@pytest.mark.parametrize("is_arriving", [False, True])
+def test_one_that_made_room_while_its_bytes_came_is_not_asked_again(is_arriving: bool) -> None:
+    worker = PatientWorker(0, 0, [], None, 30, Config(), None)
+    ours, theirs = socket.socketpair()
+    with DefaultSelector() as worker.poller, theirs:
+        connection = TConn(worker.cfg, ours, ("", 0), ("", 0))
+        worker.nr_conns = 1
+        worker.keepalived_conns.append(connection)
+        worker._watch(connection)
+        theirs.sendall(b"G")
+        if is_arriving:
+            worker.on_client_socket_readable(connection, ours)
+            theirs.sendall(b"E")
+        seen = worker.poller.select(timeout=5)
+        worker.make_room()
+        for key, _ in seen:
+            key.data(key.fileobj)
+    worker.tmp.close()
+    assert seen
+    assert worker.nr_conns == 0
