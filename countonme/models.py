@@ -485,7 +485,7 @@ class DeviceScoped(models.Model):
         return Prepared(alike, "device", "place")
 
     def check_quota(self) -> None:
-        """Refuse one row more than there may be; called before a row is created or comes back.
+        """Refuse one row more than there may be: before one is created, comes back or moves there.
 
         Raises:
             Conflict: with the quota in its sentence.
@@ -503,6 +503,9 @@ class DeviceScoped(models.Model):
             ValidationError, Conflict, Missing: as the model's own rules say.
         """
         changed = {name: new for name, new in values.items() if getattr(self, name) != new}
+        if self.counted_by in changed:
+            there = {"device_id": self.device_id, self.counted_by: changed[self.counted_by]}
+            type(self)(**there).check_quota()
         if changed:
             for name, new in changed.items():
                 setattr(self, name, new)

@@ -198,8 +198,6 @@ class FoodEntry(DeviceScoped):
         Raises:
             ValidationError, Missing, Conflict: as `FoodEntryQuerySet.add()` does.
         """
-        if values.get("date", self.date) != self.date:
-            FoodEntry(device_id=self.device_id, date=values["date"]).check_quota()
         return super().change(**self.settled(values))
 
     def settled(self, values: dict[str, Any], find: Find | None = None) -> dict[str, Any]:

@@ -295,18 +295,14 @@ class Goal(DeviceScoped):
 
 
 class DayRow(DeviceScoped):
-    """What is noted for a day; moved to another day, it keeps to that day's quota."""
+    """What is noted for a day."""
+
+    counted_by = "date"
 
     date = models.DateField(validators=within((FIRST_DAY, LAST_DAY)))
 
     class Meta(DeviceScoped.Meta):
         abstract = True
-
-    def change(self, **values: Any) -> bool:
-        """Update; see the base class."""
-        if values.get("date", self.date) != self.date:
-            type(self)(device_id=self.device_id, date=values["date"]).check_quota()
-        return super().change(**values)
 
 
 class BodyWeightQuerySet(DeviceScopedQuerySet["BodyWeight"]):
@@ -400,8 +396,6 @@ class WaterEntry(DayRow):
 
     def __str__(self) -> str:
         return f"{self.date} {self.ml} ml"
-
-    counted_by = "date"
 
     @classmethod
     def quota(cls) -> tuple[int, str]:

@@ -150,8 +150,3 @@ class Replica:
 
     def discard(self, rejected: dict[str, dict[str, str]]) -> None:
         self.tell("give_up", rejected=rejected)
-
-    @property
-    def last_pulled_at(self) -> int | None:
-        number: int | None = self.tell("last_pulled_at")
-        return number

@@ -150,10 +150,6 @@ class Replica {
     return found
   }
 
-  async last_pulled_at() {
-    return Number(await this.database.adapter.getLocal('__watermelon_last_pulled_at')) || null
-  }
-
   async give_up({ rejected }) {
     await this.discard(this.database, rejected)
   }
