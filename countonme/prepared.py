@@ -12,6 +12,10 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Expression, QuerySet
+from psycopg.pq import Format
+
+# What a queryset's SQL is put into.
+ROWS, PAGE, COUNT = "{}", "{} LIMIT %s OFFSET %s", "SELECT count(*) FROM ({}) AS rows"
 
 
 class Slot(Expression):
@@ -47,6 +51,12 @@ class Prepared:
         return query.get_compiler(using=DEFAULT_DB_ALIAS).as_sql()
 
     @cached_property
+    def _statements(self) -> dict[str, bytes]:
+        """By frame: psycopg knows a statement that it has seen by the very object."""
+        sql, _ = self._compiled
+        return {frame: frame.format(sql).encode() for frame in (ROWS, PAGE, COUNT)}
+
+    @cached_property
     def _attributes(self) -> list[str]:
         return [field.attname for field in self._queryset.model._meta.concrete_fields]
 
@@ -56,49 +66,49 @@ class Prepared:
         Args:
             page: how many rows, after how many others; all, if it is not given.
         """
-        return self._ask("{} LIMIT %s OFFSET %s" if page else "{}", values, page or ())
+        return self._execute(PAGE if page else ROWS, values, page or ()).fetchall()
 
     def batches(self, size: int, **values: Any) -> Iterator[list[tuple[Any, ...]]]:
         """Yield all rows, so many at a time: what is not yet asked for is not yet Python's objects.
 
         Nothing else may be asked before the last.
         """
-        cursor = self._execute("{}", values)
+        cursor = self._execute(ROWS, values)
         while rows := cursor.fetchmany(size):
             yield rows
 
     def count(self, **values: Any) -> int:
         """Return how many rows there are."""
-        ((count,),) = self._ask("SELECT count(*) FROM ({}) AS rows", values)
+        (count,) = self._execute(COUNT, values).fetchone()
         return int(count)
 
     def instance(self, **values: Any) -> Any:
         """Return the one row as an instance of its model, or None where there is none."""
-        rows = self._ask("{}", values)
-        if not rows:
+        row = self._execute(ROWS, values).fetchone()
+        if row is None:
             return None
-        return self._queryset.model.from_db(DEFAULT_DB_ALIAS, self._attributes, rows[0])
-
-    def _ask(self, frame: str, values: dict[str, Any], more: Iterable[Any] = ()) -> Any:
-        return self._execute(frame, values, more).fetchall()
+        return self._queryset.model.from_db(DEFAULT_DB_ALIAS, self._attributes, row)
 
     def _execute(self, frame: str, values: dict[str, Any], more: Iterable[Any] = ()) -> Any:
-        sql, parameters = self._compiled
+        _, parameters = self._compiled
         bound = [values[p.name] if isinstance(p, Slot) else p for p in parameters]
-        cursor = _cursor()
-        cursor.execute(frame.format(sql), [*bound, *more])
+        cursor = self._cursor()
+        cursor.execute(self._statements[frame], [*bound, *more])
         return cursor
 
+    def _cursor(self) -> Any:
+        """Return a cursor of this queryset's own, which is kept with the connection.
 
-def _cursor() -> Any:
-    """Return a cursor that is kept with the connection: making one costs as much as a query.
-
-    Where queries are logged, as by tests that count them, Django has one of its own for each.
-    """
-    db: Any = connections[DEFAULT_DB_ALIAS]
-    if db.queries_logged:
-        return db.cursor()
-    kept = vars(db).get("kept_cursor")
-    if kept is None or kept.cursor.connection is not db.connection:
-        kept = db.kept_cursor = db.cursor()
-    return kept
+        It keeps what psycopg has found out about the statement's types. Where queries are logged,
+        as by tests that count them, Django has a new one for each.
+        """
+        db: Any = connections[DEFAULT_DB_ALIAS]
+        kept = vars(db).setdefault("prepared_cursors", {})
+        cursor = None if db.queries_logged else kept.get(self)
+        if cursor is None or cursor.cursor.connection is not db.connection:
+            cursor = db.cursor()
+            # psycopg has faster loaders for binary values, and Django none of its own.
+            cursor.cursor.format = Format.BINARY
+            if not db.queries_logged:
+                kept[self] = cursor
+        return cursor
