@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
-import uuid
+import secrets
 from collections.abc import Callable
 from contextvars import ContextVar
+from typing import Any
 
+from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.module_loading import import_string
@@ -33,8 +35,8 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        given = request.headers.get("X-Request-ID", "")
-        value = given if ACCEPTABLE.fullmatch(given) else uuid.uuid4().hex
+        given = request.META.get("HTTP_X_REQUEST_ID", "")
+        value = given if ACCEPTABLE.fullmatch(given) else secrets.token_hex(16)
         token = request_id.set(value)
         try:
             response = self.get_response(request)
@@ -57,18 +59,46 @@ class ContentSecurityPolicyMiddleware:
         return response
 
 
-class OperatorsMiddleware:
-    """Sessions, logins and messages, for the operators' site and for nobody else."""
+def is_of_the_api(request: HttpRequest) -> bool:
+    """Return whether a request is answered with data, and not with a page."""
+    return request.path_info.startswith("/v1/")
+
+
+class BrowsersCorsMiddleware(CorsMiddleware):
+    """CORS, for whom it concerns: a browser names its origin, an app on a phone has none."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if "HTTP_ORIGIN" in request.META:
+            return super().__call__(request)
+        return self.get_response(request)
+
+
+class PagesMiddleware:
+    """All that pages need, for pages; an answer of the API is data, for which two headers do."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = self.for_operators = get_response
-        for name in reversed(settings.OPERATORS_MIDDLEWARE):
-            self.for_operators = import_string(name)(self.for_operators)
+        self.get_response = self.for_pages = get_response
+        self.before_views: list[Callable[..., HttpResponse | None]] = []
+        for name in reversed(settings.PAGES_MIDDLEWARE):
+            self.for_pages = import_string(name)(self.for_pages)
+            if hasattr(self.for_pages, "process_view"):
+                self.before_views.insert(0, self.for_pages.process_view)
+
+    def process_view(self, request: HttpRequest, *view: Any) -> HttpResponse | None:
+        """Ask those of the pages' middleware that look at the view, as Django would."""
+        if is_of_the_api(request):
+            return None
+        answers = (before_view(request, *view) for before_view in self.before_views)
+        return next((answer for answer in answers if answer is not None), None)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.path.startswith("/admin/"):
-            return self.for_operators(request)
-        return self.get_response(request)
+        if not is_of_the_api(request):
+            return self.for_pages(request)
+        request.get_host()  # refuses those that are not ours
+        response = self.get_response(request)
+        response["Content-Security-Policy"] = DATA_POLICY
+        response["X-Frame-Options"] = settings.X_FRAME_OPTIONS
+        return response
 
 
 class RequestIdFilter(logging.Filter):

@@ -73,23 +73,26 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "countonme.middleware.RequestIdMiddleware",
-    "countonme.middleware.ContentSecurityPolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "countonme.middleware.BrowsersCorsMiddleware",
+    "countonme.middleware.PagesMiddleware",
+]
+# Of what is no call of the API. The checks that are silenced look for these in MIDDLEWARE.
+PAGES_MIDDLEWARE = [
+    "countonme.middleware.ContentSecurityPolicyMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "countonme.middleware.OperatorsMiddleware",
-]
-# Of the operators' site alone. The checks that are silenced look for these in MIDDLEWARE.
-OPERATORS_MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
-SILENCED_SYSTEM_CHECKS = ["admin.E408", "admin.E409", "admin.E410", "axes.W002"]
+SILENCED_SYSTEM_CHECKS = [
+    *("admin.E408", "admin.E409", "admin.E410", "axes.W002"),
+    *("security.W002", "security.W003"),
+]
 
 ROOT_URLCONF = "countonme.urls"
 WSGI_APPLICATION = "countonme.wsgi.application"

@@ -6,15 +6,16 @@ from django.views.generic import RedirectView
 
 from countonme import health
 from countonme.api import docs, errors
+from devices.urls import urlpatterns as devices
+from entries.urls import urlpatterns as entries
+from goals.urls import urlpatterns as goals
+from products.urls import urlpatterns as products
+from sync.urls import urlpatterns as sync
 
 admin.site.index_title = "Dashboard"
 
 urlpatterns = [
-    path("v1/", include("devices.urls")),
-    path("v1/", include("products.urls")),
-    path("v1/", include("entries.urls")),
-    path("v1/", include("goals.urls")),
-    path("v1/", include("sync.urls")),
+    path("v1/", include([*products, *entries, *goals, *sync, *devices])),
     path("health", health.live),
     path("health/ready", health.ready),
     path("openapi.json", docs.openapi, name="openapi"),

@@ -5,10 +5,19 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from django.core.cache import close_caches
+from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections, reset_queries
 from django.http.response import HttpResponseBase
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countonme.settings")
+
+# Django's own signal handlers that find nothing to do here: a connection is looked after when its
+# request ends, which is before the next begins; no cache has one; queries are logged for DEBUG.
+request_started.disconnect(close_old_connections)
+request_started.disconnect(reset_queries)
+request_finished.disconnect(close_caches)
 
 CHARSET = re.compile(r";\s*charset\s*=[^;]*", re.IGNORECASE)
 django = get_wsgi_application()
