@@ -9,9 +9,9 @@ a fallback key, or one whose key is gone, is told from a wrong one.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
+import re
 import secrets
 import uuid
 from functools import lru_cache
@@ -19,7 +19,12 @@ from functools import lru_cache
 import bcrypt
 from django.conf import settings
 
+# Its id, and an HMAC that nothing but the key has gone into.
+SigningKey = tuple[str, hmac.HMAC]
+
 SECRET_BYTES = 32
+# 16 and 32 bytes. The last character of each has bits to spare, and they are zero.
+CANONICAL = re.compile(r"[\w-]{21}[AQgw]\.[\w-]{42}[AEIMQUYcgkosw048]", re.ASCII)
 
 
 def generate(device_id: uuid.UUID) -> str:
@@ -32,16 +37,9 @@ def parse(token: str) -> uuid.UUID | None:
 
     Only the canonical spelling passes: base64url has several for the same bytes.
     """
-    device, _, secret = token.partition(".")
-    try:
-        raw_device, raw_secret = _decode(device), _decode(secret)
-    except (binascii.Error, UnicodeEncodeError, ValueError):
+    if not CANONICAL.fullmatch(token):
         return None
-    if len(raw_device) != 16 or len(raw_secret) != SECRET_BYTES:
-        return None
-    if (device, secret) != (_encode(raw_device), _encode(raw_secret)):
-        return None
-    return uuid.UUID(bytes=raw_device)
+    return uuid.UUID(bytes=base64.urlsafe_b64decode(token.partition(".")[0] + "=="))
 
 
 def hash_secret(token: str) -> str:
@@ -81,22 +79,25 @@ def is_current(signature: str) -> bool:
     return signature.partition(":")[0] == _known_keys()[0][0]
 
 
-def _known_keys() -> list[tuple[str, bytes]]:
+def _known_keys() -> list[SigningKey]:
     return _keys(settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
 
 
 @lru_cache(maxsize=8)
-def _keys(*secret_keys: str) -> list[tuple[str, bytes]]:
+def _keys(*secret_keys: str) -> list[SigningKey]:
     """Derive the signing keys, each with its id."""
     derived = [
         hmac.digest(key.encode(), b"countonme device token", "sha256") for key in secret_keys
     ]
-    return [(hashlib.sha256(key).hexdigest()[:8], key) for key in derived]
+    return [(hashlib.sha256(key).hexdigest()[:8], hmac.new(key, None, "sha256")) for key in derived]
 
 
-def _sign(token: str, key: tuple[str, bytes]) -> str:
-    key_id, secret = key
-    return f"{key_id}:{hmac.digest(secret, token.encode(), 'sha256').hex()}"
+def _sign(token: str, key: SigningKey) -> str:
+    key_id, keyed = key
+    # A copy of what has taken the key in already: half the work.
+    mac = keyed.copy()
+    mac.update(token.encode())
+    return f"{key_id}:{mac.hexdigest()}"
 
 
 def _secret(token: str) -> bytes:
@@ -105,7 +106,3 @@ def _secret(token: str) -> bytes:
 
 def _encode(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def _decode(text: str) -> bytes:
-    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
