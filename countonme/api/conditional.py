@@ -6,7 +6,6 @@ import hashlib
 from typing import TYPE_CHECKING, Any, cast
 
 from django.conf import settings
-from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 from rest_framework import status
 from rest_framework.exceptions import APIException
@@ -38,16 +37,17 @@ class ConditionalGetMixin(APIView):
         super().initial(request, *args, **kwargs)
         if request.method in ("GET", "HEAD"):
             self.etag = etag(request)
-            named = parse_etags(request.META.get("HTTP_IF_NONE_MATCH", ""))
-            if self.etag.removeprefix("W/") in (tag.removeprefix("W/") for tag in named):
-                raise NotModified
+            if "HTTP_IF_NONE_MATCH" in request.META:
+                named = parse_etags(request.META["HTTP_IF_NONE_MATCH"])
+                if self.etag.removeprefix("W/") in (tag.removeprefix("W/") for tag in named):
+                    raise NotModified
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
         if request.method in ("GET", "HEAD") and response.status_code in (200, 304):
             response["ETag"] = self.etag
             response["Cache-Control"] = "private, no-cache"
-            patch_vary_headers(response, ["Authorization"])
+            response["Vary"] = "Authorization"
         return response
 
 
@@ -58,7 +58,8 @@ def etag(request: Request) -> str:
     never newer, so that the phone asks once too often and never keeps what is stale.
     """
     device = cast("Device", request.user)
-    url = (request.scheme, request.get_host(), request.get_full_path())
+    meta = request.META
+    url = (request.scheme, meta.get("HTTP_HOST", ""), request.path, meta["QUERY_STRING"])
     parts = (settings.RELEASE, device.pk, device.revision, *url)
     digest = hashlib.blake2b("\n".join(map(str, parts)).encode(), digest_size=12)
     return f'W/"{digest.hexdigest()}"'

@@ -63,8 +63,8 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
         case exceptions.UnsupportedMediaType():
             return _answer(415, "The body must be application/json")
         case exceptions.MethodNotAllowed():
-            # The view has put `Allow` on it.
-            return _answer(405, "Method not allowed")
+            allowed = ", ".join(context["view"].allowed_methods)
+            return _answer(405, "Method not allowed", {"Allow": allowed})
         case conditional.NotModified():
             return HttpResponse(status=304)
         case exceptions.APIException():

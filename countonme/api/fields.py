@@ -17,6 +17,7 @@ from uuid import UUID
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models.functions import Cast
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
@@ -253,6 +254,18 @@ class StrictModelSerializer(Reader, serializers.ModelSerializer[Any]):
         model: Any = cls.Meta.model
         known = {field.attname for field in model._meta.concrete_fields}
         return tuple(name for name in cls.Meta.fields if name in known)
+
+    @classmethod
+    def expressions(cls) -> list[Any]:
+        """Return what a query selects to have `columns()` as JSON does, decimals as its numbers."""
+        model: Any = cls.Meta.model
+        fields = map(model._meta.get_field, cls.columns())
+        return [
+            Cast(field.attname, models.FloatField())
+            if isinstance(field, models.DecimalField)
+            else models.F(field.attname)
+            for field in fields
+        ]
 
     @classmethod
     def represent(cls, row: models.Model) -> dict[str, Any]:

@@ -59,7 +59,9 @@ class JSONAnswer(HttpResponse):
     def __init__(
         self, data: Any, status: int = 200, headers: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(dumps(data), "application/json", status, headers=headers)
+        body = dumps(data)
+        length = {"Content-Length": str(len(body))}
+        super().__init__(body, "application/json", status, headers=length | dict(headers or {}))
 
 
 def dumps(data: Any) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from rest_framework import serializers
@@ -25,9 +27,19 @@ class QuerySerializer(Reader, serializers.Serializer[Any]):
         Raises:
             QueryError: one of them, or several together, are invalid.
         """
+        if not request.META["QUERY_STRING"]:
+            return cls._of_none()
         try:
             # A plain dict: DRF would take an empty parameter of a QueryDict for a missing one.
             return cls.shared().read(request.query_params.dict())
+        except serializers.ValidationError as error:
+            raise QueryError(error.detail) from error
+
+    @classmethod
+    @cache
+    def _of_none(cls) -> Mapping[str, Any]:
+        try:
+            return MappingProxyType(cls.shared().read({}))
         except serializers.ValidationError as error:
             raise QueryError(error.detail) from error
 

@@ -51,6 +51,11 @@ class ApiView(APIView):
         self.check_permissions(request)
         self.check_throttles(request)
 
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        """None; `Allow` is on 405 alone."""
+        return {}
+
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Keep answers out of caches, where nothing better is said."""
         response = super().finalize_response(request, response, *args, **kwargs)
@@ -150,7 +155,7 @@ class DeviceViewSet(ViewSetMixin, DeviceView):
 
         def build(device: Slot, **filters: Slot) -> QuerySet[Any, Any]:
             rows = cls.narrowed(cls.model.objects.for_device(device), filters)
-            return rows.values_list(*cls.serializer_class.columns())
+            return rows.values_list(*cls.serializer_class.expressions())
 
         return Prepared(build, "device", *asked)
 
