@@ -19,7 +19,7 @@ from django.db.models.fields.related_descriptors import (
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from countonme.prepared import Prepared, Slot
+from countonme.prepared import Prepared, PreparedInsert, Slot
 from countonme.text import DerivedField
 
 if TYPE_CHECKING:
@@ -149,19 +149,6 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         """Sort as lists are sorted; models say how."""
         return self.order_by("pk")
 
-    def existing(self, id: uuid.UUID | None) -> M | None:
-        """Return this device's live row of a client-chosen id, or None where the id is free.
-
-        Raises:
-            Conflict: the id is that of a deleted row or of another device's.
-        """
-        if id is None:
-            return None
-        row = self.model._base_manager.filter(pk=id).first()
-        if row is not None and (row.device_id != self.device_id or row.deleted_at is not None):
-            raise Conflict(ID_IN_USE)
-        return row
-
     def of_ids(self, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, M | None]:
         """Return the rows of client-chosen ids that are in use, deleted ones included, by id.
 
@@ -170,25 +157,6 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         owner = self.device_id
         rows = self.model._base_manager.filter(pk__any_of=ids)
         return {row.pk: row if row.device_id == owner else None for row in rows}
-
-    def add(self, *, id: uuid.UUID | None = None, **values: Any) -> tuple[M, bool]:
-        """Create a row under a client's id or a new one; a repeated request finds its first row.
-
-        Returns:
-            The row, and whether it was created now.
-
-        Raises:
-            Conflict: the id is in use, or a quota is reached.
-            ValidationError, Missing: as the model's own rules say.
-        """
-        row = self.model(device_id=self.device_id, **({"id": id} if id else {}), **values)
-        row.clean()
-        known = self.existing(id)
-        if known is not None:
-            return known, False
-        row.check_quota()
-        row.save(force_insert=True)
-        return row, True
 
     def _require_same_scope(self, *others: models.QuerySet[Any]) -> None:
         """Refuse to combine with rows of another scope, which would widen this one.
@@ -467,6 +435,56 @@ class DeviceScoped(models.Model):
     def _by_id(cls, deleted: bool) -> Prepared:
         rows = cls.all_objects if deleted else cls.objects
         return Prepared(lambda device, pk: rows.for_device(device).filter(pk=pk), "device", "pk")
+
+    @classmethod
+    def existing(cls, device_id: uuid.UUID, id: uuid.UUID | None) -> Self | None:
+        """Return a device's live row of a client-chosen id, or None where the id is free.
+
+        Raises:
+            Conflict: the id is that of a deleted row or of another device's.
+        """
+        if id is None:
+            return None
+        row: Self | None = cls._by_any_id().instance(pk=id)
+        if row is not None and (row.device_id != device_id or row.deleted_at is not None):
+            raise Conflict(ID_IN_USE)
+        return row
+
+    @classmethod
+    @cache
+    def _by_any_id(cls) -> Prepared:
+        return Prepared(lambda pk: cls._base_manager.filter(pk=pk), "pk")
+
+    @classmethod
+    def add(
+        cls, device_id: uuid.UUID, *, id: uuid.UUID | None = None, **values: Any
+    ) -> tuple[Self, bool]:
+        """Create a row under a client's id or a new one; a repeated request finds its first row.
+
+        Returns:
+            The row, and whether it was created now.
+
+        Raises:
+            Conflict: the id is in use, or a quota is reached.
+            ValidationError, Missing: as the model's own rules say.
+        """
+        row = cls(device_id=device_id, **({"id": id} if id else {}), **values)
+        row.clean()
+        known = cls.existing(device_id, id)
+        if known is not None:
+            return known, False
+        row.check_quota()
+        row.insert()
+        return row, True
+
+    def insert(self) -> None:
+        """Save as a new row, whose checks are done."""
+        self._insertion().run(self)
+
+    @classmethod
+    @cache
+    def _insertion(cls) -> PreparedInsert:
+        return PreparedInsert(cls)
 
     # What a quota is counted by: live rows that are alike in it are counted together.
     counted_by: ClassVar[str] = "device_id"

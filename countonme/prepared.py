@@ -1,4 +1,4 @@
-"""Querysets that are compiled once.
+"""Querysets, and inserts, that are compiled once.
 
 What a request asks is nearly always of a shape that was asked before. Django builds and compiles
 the same SQL anew each time, which costs more than PostgreSQL needs for the answer.
@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import Expression, QuerySet
+from django.db.models import Expression, Model, QuerySet
 from psycopg.pq import Format
 
 # What a queryset's SQL is put into.
@@ -29,7 +29,28 @@ class Slot(Expression):
         return "%s", [self]
 
 
-class Prepared:
+class Statement:
+    """What a connection keeps a cursor for."""
+
+    def _cursor(self) -> Any:
+        """Return a cursor of this statement's own, which is kept with the connection.
+
+        It keeps what psycopg has found out about the statement's types. Where queries are logged,
+        as by tests that count them, Django has a new one for each.
+        """
+        db: Any = connections[DEFAULT_DB_ALIAS]
+        kept = vars(db).setdefault("prepared_cursors", {})
+        cursor = None if db.queries_logged else kept.get(self)
+        if cursor is None or cursor.cursor.connection is not db.connection:
+            cursor = db.cursor()
+            # psycopg has faster loaders for binary values, and Django none of its own.
+            cursor.cursor.format = Format.BINARY
+            if not db.queries_logged:
+                kept[self] = cursor
+        return cursor
+
+
+class Prepared(Statement):
     """A queryset with slots; its SQL is made at the first call, and its plan kept by PostgreSQL.
 
     Args:
@@ -96,19 +117,24 @@ class Prepared:
         cursor.execute(self._statements[frame], [*bound, *more])
         return cursor
 
-    def _cursor(self) -> Any:
-        """Return a cursor of this queryset's own, which is kept with the connection.
 
-        It keeps what psycopg has found out about the statement's types. Where queries are logged,
-        as by tests that count them, Django has a new one for each.
+class PreparedInsert(Statement):
+    """The INSERT of one row of a model. What it may write, the database alone checks."""
+
+    def __init__(self, model: type[Model]) -> None:
+        self.fields = model._meta.concrete_fields
+        quote = connections[DEFAULT_DB_ALIAS].ops.quote_name
+        columns = ", ".join(quote(str(field.column)) for field in self.fields)
+        slots = ", ".join("%s" for _ in self.fields)
+        table = quote(model._meta.db_table)
+        self.sql = f"INSERT INTO {table} ({columns}) VALUES ({slots})".encode()  # noqa: S608  # our names
+
+    def run(self, row: Model) -> None:
+        """Insert a row, whose values have the types that psycopg has for their columns.
+
+        Raises:
+            IntegrityError: the database refuses it.
         """
-        db: Any = connections[DEFAULT_DB_ALIAS]
-        kept = vars(db).setdefault("prepared_cursors", {})
-        cursor = None if db.queries_logged else kept.get(self)
-        if cursor is None or cursor.cursor.connection is not db.connection:
-            cursor = db.cursor()
-            # psycopg has faster loaders for binary values, and Django none of its own.
-            cursor.cursor.format = Format.BINARY
-            if not db.queries_logged:
-                kept[self] = cursor
-        return cursor
+        self._cursor().execute(self.sql, [field.pre_save(row, True) for field in self.fields])
+        row._state.adding = False
+        row._state.db = DEFAULT_DB_ALIAS

@@ -288,12 +288,11 @@ class Device(models.Model):
         Raises:
             DeviceGone: the device is erased.
         """
-        row = _LOCKED.instance(pk=self.pk)
-        if row is None:
-            raise DeviceGone
-        for field in self._meta.concrete_fields:
-            setattr(self, field.attname, getattr(row, field.attname))
-        if self.erased_at is not None:
+        rows = _LOCKED.rows(pk=self.pk)
+        for row in rows:
+            for field, value in zip(self._meta.concrete_fields, row, strict=True):
+                setattr(self, field.attname, value)
+        if not rows or self.erased_at is not None:
             raise DeviceGone
 
     @contextmanager

@@ -72,24 +72,23 @@ QUANTITIES = [Decimal("0.75"), Decimal(1), Decimal(1), Decimal("1.25"), Decimal(
 def fill(device: Device, last: date, days: int, chance: random.Random) -> None:
     """Give a device products and a diary of so many days up to a last one."""
     portions = {key: _stock(device, food) for key, food in FOODS.items()}
-    diary = FoodEntry.objects.for_device(device)
     for back in reversed(range(days)):
         for values in _day(last - timedelta(days=back), portions, chance):
-            diary.add(**values)
+            FoodEntry.add(device.pk, **values)
 
 
 def _stock(device: Device, food: Food) -> Portion:
-    product, _ = Product.objects.for_device(device).add(
+    product, _ = Product.add(
+        device.pk,
         name=food.name,
         kcal_100g=food.kcal,
         protein_100g=Decimal(food.protein),
         carbs_100g=Decimal(food.carbs),
         fat_100g=Decimal(food.fat),
     )
-    portions = Portion.objects.for_device(device)
-    portion: Portion = portions.add(
-        product=product, name=food.portion, grams=Decimal(food.grams), is_default=True
-    )[0]
+    portion, _ = Portion.add(
+        device.pk, product=product, name=food.portion, grams=Decimal(food.grams), is_default=True
+    )
     return portion
 
 

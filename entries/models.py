@@ -49,28 +49,6 @@ class FoodEntryQuerySet(DeviceScopedQuerySet["FoodEntry"]):
         """Sort the newest day first, and within a day as it was logged."""
         return self.order_by("-date", "created_at", "id")
 
-    def add(self, *, id: uuid.UUID | None = None, **values: Any) -> tuple[FoodEntry, bool]:
-        """Log something eaten; see the base class.
-
-        Args:
-            values: `product_id` with `grams`, or with `portion_id` and `quantity` (default 1);
-                or `name` and `kcal` and what else is known. Always `date` and `meal_type`.
-
-        Raises:
-            ValidationError: these values do not say what was eaten, or it is too much.
-            Missing: the device has no such live product, or that product no such live portion.
-        """
-        known = self.existing(id)
-        if known is not None:
-            return known, False
-        entry = FoodEntry(device_id=self.device_id, **({"id": id} if id else {}))
-        entry.date = values["date"]
-        entry.check_quota()
-        for name, value in entry.settled(values).items():
-            setattr(entry, name, value)
-        entry.save(force_insert=True)
-        return entry, True
-
     def totals(self, *by: str) -> models.QuerySet[FoodEntry, dict[str, Any]]:
         """Return a count and exact sums for each value of the fields `by`, in one query."""
         sums = {
@@ -185,6 +163,30 @@ class FoodEntry(DeviceScoped):
     def __str__(self) -> str:
         return f"{self.date} {self.name}"
 
+    @classmethod
+    def add(
+        cls, device_id: uuid.UUID, *, id: uuid.UUID | None = None, **values: Any
+    ) -> tuple[FoodEntry, bool]:
+        """Log something eaten; see the base class.
+
+        Args:
+            values: `product_id` with `grams`, or with `portion_id` and `quantity` (default 1);
+                or `name` and `kcal` and what else is known. Always `date` and `meal_type`.
+
+        Raises:
+            ValidationError: these values do not say what was eaten, or it is too much.
+            Missing: the device has no such live product, or that product no such live portion.
+        """
+        known = cls.existing(device_id, id)
+        if known is not None:
+            return known, False
+        entry = cls(device_id=device_id, date=values["date"], **({"id": id} if id else {}))
+        entry.check_quota()
+        for name, value in entry.settled(values).items():
+            setattr(entry, name, value)
+        entry.insert()
+        return entry, True
+
     counted_by = "date"
 
     @classmethod
@@ -196,7 +198,7 @@ class FoodEntry(DeviceScoped):
         """Update; name, grams, kcal and macros are worked out again only if their sources change.
 
         Raises:
-            ValidationError, Missing, Conflict: as `FoodEntryQuerySet.add()` does.
+            ValidationError, Missing, Conflict: as `add()` does.
         """
         return super().change(**self.settled(values))
 
@@ -208,7 +210,7 @@ class FoodEntry(DeviceScoped):
                 if it is not given, live ones are read, and those that it names already.
 
         Raises:
-            ValidationError, Missing: as `FoodEntryQuerySet.add()` does.
+            ValidationError, Missing: as `add()` does.
         """
         plain: dict[str, Any] = {
             name: values[name] for name in ("date", "meal_type", "eaten_at") if name in values

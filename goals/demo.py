@@ -43,7 +43,7 @@ def create_phone(last: date, days: int = 30) -> tuple[Device, str]:
 
 def _set_goal(device: Device, today: date) -> Goal:
     body = {"birth_date": today - timedelta(days=AGE_DAYS), "current_weight_kg": WEIGHT_KG}
-    goal: Goal = Goal.objects.for_device(device).add(**Goal.calculated(BODY | body))[0]
+    goal, _ = Goal.add(device.pk, **Goal.calculated(BODY | body))
     return goal
 
 
@@ -51,15 +51,13 @@ def _weigh(device: Device, goal: Goal, last: date, days: int, chance: random.Ran
     """Weigh on most mornings, from a month before the diary, by what the goal should make of it."""
     assert goal.tdee_kcal is not None
     lost = (goal.tdee_kcal - goal.daily_calories_kcal) / Decimal(formulas.KCAL_PER_KG)
-    weights = BodyWeight.objects.for_device(device)
     for back in reversed(range(days + 30)):
         if chance.random() < 0.7:
             noise = Decimal(round(chance.gauss(0, WATER_AND_SALT), 1))
             weight_kg = rounded(WEIGHT_KG + lost * back + noise)
-            weights.add(date=last - timedelta(days=back), weight_kg=weight_kg)
+            BodyWeight.add(device.pk, date=last - timedelta(days=back), weight_kg=weight_kg)
 
 
 def _drink(device: Device, day: date, chance: random.Random) -> None:
-    water = WaterEntry.objects.for_device(device)
     for _ in range(chance.randint(5, 9)):
-        water.add(date=day, ml=chance.choice(GLASSES_ML))
+        WaterEntry.add(device.pk, date=day, ml=chance.choice(GLASSES_ML))

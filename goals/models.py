@@ -123,23 +123,6 @@ def decimal_field(
     )
 
 
-class GoalQuerySet(DeviceScopedQuerySet["Goal"]):
-    def add(self, *, id: uuid.UUID | None = None, **values: Any) -> tuple[Goal, bool]:
-        """Set a goal in the place of the one before; see the base class.
-
-        Args:
-            values: of `Goal.calculated()` or `Goal.manual()`.
-        """
-        goal = Goal(device_id=self.device_id, **({"id": id} if id else {}), **values)
-        goal.clean()
-        known = self.existing(id)
-        if known is not None:
-            return known, False
-        Goal.objects.for_device(self.device_id).delete()
-        goal.save(force_insert=True)
-        return goal, True
-
-
 class Goal(DeviceScoped):
     """What to eat and drink a day: calculated from a body's metrics, or set by hand."""
 
@@ -165,9 +148,6 @@ class Goal(DeviceScoped):
     protein_percent, carbs_percent, fat_percent = (whole_field(name) for name in PERCENTS)
     protein_grams, carbs_grams, fat_grams = (whole_field(name) for name in GRAMS)
     water_ml = whole_field("water_ml")
-
-    objects: ClassVar[Any] = LiveManager.from_queryset(GoalQuerySet)()
-    all_objects: ClassVar[Any] = AllObjectsManager.from_queryset(GoalQuerySet)()
 
     class Meta(DeviceScoped.Meta):
         db_table = "goals"
@@ -221,6 +201,24 @@ class Goal(DeviceScoped):
 
     def __str__(self) -> str:
         return f"{self.daily_calories_kcal} kcal a day"
+
+    @classmethod
+    def add(
+        cls, device_id: uuid.UUID, *, id: uuid.UUID | None = None, **values: Any
+    ) -> tuple[Goal, bool]:
+        """Set a goal in the place of the one before; see the base class.
+
+        Args:
+            values: of `Goal.calculated()` or `Goal.manual()`.
+        """
+        goal = cls(device_id=device_id, **({"id": id} if id else {}), **values)
+        goal.clean()
+        known = cls.existing(device_id, id)
+        if known is not None:
+            return known, False
+        cls.objects.for_device(device_id).delete()
+        goal.insert()
+        return goal, True
 
     @classmethod
     def calculated(cls, values: Mapping[str, Any]) -> dict[str, Any]:

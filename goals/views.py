@@ -86,7 +86,7 @@ class CalculatedGoalViewSet(GoalViewSet):
     answers = {"create": ID_IN_USE}
 
     def add(self, values: dict[str, Any]) -> tuple[DeviceScoped, bool]:
-        return self.rows.add(id=values.get("id"), **Goal.calculated(values))
+        return Goal.add(self.device.pk, id=values.get("id"), **Goal.calculated(values))
 
 
 class ManualGoalViewSet(GoalViewSet):
@@ -95,7 +95,7 @@ class ManualGoalViewSet(GoalViewSet):
     answers = {"create": ID_IN_USE}
 
     def add(self, values: dict[str, Any]) -> tuple[DeviceScoped, bool]:
-        return self.rows.add(id=values.get("id"), **Goal.manual(values))
+        return Goal.add(self.device.pk, id=values.get("id"), **Goal.manual(values))
 
 
 class ProgressView(DeviceView):

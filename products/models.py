@@ -82,13 +82,6 @@ class ProductQuerySet(DeviceScopedQuerySet["Product"]):
         """Fetch the live portions too, in their order, by one query more."""
         return self.prefetch_related(Portion.prefetch(self.device_id))
 
-    def add(self, *, id: uuid.UUID | None = None, **values: Any) -> tuple[Product, bool]:
-        """Create a product with its first portion, 100 g; see the base class."""
-        product, created = super().add(id=id, **values)
-        if created:
-            Portion.first_of(product).save(force_insert=True)
-        return product, created
-
     def delete_at(self, moment: datetime) -> int:
         """Delete softly, the portions with their products and at the same moment."""
         with transaction.atomic():
@@ -162,6 +155,16 @@ class Product(DeviceScoped):
     def __str__(self) -> str:
         return self.name
 
+    @classmethod
+    def add(
+        cls, device_id: uuid.UUID, *, id: uuid.UUID | None = None, **values: Any
+    ) -> tuple[Product, bool]:
+        """Create a product with its first portion, 100 g; see the base class."""
+        product, created = super().add(device_id, id=id, **values)
+        if created:
+            Portion.first_of(product).insert()
+        return product, created
+
     def clean(self) -> None:
         """Check the rule over several fields.
 
@@ -216,18 +219,6 @@ class PortionQuerySet(DeviceScopedQuerySet["Portion"]):
     def in_order(self) -> Self:
         """Sort the default first, then by the folded name."""
         return self.order_by("-is_default", "name_folded", "id")
-
-    def add(self, *, id: uuid.UUID | None = None, **values: Any) -> tuple[Portion, bool]:
-        """Create a portion of `product`; see the base class."""
-        known = self.existing(id)
-        if known is not None:
-            return known, False
-        portion = Portion(device_id=self.device_id, **({"id": id} if id else {}), **values)
-        portion.check_quota()
-        if portion.is_default:
-            portion.others().demote()
-        portion.save(force_insert=True)
-        return portion, True
 
     def demote(self) -> None:
         """Take the default from the row that has it, which counts as its update."""
@@ -291,6 +282,21 @@ class Portion(DeviceScoped):
 
     def __str__(self) -> str:
         return self.name
+
+    @classmethod
+    def add(
+        cls, device_id: uuid.UUID, *, id: uuid.UUID | None = None, **values: Any
+    ) -> tuple[Portion, bool]:
+        """Create a portion of `product`; see the base class."""
+        known = cls.existing(device_id, id)
+        if known is not None:
+            return known, False
+        portion = cls(device_id=device_id, **({"id": id} if id else {}), **values)
+        portion.check_quota()
+        if portion.is_default:
+            portion.others().demote()
+        portion.insert()
+        return portion, True
 
     @classmethod
     def prefetch(cls, device_id: uuid.UUID) -> Prefetch[str]:

@@ -124,4 +124,4 @@ class ProductPortionViewSet(PortionViewSet):
         return JSONAnswer(page, headers=headers)
 
     def add(self, values: dict[str, Any]) -> tuple[DeviceScoped, bool]:
-        return self.rows.add(product=self.product, **values)
+        return Portion.add(self.device.pk, product=self.product, **values)

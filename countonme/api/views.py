@@ -202,7 +202,7 @@ class DeviceViewSet(ViewSetMixin, DeviceView):
 
     def add(self, values: dict[str, Any]) -> tuple[DeviceScoped, bool]:
         """Create a row, or find the one that the same request created before."""
-        return self.rows.add(**values)
+        return self.model.add(self.device.pk, **values)
 
     def change(self, id: str, values: dict[str, Any]) -> DeviceScoped:
         """Update a row."""

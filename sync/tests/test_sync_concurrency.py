@@ -96,7 +96,7 @@ def models(phone: Api, device: Device, random: Random) -> None:
     day = date(2025, 1, 1) + timedelta(random.randrange(5))
     with device.locked():
         BodyWeight.objects.for_device(device).filter(date=day).delete()
-        BodyWeight.objects.for_device(device).add(date=day, weight_kg=random.randrange(1, 500))
+        BodyWeight.add(device.pk, date=day, weight_kg=random.randrange(1, 500))
 
 
 def purges(phone: Api, device: Device, random: Random) -> None:
