@@ -13,7 +13,6 @@ import re
 import selectors
 import socket
 import time
-from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -82,6 +81,8 @@ class PatientWorker(ThreadWorker):
     # For a view: reading what was left outside, and sending the answer, count.
     ANSWER_SECONDS = 60.0
     CLOSING_SECONDS = 2.0
+    # For a request that is on its way to a worker that is about to stop.
+    STOPPING_SECONDS = 2.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -161,22 +162,41 @@ class PatientWorker(ThreadWorker):
             req.force_close()
         return super().handle_request(req, conn)
 
-    def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
+    def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
+        """Whether another request may come; what a view left unread of a body is here already."""
+        parser: Any = conn.parser
+        return bool(keepalive and parser.finish_body())
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Have a thread answer; then the event loop goes on with the connection."""
+        self.tpool.submit(self._answer, conn)
+
+    def _answer(self, conn: TConn) -> None:
+        keepalive = False
+        try:
+            keepalive = self.handle(conn)
+        finally:
+            self.method_queue.defer(self._go_on, conn, keepalive)
+
+    def _go_on(self, conn: TConn, keepalive: bool) -> None:
         """Wait for the next request, of which a piece may be here already; or close."""
         del self.answered[conn]
-        if fs.cancelled() or fs.exception() or not fs.result():
+        if not keepalive:
             self._close(conn)
             return
+        conn.sock.setblocking(False)
         piece = _unreader(conn).take_buffered()
         if not piece:
-            super().finish_request(conn, fs)
+            seconds = self.cfg.keepalive if self.alive else self.STOPPING_SECONDS
+            conn.timeout = time.monotonic() + seconds
+            self.keepalived_conns.append(conn)
+            self._watch(conn)
             return
         arrival = Arrival(conn, time.monotonic() + self.ARRIVAL_SECONDS, piece)
         if arrival.is_whole:
             self.answer(arrival)
         else:
             self.arriving[conn] = arrival
-            conn.sock.setblocking(False)
             self._watch(conn)
 
     def murder_pending(self) -> None:
