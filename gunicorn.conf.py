@@ -78,7 +78,7 @@ class OneLineLogger(Logger):
         """
         return {
             "t": self.now(),
-            "h": environ.get("REMOTE_ADDR", "-"),
+            "h": environ["REMOTE_ADDR"] or "-",
             "{x-request-id}o": next((v for k, v in resp.headers if k == "X-Request-ID"), "-"),
             "m": environ["REQUEST_METHOD"],
             "U": environ["RAW_URI"].partition("?")[0],

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Count, F, Q, Sum, Value
-from django.db.models.functions import Coalesce, Round
+from django.db.models.functions import Cast, Coalesce, Round
 from django.db.models.lookups import Exact
 
 from countonme.models import (
@@ -50,9 +50,12 @@ class FoodEntryQuerySet(DeviceScopedQuerySet["FoodEntry"]):
         return self.order_by("-date", "created_at", "id")
 
     def totals(self, *by: str) -> models.QuerySet[FoodEntry, dict[str, Any]]:
-        """Return a count and exact sums for each value of the fields `by`, in one query."""
+        """Return a count and sums for each value of the fields `by`, in one query.
+
+        The sums are exact, and then as JSON has numbers: the nearest double.
+        """
         sums = {
-            name: Coalesce(Sum(name), Value(Decimal(0)), output_field=models.DecimalField())
+            name: Cast(Coalesce(Sum(name), Value(Decimal(0))), models.FloatField())
             for name in NUTRIENTS
         }
         return self.order_by(*by).values(*by).annotate(entries=Count("pk"), **sums)

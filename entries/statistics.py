@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
@@ -12,8 +13,6 @@ from devices.models import Device
 from entries.models import NUTRIENTS, FoodEntry
 from products.models import rounded
 
-Totals = dict[str, Decimal]
-
 
 def day(device: Device, when: date) -> dict[str, Any]:
     """Return a day's number of entries and exact totals, in kcal and grams, also by meal type."""
@@ -21,7 +20,7 @@ def day(device: Device, when: date) -> dict[str, Any]:
     return {
         "date": when,
         "entries": sum(entries for _, entries, *_ in rows),
-        "totals": _summed(sums for _, _, *sums in rows),
+        "totals": _summed(rows),
         "by_meal_type": {meal_type: _totals(sums) for meal_type, _, *sums in rows},
     }
 
@@ -32,32 +31,32 @@ def daily(device: Device, first: date, last: date) -> dict[str, Any]:
     The average is taken over the days with an entry, rounded half up to 2 decimals.
     """
     rows = _BY_DAY.rows(device=device.pk, first=first, last=last)
-    logged = {when: (entries, _totals(sums)) for when, entries, *sums in rows}
-    days = (first + timedelta(n) for n in range((last - first).days + 1))
-    count = Decimal(len(logged) or 1)
-    total = _summed(sums for _, _, *sums in rows)
-    return {
-        "from": first,
-        "to": last,
-        "days": [
-            {"date": when, "entries": entries, "totals": totals}
-            for when in days
-            for entries, totals in [logged.get(when, NOTHING)]
-        ],
-        "average": {name: rounded(value / count) for name, value in total.items()},
-    }
+    logged = {row[0]: row for row in rows}
+    days = []
+    for n in range((last - first).days + 1):
+        when = first + timedelta(n)
+        _, entries, *sums = logged.get(when, NOTHING)
+        days.append({"date": when, "entries": entries, "totals": _totals(sums)})
+    average = {name: rounded(total / (len(rows) or 1)) for name, total in _summed(rows).items()}
+    return {"from": first, "to": last, "days": days, "average": average}
 
 
-def _totals(sums: Iterable[Decimal]) -> Totals:
+def _totals(sums: Iterable[float]) -> dict[str, float]:
     return dict(zip(NUTRIENTS, sums, strict=True))
 
 
-def _summed(rows: Iterable[Sequence[Decimal]]) -> Totals:
-    return _totals(sum(values, Decimal(0)) for values in zip(ZEROS, *rows, strict=True))
+def _summed(rows: Iterable[Sequence[Any]]) -> dict[str, Decimal]:
+    """Return the exact sums of rows of sums.
+
+    A double is off by far less than a cent over all that a year can hold, and so is `fsum()`.
+    """
+    _, _, *columns = zip(NOTHING, *rows, strict=True)
+    cents = (round(math.fsum(column) * 100) for column in columns)
+    return {name: Decimal(n).scaleb(-2) for name, n in zip(NUTRIENTS, cents, strict=True)}
 
 
-ZEROS = [Decimal(0)] * len(NUTRIENTS)
-NOTHING = (0, _totals(ZEROS))
+# As a row of a day without an entry.
+NOTHING = (None, 0, *(0.0 for _ in NUTRIENTS))
 _BY_MEAL_TYPE = Prepared(
     lambda device, date: FoodEntry.objects.for_device(device).filter(date=date).totals("meal_type"),
     *("device", "date"),

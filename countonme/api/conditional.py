@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django.conf import settings
 from django.utils.http import parse_etags
-from rest_framework import status
-from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -16,10 +14,8 @@ if TYPE_CHECKING:
     from devices.models import Device
 
 
-class NotModified(APIException):
+class NotModified(Exception):
     """The phone has this answer already."""
-
-    status_code = status.HTTP_304_NOT_MODIFIED
 
 
 class ConditionalGetMixin(APIView):

@@ -45,6 +45,8 @@ class QueryError(exceptions.ValidationError):
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpResponse:
     """Turn whatever a view raised into an answer; DRF's `EXCEPTION_HANDLER`."""
     match error:
+        case conditional.NotModified():
+            return HttpResponse(status=304)
         case ModelValidationError():
             # A rule that stands on the model, as `full_clean()` would word it.
             detail = exceptions.ValidationError(get_error_detail(error)).detail
@@ -65,8 +67,6 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
         case exceptions.MethodNotAllowed():
             allowed = ", ".join(context["view"].allowed_methods)
             return _answer(405, "Method not allowed", {"Allow": allowed})
-        case conditional.NotModified():
-            return HttpResponse(status=304)
         case exceptions.APIException():
             return _answer(error.status_code, str(error.detail))
         case SuspiciousOperation():
