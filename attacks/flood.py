@@ -6,7 +6,7 @@ whoever measures. It prints how many were answered.
 
 from __future__ import annotations
 
-import selectors
+import select
 import socket
 import sys
 import time
@@ -18,27 +18,25 @@ def main(port: int, token: str, rate: float) -> None:
     """Send at a pace, on some connections, one request in flight on each; read what comes."""
     call = b"GET /v1/products HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %b\r\n\r\n"
     request = call % token.encode()
-    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
-    answered, due = 0, time.monotonic()
-    with selectors.DefaultSelector() as selector:
-        selector.register(sys.stdin, selectors.EVENT_READ)
+    connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
+    by_number = {connection.fileno(): connection for connection in connections}
+    idle, answered, due = list(connections), 0, time.monotonic()
+    with select.epoll() as readable:
+        # Registered once: what the flood itself costs is taken from whom it floods.
+        for number in (sys.stdin.fileno(), *by_number):
+            readable.register(number, select.EPOLLIN)
         while True:
             while idle and time.monotonic() >= due:
-                connection = idle.pop()
-                connection.sendall(request)
-                selector.register(connection, selectors.EVENT_READ)
+                idle.pop().sendall(request)
                 due += 1 / rate
-            for key, _ in selector.select(max(0.0, due - time.monotonic()) if idle else None):
-                if key.fileobj is sys.stdin:
+            for number, _ in readable.poll(max(0.0, due - time.monotonic()) if idle else None):
+                if number not in by_number:
                     print(answered)
                     return
-                assert isinstance(key.fileobj, socket.socket)
                 # Head and body may come apart.
-                if not key.fileobj.recv(65536).endswith(b'"Invalid or expired token"}'):
-                    continue
-                selector.unregister(key.fileobj)
-                idle.append(key.fileobj)
-                answered += 1
+                if by_number[number].recv(65536).endswith(b'"Invalid or expired token"}'):
+                    idle.append(by_number[number])
+                    answered += 1
 
 
 if __name__ == "__main__":

@@ -15,12 +15,13 @@ from functools import partial
 import pytest
 
 from attacks.client import Phone
-from attacks.conftest import Start
+from attacks.conftest import Start, Tell
 from devices import tokens
 from tests.processes import ROOT, Run, query
 
 ROUNDS = 1500
 FLOOD_PER_SECOND = 500
+FLOOD_ROUNDS = 16
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +133,11 @@ def flood(port: int, token: str, rates: list[float]) -> Iterator[None]:
     rates.append(int(answered) / (time.monotonic() - began))
 
 
-def test_a_flood_of_wrong_tokens_costs_others_little(server: Run, phone: Phone) -> None:
+def test_a_flood_of_wrong_tokens_costs_others_little(server: Run, phone: Phone, tell: Tell) -> None:
+    """Others' p95 of three seconds, without and with the flood in turn; the calmest counts.
+
+    Whatever else the machine does adds to both, and to each as it likes.
+    """
     wrong = refusals(phone, server)["the middle is wrong"]
     for number in range(20):
         phone.post("/v1/products", {"name": f"Product {number}", "kcal_100g": number})
@@ -140,17 +145,15 @@ def test_a_flood_of_wrong_tokens_costs_others_little(server: Run, phone: Phone) 
     quiet: list[float] = []
     flooded: list[float] = []
     rates: list[float] = []
-    for _ in range(4):
+    while len(quiet) < 4 or (min(flooded) > 1.5 * min(quiet) and len(quiet) < FLOOD_ROUNDS):
         quiet.append(p95_of_reads(phone, 3))
         with flood(server.port, wrong, rates):
             flooded.append(p95_of_reads(phone, 3))
-    print(
-        f"p95 quiet {statistics.median(quiet):.1f} ms, flooded {statistics.median(flooded):.1f} ms"
-    )
-    print(f"flood of {statistics.median(rates):.0f} wrong tokens a second")
-    assert statistics.median(rates) > 0.5 * FLOOD_PER_SECOND
-    # Far above what is measured: with bcrypt for each wrong token nobody would be answered at all.
-    assert statistics.median(flooded) < 10 * statistics.median(quiet)
+    for kind, seen in (("quiet", quiet), ("flooded", flooded)):
+        tell(f"p95 {kind}: {min(seen):.1f} ms at least, {statistics.median(seen):.1f} ms median")
+    tell(f"{len(rates)} floods of {statistics.median(rates):.0f} wrong tokens a second")
+    assert statistics.median(rates) > 0.9 * FLOOD_PER_SECOND
+    assert min(flooded) < 1.5 * min(quiet)
 
 
 def test_no_token_stands_in_logs_pages_or_the_database(start: Start) -> None:

@@ -111,7 +111,10 @@ def is_passing(error: Error) -> bool:
 def _answer(
     code: int, detail: str, headers: dict[str, str] | None = None, **more: Any
 ) -> HttpResponse:
-    return JSONAnswer({"detail": detail, **more}, code, headers)
+    answer = JSONAnswer({"detail": detail, **more}, code, headers)
+    # What is worth a line in the log has one by now.
+    answer._has_been_logged = True  # type: ignore[attr-defined]  # Django asks for it
+    return answer
 
 
 def _constraint(error: IntegrityError) -> str:

@@ -51,6 +51,10 @@ class ApiView(APIView):
         self.check_permissions(request)
         self.check_throttles(request)
 
+    def get_authenticate_header(self, request: Request) -> str:
+        """Return the scheme that every refusal names, without making an authenticator for it."""
+        return "Bearer"
+
     @property
     def default_response_headers(self) -> dict[str, str]:
         """None; `Allow` is on 405 alone."""
