@@ -121,12 +121,12 @@ def print_table(endpoints: dict[str, dict[str, Any]]) -> None:
     """Print the endpoints' figures, a line each."""
     if not endpoints:
         return
-    columns = ("rps", "p50_ms", "p99_ms", "vs_fastapi", "vs_limit", "spread")
+    columns = ("rps", "p50_ms", "p99_ms", "fastapi_p99_ms", "vs_fastapi", "vs_limit", "spread")
     width = max(map(len, endpoints))
-    print(f"{'endpoint':{width}}", *(f"{column:>10}" for column in columns))
+    print(f"{'endpoint':{width}}", *(f"{column:>15}" for column in columns))
     for name, figures in endpoints.items():
         cells = ("–" if figures[column] is None else figures[column] for column in columns)
-        print(f"{name:{width}}", *(f"{cell:>10}" for cell in cells))
+        print(f"{name:{width}}", *(f"{cell:>15}" for cell in cells))
 
 
 if __name__ == "__main__":

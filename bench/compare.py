@@ -141,6 +141,7 @@ def figures(endpoint: str, runs: Runs) -> dict[str, Any]:
         "rps": round(median(run.rps for run in ours)),
         "p50_ms": round(median(run.p50_ms for run in ours), 2),
         "p99_ms": round(median(run.p99_ms for run in ours), 2),
+        "fastapi_p99_ms": round(median(run.p99_ms for run in runs[PEER]), 2),
         "vs_fastapi": round(median(vs_peer), 3),
         "vs_limit": None if endpoint == NOT_MODIFIED else round(median(ratios(LIMIT)), 3),
         "spread": round((max(vs_peer) - min(vs_peer)) / median(vs_peer), 3),

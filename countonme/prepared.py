@@ -39,14 +39,19 @@ class Statement:
         as by tests that count them, Django has a new one for each.
         """
         db: Any = connections[DEFAULT_DB_ALIAS]
+        if db.queries_logged:
+            return self._open()
         kept = vars(db).setdefault("prepared_cursors", {})
-        cursor = None if db.queries_logged else kept.get(self)
+        cursor = kept.get(self)
         if cursor is None or cursor.cursor.connection is not db.connection:
-            cursor = db.cursor()
-            # psycopg has faster loaders for binary values, and Django none of its own.
-            cursor.cursor.format = Format.BINARY
-            if not db.queries_logged:
-                kept[self] = cursor
+            cursor = kept[self] = self._open()
+        return cursor
+
+    @staticmethod
+    def _open() -> Any:
+        cursor: Any = connections[DEFAULT_DB_ALIAS].cursor()
+        # psycopg has faster loaders for binary values, and Django none of its own.
+        cursor.cursor.format = Format.BINARY
         return cursor
 
 
@@ -92,11 +97,12 @@ class Prepared(Statement):
     def batches(self, size: int, **values: Any) -> Iterator[list[tuple[Any, ...]]]:
         """Yield all rows, so many at a time: what is not yet asked for is not yet Python's objects.
 
-        Nothing else may be asked before the last.
+        They are let go after the last, which a kept cursor would not.
         """
-        cursor = self._execute(ROWS, values)
-        while rows := cursor.fetchmany(size):
-            yield rows
+        with self._open() as cursor:
+            self._execute(ROWS, values, cursor=cursor)
+            while rows := cursor.fetchmany(size):
+                yield rows
 
     def count(self, **values: Any) -> int:
         """Return how many rows there are."""
@@ -110,10 +116,12 @@ class Prepared(Statement):
             return None
         return self._queryset.model.from_db(DEFAULT_DB_ALIAS, self._attributes, row)
 
-    def _execute(self, frame: str, values: dict[str, Any], more: Iterable[Any] = ()) -> Any:
+    def _execute(
+        self, frame: str, values: dict[str, Any], more: Iterable[Any] = (), cursor: Any = None
+    ) -> Any:
         _, parameters = self._compiled
         bound = [values[p.name] if isinstance(p, Slot) else p for p in parameters]
-        cursor = self._cursor()
+        cursor = cursor or self._cursor()
         cursor.execute(self._statements[frame], [*bound, *more])
         return cursor
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import include, path, re_path
+from django.urls import path, re_path
 from django.views.generic import RedirectView
 
 from countonme import health
@@ -15,7 +15,11 @@ from sync.urls import urlpatterns as sync
 admin.site.index_title = "Dashboard"
 
 urlpatterns = [
-    path("v1/", include([*products, *entries, *goals, *sync, *devices])),
+    *products,
+    *entries,
+    *goals,
+    *sync,
+    *devices,
     path("health", health.live),
     path("health/ready", health.ready),
     path("openapi.json", docs.openapi, name="openapi"),

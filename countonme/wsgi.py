@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.core.cache import close_caches
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
@@ -13,14 +14,15 @@ from django.http.response import HttpResponseBase
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countonme.settings")
 
-# Django's own signal handlers that find nothing to do here: a connection is looked after when its
-# request ends, which is before the next begins; no cache has one; queries are logged for DEBUG.
-request_started.disconnect(close_old_connections)
-request_started.disconnect(reset_queries)
-request_finished.disconnect(close_caches)
-
 CHARSET = re.compile(r";\s*charset\s*=[^;]*", re.IGNORECASE)
 django = get_wsgi_application()
+
+# Django's own signal handlers that find nothing to do here: a connection is looked after when its
+# request ends, which is before the next begins; no cache holds one; only DEBUG logs queries.
+request_started.disconnect(close_old_connections)
+request_finished.disconnect(close_caches)
+if not settings.DEBUG:
+    request_started.disconnect(reset_queries)
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> HttpResponseBase:

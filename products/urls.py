@@ -6,8 +6,8 @@ from countonme.api.urls import collection, resource
 from products.views import PortionViewSet, ProductPortionViewSet, ProductViewSet
 
 urlpatterns = [
-    path("products", ProductViewSet.as_view(collection)),
-    path("products/<str:id>", ProductViewSet.as_view(resource)),
-    path("products/<str:id>/portions", ProductPortionViewSet.as_view(collection)),
-    path("portions/<str:id>", PortionViewSet.as_view(resource)),
+    path("v1/products", ProductViewSet.as_view(collection)),
+    path("v1/products/<str:id>", ProductViewSet.as_view(resource)),
+    path("v1/products/<str:id>/portions", ProductPortionViewSet.as_view(collection)),
+    path("v1/portions/<str:id>", PortionViewSet.as_view(resource)),
 ]

@@ -4,4 +4,4 @@ from django.urls import path
 
 from sync.views import SyncView
 
-urlpatterns = [path("sync", SyncView.as_view())]
+urlpatterns = [path("v1/sync", SyncView.as_view())]

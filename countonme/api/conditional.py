@@ -39,12 +39,11 @@ class ConditionalGetMixin(APIView):
                     raise NotModified
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        response = super().finalize_response(request, response, *args, **kwargs)
         if request.method in ("GET", "HEAD") and response.status_code in (200, 304):
             response["ETag"] = self.etag
             response["Cache-Control"] = "private, no-cache"
             response["Vary"] = "Authorization"
-        return response
+        return super().finalize_response(request, response, *args, **kwargs)
 
 
 def etag(request: Request) -> str:

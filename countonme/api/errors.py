@@ -12,7 +12,7 @@ from typing import Any
 from django.core.exceptions import SuspiciousOperation
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db import Error, IntegrityError, InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions, status
@@ -111,10 +111,7 @@ def is_passing(error: Error) -> bool:
 def _answer(
     code: int, detail: str, headers: dict[str, str] | None = None, **more: Any
 ) -> HttpResponse:
-    answer = JSONAnswer({"detail": detail, **more}, code, headers)
-    # What is worth a line in the log has one by now.
-    answer._has_been_logged = True  # type: ignore[attr-defined]  # Django asks for it
-    return answer
+    return JSONAnswer({"detail": detail, **more}, code, headers)
 
 
 def _constraint(error: IntegrityError) -> str:
@@ -139,18 +136,17 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
     """Answer an unknown route with JSON; within the operators' site, a page for people."""
     if request.path.startswith("/admin/") and exception is not None:
         return defaults.page_not_found(request, exception)
-    headers = {"Cache-Control": "no-store"}
-    return JsonResponse({"detail": "Not found"}, status=404, headers=headers)
+    return _answer(404, "Not found", {"Cache-Control": "no-store"})
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer what Django itself refuses, as a host that is not ours."""
-    return JsonResponse({"detail": HTTPStatus.BAD_REQUEST.phrase.capitalize()}, status=400)
+    return _answer(400, HTTPStatus.BAD_REQUEST.phrase.capitalize())
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer a crash outside of the API's views."""
     error = sys.exc_info()[1]
     if isinstance(error, Error) and is_passing(error):
-        return JsonResponse({"detail": UNAVAILABLE}, status=503, headers=RETRY_AFTER)
-    return JsonResponse({"detail": "Internal server error"}, status=500)
+        return _answer(503, UNAVAILABLE, RETRY_AFTER)
+    return _answer(500, "Internal server error")

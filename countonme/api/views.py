@@ -51,6 +51,12 @@ class ApiView(APIView):
         self.check_permissions(request)
         self.check_throttles(request)
 
+    def handle_exception(self, exc: Exception) -> Any:
+        """Answer an error, of which the handler logged what is worth it."""
+        response: Any = super().handle_exception(exc)
+        response._has_been_logged = True  # Django asks, and would log 5xx once more
+        return response
+
     def get_authenticate_header(self, request: Request) -> str:
         """Return the scheme that every refusal names, without making an authenticator for it."""
         return "Bearer"

@@ -322,7 +322,7 @@ class TestServerError:
     ) -> None:
         monkeypatch.setattr(DeviceView, "get", lambda *_: 1 / 0)
         phone.get("/v1/auth/device")
-        assert any(record.exc_info for record in caplog.records)
+        assert [bool(record.exc_info) for record in caplog.records] == [True]
         assert phone.token not in caplog.text
 
     def test_a_write_that_crashed_leaves_nothing(
@@ -369,6 +369,14 @@ class TestUnavailable:
         assert response.headers["Cache-Control"] == "no-store"
 
     @pytest.mark.django_db(transaction=True)
+    def test_it_is_one_line_in_the_log(
+        self, phone: Api, no_database: None, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        phone.get("/v1/products")
+        (line,) = caplog.messages
+        assert line.startswith("Database unavailable")
+
+    @pytest.mark.django_db(transaction=True)
     def test_a_refused_connection_is_tried_once(
         self, phone: Api, no_database: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -397,7 +405,7 @@ class TestUnavailable:
         with monkeypatch.context() as once:
             once.setattr(ProductViewSet, "add", lose)
             assert phone.post("/v1/products", RICE).status_code == 503
-        # As Django does before every request; its test client leaves it out.
+        # As Django does after every request; its test client leaves it out.
         close_old_connections()
         assert phone.post("/v1/products", RICE).status_code == 201
 
@@ -460,8 +468,7 @@ def test_an_id_taken_by_another_device_in_the_same_moment_is_409(
     phone: Api, other: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = other.product()["id"]
-    queryset = type(Product.objects.across_devices())
-    monkeypatch.setattr(queryset, "existing", lambda *_: None)
+    monkeypatch.setattr(Product, "existing", lambda *_: None)
     response = phone.post("/v1/products", RICE | {"id": taken})
     assert response.status_code == 409
     assert response.json() == {"detail": "ID already in use"}

@@ -86,3 +86,19 @@ def test_cookies_are_for_https_and_not_for_scripts(https: Client) -> None:
     assert response.cookies["sessionid"]["samesite"] == "Lax"
     assert https.get("/admin/login/?next=/admin/").status_code in (200, 302)
     assert response.cookies["csrftoken"]["secure"]
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/v1/nothing", "/v1/stats/day/never"])
+def test_every_answer_says_how_long_it_is(client: Client, path: str) -> None:
+    response = client.get(path)
+    assert response.headers["Content-Length"] == str(len(response.content))
+
+
+def test_a_form_of_the_operators_needs_its_csrf_token() -> None:
+    User.objects.create_superuser("operator", password="a long password")
+    stranger = Client(enforce_csrf_checks=True)
+    login = {"username": "operator", "password": "a long password"}
+    assert stranger.post("/admin/login/", login).status_code == 403
+    stranger.get("/admin/login/")
+    login["csrfmiddlewaretoken"] = stranger.cookies["csrftoken"].value
+    assert stranger.post("/admin/login/", login).status_code == 302

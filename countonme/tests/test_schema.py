@@ -5,7 +5,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from django.urls import URLPattern, get_resolver
+from django.urls import get_resolver
 
 from countonme.api import docs
 
@@ -43,11 +43,9 @@ def test_paths_stand_in_full_with_id_as_the_parameter(document: dict[str, Any]) 
 
 def test_every_route_under_v1_is_described_and_nothing_else(document: dict[str, Any]) -> None:
     routes = {
-        f"/{included.pattern}{route.pattern}".replace("<str:", "{").replace(">", "}")
-        for included in get_resolver().url_patterns
-        if not isinstance(included, URLPattern)
-        for route in included.url_patterns
-        if str(included.pattern) == "v1/"
+        f"/{route.pattern}".replace("<str:", "{").replace(">", "}")
+        for route in get_resolver().url_patterns
+        if str(route.pattern).startswith("v1/")
     }
     assert set(document["paths"]) == routes
 

@@ -217,7 +217,7 @@ def test_product_and_portion_are_one_transaction(
     def fail(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(Portion, "save", fail)
+    monkeypatch.setattr(Portion, "insert", fail)
     assert phone.post("/v1/products", BODY).status_code == 500
     assert not Product.all_objects.for_device(phone.device).exists()
 
