@@ -6,7 +6,7 @@ the same SQL anew each time, which costs more than PostgreSQL needs for the answ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -30,26 +30,34 @@ class Slot(Expression):
 
 
 class Statement:
-    """What a connection keeps a cursor for."""
+    """What a connection keeps a cursor of psycopg's for: Django's own adds as much as it asks."""
 
-    def _cursor(self) -> Any:
-        """Return a cursor of this statement's own, which is kept with the connection.
+    def _run(self, sql: bytes, parameters: Sequence[Any], fetch: str = "") -> Any:
+        """Execute, and return what a method of the cursor then gives.
 
-        It keeps what psycopg has found out about the statement's types. Where queries are logged,
-        as by tests that count them, Django has a new one for each.
+        The cursor keeps what psycopg has found out about the statement's types. Where queries are
+        logged, as by tests that count them, Django has a new one for each.
+
+        Raises:
+            DatabaseError: as Django words it.
         """
         db: Any = connections[DEFAULT_DB_ALIAS]
         if db.queries_logged:
-            return self._open()
+            cursor = self._open(db)
+            cursor.execute(sql, parameters)
+            return fetch and getattr(cursor, fetch)()
         kept = vars(db).setdefault("prepared_cursors", {})
         cursor = kept.get(self)
-        if cursor is None or cursor.cursor.connection is not db.connection:
-            cursor = kept[self] = self._open()
-        return cursor
+        if cursor is None or cursor.connection is not db.connection:
+            cursor = kept[self] = self._open(db).cursor
+        db.validate_no_broken_transaction()
+        with db.wrap_database_errors:
+            cursor.execute(sql, parameters)
+            return fetch and getattr(cursor, fetch)()
 
     @staticmethod
-    def _open() -> Any:
-        cursor: Any = connections[DEFAULT_DB_ALIAS].cursor()
+    def _open(db: Any) -> Any:
+        cursor = db.cursor()
         # psycopg has faster loaders for binary values, and Django none of its own.
         cursor.cursor.format = Format.BINARY
         return cursor
@@ -92,38 +100,38 @@ class Prepared(Statement):
         Args:
             page: how many rows, after how many others; all, if it is not given.
         """
-        return self._execute(PAGE if page else ROWS, values, page or ()).fetchall()
+        return self._ask(PAGE if page else ROWS, values, page or (), fetch="fetchall")
 
     def batches(self, size: int, **values: Any) -> Iterator[list[tuple[Any, ...]]]:
         """Yield all rows, so many at a time: what is not yet asked for is not yet Python's objects.
 
         They are let go after the last, which a kept cursor would not.
         """
-        with self._open() as cursor:
-            self._execute(ROWS, values, cursor=cursor)
+        with self._open(connections[DEFAULT_DB_ALIAS]) as cursor:
+            cursor.execute(self._statements[ROWS], self._bound(values))
             while rows := cursor.fetchmany(size):
                 yield rows
 
     def count(self, **values: Any) -> int:
         """Return how many rows there are."""
-        (count,) = self._execute(COUNT, values).fetchone()
+        (count,) = self._ask(COUNT, values)
         return int(count)
 
     def instance(self, **values: Any) -> Any:
         """Return the one row as an instance of its model, or None where there is none."""
-        row = self._execute(ROWS, values).fetchone()
+        row = self._ask(ROWS, values)
         if row is None:
             return None
         return self._queryset.model.from_db(DEFAULT_DB_ALIAS, self._attributes, row)
 
-    def _execute(
-        self, frame: str, values: dict[str, Any], more: Iterable[Any] = (), cursor: Any = None
+    def _ask(
+        self, frame: str, values: dict[str, Any], more: Iterable[Any] = (), fetch: str = "fetchone"
     ) -> Any:
+        return self._run(self._statements[frame], [*self._bound(values), *more], fetch)
+
+    def _bound(self, values: dict[str, Any]) -> list[Any]:
         _, parameters = self._compiled
-        bound = [values[p.name] if isinstance(p, Slot) else p for p in parameters]
-        cursor = cursor or self._cursor()
-        cursor.execute(self._statements[frame], [*bound, *more])
-        return cursor
+        return [values[p.name] if isinstance(p, Slot) else p for p in parameters]
 
 
 class PreparedInsert(Statement):
@@ -143,6 +151,6 @@ class PreparedInsert(Statement):
         Raises:
             IntegrityError: the database refuses it.
         """
-        self._cursor().execute(self.sql, [field.pre_save(row, True) for field in self.fields])
+        self._run(self.sql, [field.pre_save(row, True) for field in self.fields])
         row._state.adding = False
         row._state.db = DEFAULT_DB_ALIAS
