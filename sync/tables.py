@@ -70,21 +70,23 @@ class Table:
 
     @cached_property
     def live(self) -> Prepared:
-        """The live rows of a device written after a revision, as the record's columns."""
+        """The live rows of a device written after a revision, oldest first, as its columns."""
 
         def rows(device: Any, after: Any) -> Any:
             found = self.model.objects.for_device(device).filter(revision__gt=after)
-            return found.values_list(*self.columns)
+            return found.order_by("revision", "id").values_list(*self.columns)
 
         return Prepared(rows, "device", "after")
 
     @cached_property
     def deleted(self) -> Prepared:
-        """The ids of a device's rows that were deleted after a revision."""
+        """The ids of a device's rows that were deleted after a revision, oldest first."""
 
         def rows(device: Any, after: Any) -> Any:
             found = self.model.all_objects.for_device(device).filter(revision__gt=after)
-            return found.filter(deleted_at__isnull=False).values_list("id")
+            return (
+                found.filter(deleted_at__isnull=False).order_by("revision", "id").values_list("id")
+            )
 
         return Prepared(rows, "device", "after")
 

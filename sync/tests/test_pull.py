@@ -89,6 +89,13 @@ def test_a_later_sync_brings_what_was_written_and_deleted_since(phone: Api) -> N
     assert answer["changes"]["body_weights"] == NOTHING
 
 
+def test_rows_come_in_the_order_in_which_they_were_written(phone: Api) -> None:
+    first, second, third = (phone.product(name=name)["id"] for name in "abc")
+    phone.patch(f"/v1/products/{first}", {"kcal_100g": 7})
+    answer = phone.get("/v1/sync").json()
+    assert list(rows_of(answer, "products")) == [second, third, first]
+
+
 def test_with_nothing_new_it_costs_the_authentication_alone(phone: Api) -> None:
     fill(phone)
     after = revision(phone)
