@@ -57,10 +57,6 @@ class ApiView(APIView):
         response._has_been_logged = True  # Django asks, and would log 5xx once more
         return response
 
-    def get_authenticate_header(self, request: Request) -> str:
-        """Return the scheme that every refusal names, without making an authenticator for it."""
-        return "Bearer"
-
     @property
     def default_response_headers(self) -> dict[str, str]:
         """None; `Allow` is on 405 alone."""
