@@ -3,18 +3,26 @@
 A thread, with its connection to PostgreSQL, is what a node has few of. In gunicorn's own worker a
 client that sends a byte a second holds one for as long as it likes; here it costs some memory until
 its time is over. Behind a proxy that reads whole requests this changes nothing.
+
+Which thread answers follows the Leader/Followers pattern (Schmidt, Stal, Rohnert and Buschmann,
+"Pattern-Oriented Software Architecture", volume 2): one thread waits for events and answers what
+has arrived itself, for handing a request to another thread and back costs more than most answers
+do. Who takes longer is relieved of the lead meanwhile.
 """
 
 from __future__ import annotations
 
 import errno
-import math
+import os
 import re
+import select
 import selectors
 import socket
 import time
+from collections import deque
 from contextlib import suppress
 from functools import partial
+from threading import Lock
 from typing import Any
 
 from gunicorn import util
@@ -73,8 +81,12 @@ class Arrival:
 class PatientWorker(ThreadWorker):
     """Waits for whole requests in its event loop, and bounds how long a client may take.
 
-    A connection is idle, arriving, answered by a thread, or closing, and in the poller unless a
-    thread has it. Idle ones are in `keepalived_conns`, as gunicorn has them.
+    The loop is run by one thread at a time, the leader, which also answers. The main thread looks
+    on: it takes the lead from one that has been at the same request for some milliseconds, and the
+    next thread goes on with the loop. What the loop works with, only the leader touches.
+
+    A connection is idle, arriving, answered or closing. Idle ones are in `keepalived_conns`, as
+    gunicorn has them. All are in the poller but those of threads that lost the lead.
     """
 
     ARRIVAL_SECONDS = 20.0
@@ -83,13 +95,129 @@ class PatientWorker(ThreadWorker):
     CLOSING_SECONDS = 2.0
     # For a request that is on its way to a worker that is about to stop.
     STOPPING_SECONDS = 2.0
+    # With one request the lead is kept for this long at least, and twice as long at most.
+    LEAD_SECONDS = 0.005
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.answered: dict[TConn, Arrival] = {}
         # In the order of their deadlines, because each kind has one span of time.
         self.arriving: dict[TConn, Arrival] = {}
         self.closing: dict[TConn, float] = {}
+        # Whole ones: those that wait for the leader, and with these all that threads work on.
+        self.whole: deque[Arrival] = deque()
+        self.answered: dict[TConn, Arrival] = {}
+        # Held by the leader, and released for it when it is relieved.
+        self.lead = Lock()
+        # What the leader is at. Set to None by the leader or by who relieves it, whoever is first.
+        self.turn: Arrival | None = None
+        self.turn_lock = Lock()
+        self.is_over = False
+        self.main_sleeps = False
+
+    def run(self) -> None:
+        """Start the threads and look on, in the main thread, until the worker is to stop."""
+        queue = self.method_queue
+        self.poller.register(queue.fileno(), selectors.EVENT_READ, queue.run_callbacks)
+        for _ in range(self.cfg.threads):
+            self.tpool.submit(self._serve)
+        try:
+            while self.alive and self.is_parent_alive():
+                self._look_on()
+            self.alive = False
+            now = time.monotonic()
+            queue.defer(self._cap_keepalive, now + self.STOPPING_SECONDS)
+            while self.nr_conns and time.monotonic() < now + self.cfg.graceful_timeout:
+                self._look_on()
+        finally:
+            self.is_over = True
+            # Whoever waits for events looks up.
+            queue.defer(int)
+            self.tpool.shutdown(wait=False)
+            for listener in self.sockets:
+                listener.close()
+
+    def _look_on(self) -> None:
+        """For a second, relieve leaders that take long; then rest where nobody calls."""
+        self.notify()
+        self._end_late_answers()
+        handled = self.nr
+        for _ in range(int(1 / self.LEAD_SECONDS)):
+            seen = self.turn
+            time.sleep(self.LEAD_SECONDS)
+            if seen is not None and self.turn is seen:
+                self._relieve(seen)
+            if not self.alive:
+                return
+        if self.nr == handled:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Sleep for a second, or until a request or a signal comes."""
+        self.main_sleeps = True
+        # Looked at after that was said: whoever begins meanwhile wakes us.
+        if self.turn is None:
+            select.select([self.PIPE[0]], [], [], 1.0)
+        self.main_sleeps = False
+        with suppress(BlockingIOError):
+            os.read(self.PIPE[0], 4096)
+
+    def _relieve(self, turn: Arrival) -> None:
+        """Give the lead to the next thread, if the leader is still at this request."""
+        with self.turn_lock:
+            if self.turn is turn:
+                self.turn = None
+                self.poller.unregister(turn.connection.sock)
+                self.lead.release()
+
+    def _end_late_answers(self) -> None:
+        now = time.monotonic()
+        for late in list(self.answered.values()):
+            if late.deadline < now:
+                # Its thread wakes up, finds the connection closed and gives it back.
+                with suppress(OSError):
+                    late.connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def _serve(self) -> None:
+        """Lead, and wait to lead again; in each thread."""
+        try:
+            while not self.is_over:
+                self.lead.acquire()
+                self._lead()
+        except Exception:
+            self.log.exception("The event loop failed; the worker stops.")
+            self.alive = False
+            self.lead.release()
+
+    def _lead(self) -> None:
+        """Run the event loop and answer, until another thread has the lead."""
+        while not self.is_over:
+            can_accept = self.alive and self.nr_conns < self.worker_connections
+            self.set_accept_enabled(can_accept)
+            self.wait_for_and_dispatch_events(0 if self.whole else 1)
+            self._end_late_clients()
+            # Others may be here by then whose turn it is: not more than these.
+            for _ in range(len(self.whole)):
+                if not self._answer(self.whole.popleft()):
+                    return
+        self.lead.release()
+
+    def _answer(self, arrival: Arrival) -> bool:
+        """Answer a request; return whether this thread still leads."""
+        connection = arrival.connection
+        arrival.deadline = time.monotonic() + self.ANSWER_SECONDS
+        self.turn = arrival
+        if self.main_sleeps:
+            os.write(self.PIPE[1], b"\0")
+        keepalive = self.handle(connection)
+        with self.turn_lock:
+            leads = self.turn is arrival
+            if leads:
+                self.turn = None
+        if leads:
+            self._go_on(connection, keepalive)
+        else:
+            self.method_queue.defer(self._come_back, connection, keepalive)
+        return leads
 
     def accept(self, listener: socket.socket) -> None:
         """Take a connection, which lies idle until its first byte."""
@@ -118,6 +246,8 @@ class PatientWorker(ThreadWorker):
 
     def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
         """Receive a piece of a request, mostly the whole, and pass the whole on."""
+        if conn in self.answered:  # one that waits for its turn, and sends the next already
+            return
         if conn not in self.arriving:
             try:
                 self.keepalived_conns.remove(conn)
@@ -136,28 +266,24 @@ class PatientWorker(ThreadWorker):
             return
         arrival.received += piece
         if arrival.is_whole:
-            self.poller.unregister(client)
             del self.arriving[conn]
-            self.answer(arrival)
+            self._enqueue(arrival)
         elif arrival.is_too_long:
             self._refuse(conn, 431, "Request Header Fields Too Large")
 
-    def answer(self, arrival: Arrival) -> None:
-        """Give a request to a thread."""
+    def _enqueue(self, arrival: Arrival) -> None:
+        """Have the leader answer a request, after those that came before."""
         connection = arrival.connection
         connection.init()
         connection.data_ready = True
         _unreader(connection).unread(bytes(arrival.received))
         arrival.received.clear()
-        arrival.deadline = math.inf
         self.answered[connection] = arrival
-        self.enqueue_req(connection)
+        self.whole.append(arrival)
 
     def handle_request(self, req: Any, conn: TConn) -> Any:
-        """Run the view; in the thread."""
-        arrival = self.answered[conn]
-        arrival.deadline = time.monotonic() + self.ANSWER_SECONDS
-        if arrival.leaves_body_outside:
+        """Run the view."""
+        if self.answered[conn].leaves_body_outside:
             # It may stay unread, and then nobody could tell where the next request begins.
             req.force_close()
         return super().handle_request(req, conn)
@@ -167,16 +293,11 @@ class PatientWorker(ThreadWorker):
         parser: Any = conn.parser
         return bool(keepalive and parser.finish_body())
 
-    def enqueue_req(self, conn: TConn) -> None:
-        """Have a thread answer; then the event loop goes on with the connection."""
-        self.tpool.submit(self._answer, conn)
-
-    def _answer(self, conn: TConn) -> None:
-        keepalive = False
-        try:
-            keepalive = self.handle(conn)
-        finally:
-            self.method_queue.defer(self._go_on, conn, keepalive)
+    def _come_back(self, conn: TConn, keepalive: bool) -> None:
+        """Take a connection back from a thread that lost the lead over it."""
+        with suppress(ValueError):  # closed already, by gunicorn, because the answer broke off
+            self._watch(conn)
+        self._go_on(conn, keepalive)
 
     def _go_on(self, conn: TConn, keepalive: bool) -> None:
         """Wait for the next request, of which a piece may be here already; or close."""
@@ -190,25 +311,19 @@ class PatientWorker(ThreadWorker):
             seconds = self.cfg.keepalive if self.alive else self.STOPPING_SECONDS
             conn.timeout = time.monotonic() + seconds
             self.keepalived_conns.append(conn)
-            self._watch(conn)
             return
         arrival = Arrival(conn, time.monotonic() + self.ARRIVAL_SECONDS, piece)
         if arrival.is_whole:
-            self.answer(arrival)
+            self._enqueue(arrival)
         else:
             self.arriving[conn] = arrival
-            self._watch(conn)
 
-    def murder_pending(self) -> None:
-        """End what takes too long; gunicorn's loop calls this at least every second."""
+    def _end_late_clients(self) -> None:
+        """End what has lain idle, been arriving or been closing for too long."""
+        self.murder_keepalived()
         now = time.monotonic()
         while self.arriving and (late := next(iter(self.arriving.values()))).deadline < now:
             self._refuse(late.connection, 408, "Request Timeout")
-        for late in self.answered.values():
-            if late.deadline < now:
-                # Its thread wakes up, finds the connection closed and gives it back.
-                with suppress(OSError):
-                    late.connection.sock.shutdown(socket.SHUT_RDWR)
         while self.closing and next(iter(self.closing.values())) < now:
             self._forget(next(iter(self.closing)))
 
@@ -218,7 +333,6 @@ class PatientWorker(ThreadWorker):
 
     def _refuse(self, connection: TConn, status: int, reason: str) -> None:
         del self.arriving[connection]
-        self.poller.unregister(connection.sock)
         with suppress(OSError):
             util.write_error(connection.sock, status, reason, "")
         self._close(connection)
@@ -232,12 +346,11 @@ class PatientWorker(ThreadWorker):
             connection.sock.setblocking(False)
             connection.sock.shutdown(socket.SHUT_WR)
         except OSError:
-            self._drop(connection)
+            self._forget(connection)
             return
         self.closing[connection] = time.monotonic() + self.CLOSING_SECONDS
-        self.poller.register(
-            connection.sock, selectors.EVENT_READ, partial(self._on_rest, connection)
-        )
+        on_rest = partial(self._on_rest, connection)
+        self.poller.modify(connection.sock, selectors.EVENT_READ, on_rest)
 
     def _on_rest(self, connection: TConn, client: socket.socket) -> None:
         try:
@@ -251,14 +364,12 @@ class PatientWorker(ThreadWorker):
 
     def _forget(self, connection: TConn) -> None:
         """Drop a connection that no thread has."""
-        self.poller.unregister(connection.sock)
+        with suppress(KeyError, ValueError):  # it broke off in a thread that had lost the lead
+            self.poller.unregister(connection.sock)
         self.arriving.pop(connection, None)
         self.closing.pop(connection, None)
         with suppress(ValueError):
             self.keepalived_conns.remove(connection)
-        self._drop(connection)
-
-    def _drop(self, connection: TConn) -> None:
         self.nr_conns -= 1
         connection.close()
 
