@@ -113,10 +113,12 @@ class PatientWorker(ThreadWorker):
         self.turn_lock = Lock()
         self.is_over = False
         self.main_sleeps = False
+        # How many requests had been answered when the main thread last counted.
+        self.nr_before = 0
 
     def run(self) -> None:
         """Start the threads and look on, in the main thread, until the worker is to stop."""
-        queue = self.method_queue
+        queue: Any = self.method_queue
         self.poller.register(queue.fileno(), selectors.EVENT_READ, queue.run_callbacks)
         for _ in range(self.cfg.threads):
             self.tpool.submit(self._serve)
@@ -125,7 +127,8 @@ class PatientWorker(ThreadWorker):
                 self._look_on()
             self.alive = False
             now = time.monotonic()
-            queue.defer(self._cap_keepalive, now + self.STOPPING_SECONDS)
+            end_idle: Any = self._cap_keepalive  # type: ignore[attr-defined]  # not in the stubs
+            queue.defer(end_idle, now + self.STOPPING_SECONDS)
             while self.nr_conns and time.monotonic() < now + self.cfg.graceful_timeout:
                 self._look_on()
         finally:
@@ -137,10 +140,13 @@ class PatientWorker(ThreadWorker):
                 listener.close()
 
     def _look_on(self) -> None:
-        """For a second, relieve leaders that take long; then rest where nobody calls."""
+        """For a second, relieve leaders that take long; sleep where nobody has called meanwhile."""
         self.notify()
         self._end_late_answers()
-        handled = self.nr
+        if self.alive and self.nr == self.nr_before:
+            self._sleep()
+            return
+        self.nr_before = self.nr
         for _ in range(int(1 / self.LEAD_SECONDS)):
             seen = self.turn
             time.sleep(self.LEAD_SECONDS)
@@ -148,10 +154,8 @@ class PatientWorker(ThreadWorker):
                 self._relieve(seen)
             if not self.alive:
                 return
-        if self.nr == handled:
-            self._rest()
 
-    def _rest(self) -> None:
+    def _sleep(self) -> None:
         """Sleep for a second, or until a request or a signal comes."""
         self.main_sleeps = True
         # Looked at after that was said: whoever begins meanwhile wakes us.
@@ -183,17 +187,18 @@ class PatientWorker(ThreadWorker):
             while not self.is_over:
                 self.lead.acquire()
                 self._lead()
-        except Exception:
+        except BaseException:
             self.log.exception("The event loop failed; the worker stops.")
             self.alive = False
             self.lead.release()
+            raise
 
     def _lead(self) -> None:
         """Run the event loop and answer, until another thread has the lead."""
         while not self.is_over:
             can_accept = self.alive and self.nr_conns < self.worker_connections
             self.set_accept_enabled(can_accept)
-            self.wait_for_and_dispatch_events(0 if self.whole else 1)
+            self.wait_for_and_dispatch_events(0 if self.whole else 1 if self.alive else 0.1)
             self._end_late_clients()
             # Others may be here by then whose turn it is: not more than these.
             for _ in range(len(self.whole)):

@@ -21,7 +21,7 @@ def day(device: Device, when: date) -> dict[str, Any]:
         "date": when,
         "entries": sum(entries for _, entries, *_ in rows),
         "totals": _summed(rows),
-        "by_meal_type": {meal_type: _totals(sums) for meal_type, _, *sums in rows},
+        "by_meal_type": {meal_type: _totals(*sums) for meal_type, _, *sums in rows},
     }
 
 
@@ -36,13 +36,13 @@ def daily(device: Device, first: date, last: date) -> dict[str, Any]:
     for n in range((last - first).days + 1):
         when = first + timedelta(n)
         _, entries, *sums = logged.get(when, NOTHING)
-        days.append({"date": when, "entries": entries, "totals": _totals(sums)})
+        days.append({"date": when, "entries": entries, "totals": _totals(*sums)})
     average = {name: rounded(total / (len(rows) or 1)) for name, total in _summed(rows).items()}
     return {"from": first, "to": last, "days": days, "average": average}
 
 
-def _totals(sums: Iterable[float]) -> dict[str, float]:
-    return dict(zip(NUTRIENTS, sums, strict=True))
+def _totals(kcal: float, protein: float, carbs: float, fat: float) -> dict[str, float]:
+    return {"kcal": kcal, "protein": protein, "carbs": carbs, "fat": fat}
 
 
 def _summed(rows: Iterable[Sequence[Any]]) -> dict[str, Decimal]:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import select
 import socket
+import uuid
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from selectors import DefaultSelector
-from typing import IO
+from typing import IO, Any
 
+import psycopg
 import pytest
 from gunicorn.config import Config
 from gunicorn.workers.gthread import TConn
 
-from countonme.worker import PatientWorker
+from countonme import embedded
+from countonme.worker import Arrival, PatientWorker
 from tests.processes import Run, copy_of
 
 HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -29,7 +35,7 @@ pytestmark = pytest.mark.xdist_group("processes")
 @pytest.fixture(scope="module")
 def server(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     with copy_of(first, tmp_path_factory.mktemp("worker")) as data_dir:
-        run = Run(data_dir, REGISTER_THROTTLE="").wait_until_ready()
+        run = Run(data_dir, REGISTER_THROTTLE="", LOCK_TIMEOUT="1").wait_until_ready()
         yield run
         run.terminate()
 
@@ -57,13 +63,18 @@ class Wire:
     def is_closed(self) -> bool:
         return self.file.read() == b""
 
+    def has_answer(self) -> bool:
+        return bool(select.select([self.socket], [], [], 0)[0])
+
+    def close(self) -> None:
+        self.file.close()
+        self.socket.close()
+
 
 @pytest.fixture
 def wire(server: Run) -> Iterator[Wire]:
-    wire = Wire(server.port)
-    yield wire
-    wire.file.close()
-    wire.socket.close()
+    with closing(Wire(server.port)) as wire:
+        yield wire
 
 
 def register(body: bytes = b"{}") -> bytes:
@@ -124,11 +135,9 @@ def test_one_that_closes_halfway_leaves_no_trace(server: Run, wire: Wire) -> Non
     wire.send(register()[:-1])
     wire.socket.shutdown(socket.SHUT_WR)
     assert wire.is_closed()
-    other = Wire(server.port)
-    other.send(HEALTH)
-    assert other.answer()[0] == 200
-    other.file.close()
-    other.socket.close()
+    with closing(Wire(server.port)) as other:
+        other.send(HEALTH)
+        assert other.answer()[0] == 200
     assert "Error" not in server.output
 
 
@@ -159,6 +168,47 @@ def test_a_client_that_asks_for_it_is_closed(wire: Wire) -> None:
     assert wire.is_closed()
 
 
+@contextmanager
+def locked_device(server: Run, wire: Wire) -> Iterator[bytes]:
+    """A device whose row somebody else holds; gives a request of its own that waits for it."""
+    device_id = uuid.uuid4()
+    wire.send(register(json.dumps({"device_id": str(device_id)}).encode()))
+    token = json.loads(wire.answer()[2])["token"]
+    address = embedded.database_url(server.data_dir)
+    with psycopg.connect(address) as connection:
+        connection.execute("SELECT FROM devices WHERE id = %s FOR UPDATE", [device_id])
+        yield (
+            b"DELETE /v1/products/00000000-0000-0000-0000-000000000000 HTTP/1.1\r\n"
+            b"Host: localhost\r\nAuthorization: Bearer " + token.encode() + b"\r\n\r\n"
+        )
+        connection.rollback()
+
+
+def test_one_that_waits_keeps_nobody_else_waiting(server: Run, wire: Wire) -> None:
+    """The one worker's thread that leads the event loop is at the request that waits."""
+    with closing(Wire(server.port)) as other, locked_device(server, wire) as request:
+        for _ in range(2):
+            wire.send(request)
+            other.send(HEALTH * 5)
+            assert [other.answer()[0] for _ in range(5)] == [200] * 5
+            assert not wire.has_answer()
+            assert wire.answer()[0] == 503
+
+
+def test_what_comes_while_all_threads_wait_is_answered_after(server: Run, wire: Wire) -> None:
+    wires = [Wire(server.port) for _ in range(6)]
+    with locked_device(server, wire) as request:
+        for waiting in wires:
+            waiting.send(request)
+        wire.send(HEALTH)
+        assert wire.answer()[0] == 200
+    assert {waiting.answer()[0] for waiting in wires} <= {404, 503}
+    for waiting in wires:
+        waiting.send(HEALTH)
+        assert waiting.answer()[0] == 200
+        waiting.close()
+
+
 @pytest.mark.parametrize("is_arriving", [False, True])
 def test_one_that_made_room_while_its_bytes_came_is_not_asked_again(is_arriving: bool) -> None:
     worker = PatientWorker(0, 0, [], None, 30, Config(), None)
@@ -179,3 +229,21 @@ def test_one_that_made_room_while_its_bytes_came_is_not_asked_again(is_arriving:
     worker.tmp.close()
     assert seen
     assert worker.nr_conns == 0
+
+
+def test_a_request_wakes_who_looks_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asleep, the main thread would see only after a second that a request takes long."""
+    worker: Any = PatientWorker(0, 0, [], None, 30, Config(), None)
+    monkeypatch.setattr(worker, "handle", lambda connection: True)
+    monkeypatch.setattr(worker, "_go_on", lambda connection, keepalive: None)
+    worker.PIPE = os.pipe()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        arrival = Arrival(TConn(worker.cfg, ours, ("", 0), ("", 0)), deadline=0)
+        for asleep in (False, True):
+            worker.main_sleeps = asleep
+            assert worker._answer(arrival)
+            assert bool(select.select([worker.PIPE[0]], [], [], 0)[0]) == asleep
+    worker.tmp.close()
+    for end in worker.PIPE:
+        os.close(end)

@@ -23,6 +23,15 @@ from hypothesis.stateful import (
 
 from conftest import Api, new_phone
 
+# Of every kind: its path, its table in sync, and what an error calls it.
+KINDS = {
+    "products": ("products", "products", "Product"),
+    "portions": ("portions", "portions", "Portion"),
+    "entries": ("food-entries", "food_entries", "Food entry"),
+    "weights": ("body-weights", "body_weights", "Body weight"),
+    "waters": ("water-entries", "water_entries", "Water entry"),
+    "goals": ("goals", None, "Goal"),
+}
 Row = dict[str, Any]
 Answer = tuple[int, Any]
 
@@ -31,6 +40,13 @@ DAYS = ["2025-02-05", "2025-02-06", "2025-02-07"]
 MEALS = ["breakfast", "lunch", "dinner", "snacks"]
 NUTRIENTS = ["kcal", "protein", "carbs", "fat"]
 BARCODES = ["96385074", "4006381333931"]
+PERCENTS = ["protein_percent", "carbs_percent", "fat_percent"]
+# What of a goal is null where it was set by hand.
+METRICS = [
+    *("gender", "birth_date", "height_cm", "current_weight_kg", "activity_level"),
+    *("weight_goal_type", "target_weight_kg", "weight_change_pace", "bmr_kcal", "tdee_kcal"),
+    *("healthy_weight_min_kg", "healthy_weight_max_kg", "current_bmi", "bmi_category"),
+]
 CENT = Decimal("0.01")
 
 
@@ -49,6 +65,9 @@ class World:
         self.products: dict[str, Row] = {}
         self.portions: dict[str, Row] = {}
         self.entries: dict[str, Row] = {}
+        self.weights: dict[str, Row] = {}
+        self.waters: dict[str, Row] = {}
+        self.goals: dict[str, Row] = {}
 
     @staticmethod
     def seen(row: Row) -> Row:
@@ -173,6 +192,80 @@ class World:
     def delete_entry(self, key: str) -> None:
         self.live(self.entries, key, "Food entry")["live"] = False
 
+    def weight_of(self, day: str) -> Row | None:
+        """Return a day's live weight."""
+        rows = (row for row in self.weights.values() if row["live"] and row["date"] == day)
+        return next(rows, None)
+
+    def add_weight(self, key: str, taken: bool, values: Row) -> tuple[int, Row]:
+        is_new = key not in self.weights and not taken
+        if is_new and self.weight_of(values["date"]):
+            raise Refused(409, "This day has a body weight already")
+        return self.add(self.weights, key, taken, values)
+
+    def change_weight(self, key: str, values: Row) -> Row:
+        weight = self.live(self.weights, key, "Body weight")
+        if values.get("date", weight["date"]) != weight["date"] and self.weight_of(values["date"]):
+            raise Refused(409, "This day has a body weight already")
+        self.change(weight, values)
+        return weight
+
+    def change_water(self, key: str, values: Row) -> Row:
+        water = self.live(self.waters, key, "Water entry")
+        self.change(water, values)
+        return water
+
+    @staticmethod
+    def with_grams(targets: Row) -> Row:
+        """Return targets with the grams that follow, at 4, 4 and 9 kcal a gram."""
+        kcal = targets["daily_calories_kcal"]
+        grams = {
+            percent.replace("percent", "grams"): kcal * targets[percent] // 100 // per_gram
+            for percent, per_gram in zip(PERCENTS, [4, 4, 9], strict=True)
+        }
+        return targets | grams
+
+    def goal(self) -> Row | None:
+        """Return the live goal, if there is one."""
+        (goal,) = [row for row in self.goals.values() if row["live"]] or [None]
+        return goal
+
+    def add_goal(self, key: str, taken: bool, targets: Row) -> tuple[int, Row]:
+        current = self.goal()
+        if current and key not in self.goals and not taken:
+            current["live"] = False
+        values = dict.fromkeys(METRICS) | self.with_grams(targets) | {"goal_type": "manual"}
+        return self.add(self.goals, key, taken, values)
+
+    def change_goal(self, key: str, values: Row) -> Row:
+        goal = self.live(self.goals, key, "Goal")
+        self.change(goal, self.with_grams(goal | values))
+        return goal
+
+    def remove(self, kind: str, key: str) -> None:
+        """Delete what nothing else hangs on."""
+        self.live(getattr(self, kind), key, KINDS[kind][2])["live"] = False
+
+    def push(self, kind: str, key: str, taken: bool, values: Row | None) -> bool:
+        """Write or, without values, delete a row as sync does; return whether it is rejected."""
+        rows = getattr(self, kind)
+        row = rows.get(key)
+        if values is None:
+            if row:
+                row["live"] = False
+            return False
+        if row["live"] is False if row else taken:
+            return True
+        # The later weight takes the day.
+        other = self.weight_of(values["date"]) if kind == "weights" else None
+        if other and other is not row:
+            other["live"] = False
+        if row:
+            self.change(row, values)
+        else:
+            self.add(rows, key, False, values)
+        return False
+
     def list_products(self, wanted: Callable[[Row], bool] = lambda row: True) -> list[Row]:
         rows = [row for row in self.products.values() if row["live"] and wanted(row)]
         return [self.seen(row) for row in sorted(rows, key=lambda row: (row["name"], row["id"]))]
@@ -187,11 +280,47 @@ class World:
         rows = [row for row in self.entries.values() if row["live"] and wanted(row)]
         return [self.seen(row) for row in sorted(rows, key=lambda row: row["date"], reverse=True)]
 
-    def everything(self) -> tuple[list[Row], list[Row]]:
-        products = [
-            row | {"portions": self.list_portions(row["id"])} for row in self.list_products()
-        ]
-        return products, self.list_entries()
+    def list_weights(self) -> list[Row]:
+        rows = [self.seen(row) for row in self.weights.values() if row["live"]]
+        return sorted(rows, key=lambda row: row["date"])
+
+    def list_waters(self) -> list[Row]:
+        rows = [self.seen(row) for row in self.waters.values() if row["live"]]
+        return sorted(rows, key=lambda row: row["date"], reverse=True)
+
+    def everything(self) -> dict[str, Any]:
+        """Return all lists, and what else shows everything of a kind, by their paths."""
+        goal = self.goal()
+        return {
+            "products?include=portions&limit=200": [
+                row | {"portions": self.list_portions(row["id"])} for row in self.list_products()
+            ],
+            "food-entries?limit=200": self.list_entries(),
+            "body-weights": self.list_weights(),
+            "water-entries?limit=200": self.list_waters(),
+            "goals/current": goal and self.seen(goal),
+        }
+
+    def live_ids(self) -> dict[str, set[str]]:
+        """Return the ids of what a first sync brings, by its tables."""
+        return {
+            table: {key for key, row in getattr(self, kind).items() if row["live"]}
+            for kind, (_, table, _) in KINDS.items()
+            if table
+        }
+
+    def progress(self, day: str) -> Row:
+        eaten = self.totals(lambda row: row["date"] == day)
+        waters = (row["ml"] for row in self.waters.values() if row["live"] and row["date"] == day)
+        drunk = sum(waters)
+        goal = self.goal()
+        left = goal and {
+            "kcal": goal["daily_calories_kcal"] - eaten["kcal"],
+            **{name: goal[f"{name}_grams"] - eaten[name] for name in NUTRIENTS[1:]},
+            "water_ml": goal["water_ml"] - drunk,
+        }
+        seen = goal and self.seen(goal)
+        return {"date": day, "goal": seen, "eaten": eaten, "left": left, "water_ml": drunk}
 
     def totals(self, wanted: Callable[[Row], bool]) -> Row:
         rows = self.list_entries(wanted)
@@ -257,6 +386,20 @@ eatens = st.fixed_dictionaries(
         "quantity": amounts,
     }
 )
+days = st.sampled_from(DAYS)
+weights = st.fixed_dictionaries({"date": days, "weight_kg": of_two_decimals(40, 120)})
+waters = st.fixed_dictionaries({"date": days, "ml": st.integers(1, 2000)})
+percents = st.sampled_from([(30, 35, 35), (25, 45, 30), (0, 0, 100)]).map(
+    lambda chosen: dict(zip(PERCENTS, chosen, strict=True))
+)
+other_targets = {
+    "daily_calories_kcal": st.integers(1, 10_000),
+    "water_ml": st.integers(0, 10_000),
+}
+goals = st.builds(dict.__or__, percents, st.fixed_dictionaries(other_targets))
+targets = st.builds(
+    dict.__or__, st.just({}) | percents, st.fixed_dictionaries({}, optional=other_targets)
+)
 parts = st.one_of(whens, foods, st.fixed_dictionaries({"grams": grams}))
 # Of the rows there are, deleted ones and those of others included; and who acts: its owner or any.
 picks = st.integers(0, 10_000)
@@ -274,7 +417,7 @@ class Worlds(RuleBasedStateMachine):
         super().__init__()
         self.worlds = [World() for _ in range(DEVICES)]
         # The ids of all devices' rows with their owners, in the order in which they were created.
-        self.known: dict[str, dict[str, int]] = {"products": {}, "portions": {}, "entries": {}}
+        self.known: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
         self.is_written = False
         self.writer: int | None = None
         self.block = transaction.atomic()
@@ -352,9 +495,20 @@ class Worlds(RuleBasedStateMachine):
             world.add_portion(portion["id"], False, created, first)
             self.known["portions"][portion["id"]] = actor
 
-    @initialize(bodies=st.tuples(*[products] * DEVICES), when=whens)
-    def each_has_a_product_and_ate_of_it(self, bodies: tuple[Row, ...], when: Row) -> None:
+    @initialize(
+        bodies=st.tuples(*[products] * DEVICES),
+        when=whens,
+        weight=weights,
+        water=waters,
+        goal=goals,
+    )
+    def each_has_a_row_of_every_kind(
+        self, bodies: tuple[Row, ...], when: Row, weight: Row, water: Row, goal: Row
+    ) -> None:
         for actor, body in enumerate(bodies):
+            self.create_simple(actor, "weights", weight, None)
+            self.create_simple(actor, "waters", water, None)
+            self.create_simple(actor, "goals", goal, None)
             self.create_product(actor, body, None)
             product = list(self.known["products"])[actor]
             self.create_entry(actor, when | {"product_id": product, "grams": Decimal(150)}, None)
@@ -463,16 +617,102 @@ class Worlds(RuleBasedStateMachine):
         else:
             self.update(actor, path, body, lambda: world.change_entry(key, body))
 
+    # Weights, water and goals
+
+    def create_simple(self, actor: int, kind: str, body: Row, key: str | None) -> None:
+        world = self.worlds[actor]
+
+        def add(key: str, taken: bool) -> tuple[int, Row]:
+            match kind:
+                case "weights":
+                    return world.add_weight(key, taken, body)
+                case "waters":
+                    return world.add(world.waters, key, taken, body)
+                case _:
+                    return world.add_goal(key, taken, body)
+
+        path = "goals/manual" if kind == "goals" else KINDS[kind][0]
+        self.create(actor, kind, f"/v1/{path}", body, key, add)
+
+    def change_simple(
+        self, actor: int | None, kind: str, pick: int, body: Row, change: str, goes: bool
+    ) -> None:
+        key = self.pick(kind, pick)
+        actor = self.actor(kind, key, actor)
+        path, world = f"/v1/{KINDS[kind][0]}/{key}", self.worlds[actor]
+        if goes:
+            self.delete(actor, path, lambda: world.remove(kind, key))
+        else:
+            self.update(actor, path, body, lambda: getattr(world, change)(key, body))
+
+    @rule(
+        actor=any_device,
+        row=st.one_of(
+            st.tuples(st.just("weights"), weights),
+            st.tuples(st.just("waters"), waters),
+            st.tuples(st.just("goals"), goals),
+        ),
+        chosen=st.none() | picks,
+    )
+    def post_simple(self, actor: int, row: tuple[str, Row], chosen: int | None) -> None:
+        kind, body = row
+        key = None if chosen is None else self.pick(kind, chosen, actor)
+        self.create_simple(actor, kind, body, key)
+
+    @rule(
+        actor=actors,
+        pick=picks,
+        row=st.one_of(
+            st.tuples(st.just("weights"), weights, st.just("change_weight")),
+            st.tuples(st.just("waters"), waters, st.just("change_water")),
+            st.tuples(st.just("goals"), targets, st.just("change_goal")),
+        ),
+        goes=rarely,
+    )
+    def change_one(
+        self, actor: int | None, pick: int, row: tuple[str, Row, str], goes: bool
+    ) -> None:
+        kind, body, change = row
+        self.change_simple(actor, kind, pick, body, change, goes)
+
+    # Sync
+
+    @rule(
+        actor=any_device,
+        row=st.tuples(st.just("weights"), weights) | st.tuples(st.just("waters"), waters),
+        key=picks | st.uuids(version=4).map(str),
+        goes=rarely,
+    )
+    def sync(self, actor: int, row: tuple[str, Row], key: int | str, goes: bool) -> None:
+        kind, values = row
+        table = KINDS[kind][1]
+        key = key if isinstance(key, str) else self.pick(kind, key, actor)
+        _, pulled = self.ask(actor, "GET", "/v1/sync")
+        changes = {
+            "updated": [] if goes else [{"id": key, **values}],
+            "deleted": [key][: int(goes)],
+        }
+        pushed = {table: {"created": [], **changes}}
+        path = f"/v1/sync?last_pulled_at={pulled['timestamp']}"
+        self.writer = actor
+        status, answer = self.ask(actor, "POST", path, pushed)
+        taken = key in self.known[kind]
+        rejected = self.worlds[actor].push(kind, key, taken, None if goes else values)
+        expected = {table: [key]} if rejected else {}
+        assert (status, answer["experimentalRejectedIds"]) == (200, expected)
+        if not taken and not goes:
+            self.known[kind][key] = actor
+
     # Reading
 
-    @rule(actor=actors, pick=picks, kind=st.sampled_from(["products", "portions", "entries"]))
+    @rule(actor=actors, pick=picks, kind=st.sampled_from(list(KINDS)))
     def read_one(self, actor: int | None, pick: int, kind: str) -> None:
         key = self.pick(kind, pick)
         actor = self.actor(kind, key, actor)
         rows = getattr(self.worlds[actor], kind)
-        name = {"products": "Product", "portions": "Portion", "entries": "Food entry"}[kind]
-        path = f"/v1/{'food-entries' if kind == 'entries' else kind}/{key}"
-        self.agree(self.ask(actor, "GET", path), lambda: World.live(rows, key, name))
+        path, _, name = KINDS[kind]
+        found = self.ask(actor, "GET", f"/v1/{path}/{key}")
+        self.agree(found, lambda: World.live(rows, key, name))
 
     @rule(actor=actors, pick=picks, name=names, barcode=st.sampled_from(BARCODES), when=whens)
     def read_lists(self, actor: int | None, pick: int, name: str, barcode: str, when: Row) -> None:
@@ -490,14 +730,15 @@ class Worlds(RuleBasedStateMachine):
             f"products?barcode={barcode}": world.list_products(
                 lambda row: row["barcode"] == barcode
             ),
-            f"food-entries?product_id={key}": world.list_entries(
+            f"food-entries?limit=200&product_id={key}": world.list_entries(
                 lambda row: row["product_id"] == key
             ),
-            f"food-entries?to={day}&meal_type={meal}": world.list_entries(
+            f"food-entries?limit=200&to={day}&meal_type={meal}": world.list_entries(
                 lambda row: row["date"] <= day and row["meal_type"] == meal
             ),
             f"stats/day/{day}": world.day(day),
             f"stats/daily?from={DAYS[0]}&to={DAYS[-1]}": world.daily(),
+            f"goals/progress?date={day}": world.progress(day),
         }.items():
             assert self.ask(actor, "GET", f"/v1/{path}") == (200, expected)
 
@@ -508,9 +749,15 @@ class Worlds(RuleBasedStateMachine):
         self.writer = None
 
     def sees_its_own_world(self, actor: int) -> None:
-        products, entries = self.worlds[actor].everything()
-        assert self.ask(actor, "GET", "/v1/products?include=portions") == (200, products)
-        assert self.ask(actor, "GET", "/v1/food-entries") == (200, entries)
+        world = self.worlds[actor]
+        for path, expected in world.everything().items():
+            assert self.ask(actor, "GET", f"/v1/{path}") == (200, expected)
+        _, pulled = self.ask(actor, "GET", "/v1/sync")
+        found = {
+            table: {row["id"] for row in changes["updated"]}
+            for table, changes in pulled["changes"].items()
+        }
+        assert found == world.live_ids()
 
 
 def plain(value: Any) -> Any:
@@ -534,7 +781,7 @@ def test_each_device_sees_its_own_world_whatever_they_all_do(db: None) -> None:
             database=None,
             deadline=None,
             max_examples=10,
-            stateful_step_count=30,
+            stateful_step_count=60,
             phases=[Phase.generate, Phase.shrink],
             suppress_health_check=list(HealthCheck),
         ),
