@@ -227,7 +227,7 @@ class World:
 
     def goal(self) -> Row | None:
         """Return the live goal, if there is one."""
-        (goal,) = [row for row in self.goals.values() if row["live"]] or [None]
+        (goal,) = [row for row in self.goals.values() if row["live"]] or (None,)
         return goal
 
     def add_goal(self, key: str, taken: bool, targets: Row) -> tuple[int, Row]:
