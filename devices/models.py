@@ -5,9 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from django.db import IntegrityError, models, transaction
 from django.db.models import Q
@@ -20,8 +19,7 @@ from devices import tokens
 SEEN_EVERY = timedelta(minutes=5)
 
 
-@dataclass(frozen=True)
-class TokenSlot:
+class TokenSlot(NamedTuple):
     """A stored token: the current one, or the one before the last rotation."""
 
     hashed: str

@@ -19,9 +19,6 @@ from functools import lru_cache
 import bcrypt
 from django.conf import settings
 
-# Its id, and an HMAC that nothing but the key has gone into.
-SigningKey = tuple[str, hmac.HMAC]
-
 SECRET_BYTES = 32
 # 16 and 32 bytes. The last character of each has bits to spare, and they are zero.
 CANONICAL = re.compile(r"[\w-]{21}[AQgw]\.[\w-]{42}[AEIMQUYcgkosw048]", re.ASCII)
@@ -54,7 +51,9 @@ def check_secret(token: str, hashed: str) -> bool:
 
 def sign(token: str) -> str:
     """Return `key id:HMAC` of a token under the current key."""
-    return _sign(token, _known_keys()[0])
+    keys = _known_keys()
+    key_id = next(iter(keys))
+    return f"{key_id}:{_hmac(token, keys[key_id])}"
 
 
 def check_signature(token: str, signature: str) -> bool:
@@ -62,42 +61,39 @@ def check_signature(token: str, signature: str) -> bool:
 
     A signature of a key that is known no more fits no token.
     """
-    key_id = signature.partition(":")[0]
-    return any(
-        key[0] == key_id and hmac.compare_digest(_sign(token, key), signature)
-        for key in _known_keys()
-    )
+    key_id, _, mac = signature.partition(":")
+    key = _known_keys().get(key_id)
+    return key is not None and hmac.compare_digest(_hmac(token, key), mac)
 
 
 def is_known(signature: str) -> bool:
     """Return whether the key that made a signature is the current one or a fallback."""
-    return signature.partition(":")[0] in {key_id for key_id, _ in _known_keys()}
+    return signature.partition(":")[0] in _known_keys()
 
 
 def is_current(signature: str) -> bool:
     """Return whether a signature was made with the current key."""
-    return signature.partition(":")[0] == _known_keys()[0][0]
+    return signature.partition(":")[0] == next(iter(_known_keys()))
 
 
-def _known_keys() -> list[SigningKey]:
+def _known_keys() -> dict[str, hmac.HMAC]:
+    """Return by id the keys, the current one first: HMACs that have taken in nothing else."""
     return _keys(settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
 
 
 @lru_cache(maxsize=8)
-def _keys(*secret_keys: str) -> list[SigningKey]:
-    """Derive the signing keys, each with its id."""
+def _keys(*secret_keys: str) -> dict[str, hmac.HMAC]:
     derived = [
         hmac.digest(key.encode(), b"countonme device token", "sha256") for key in secret_keys
     ]
-    return [(hashlib.sha256(key).hexdigest()[:8], hmac.new(key, None, "sha256")) for key in derived]
+    return {hashlib.sha256(key).hexdigest()[:8]: hmac.new(key, None, "sha256") for key in derived}
 
 
-def _sign(token: str, key: SigningKey) -> str:
-    key_id, keyed = key
+def _hmac(token: str, key: hmac.HMAC) -> str:
     # A copy of what has taken the key in already: half the work.
-    mac = keyed.copy()
+    mac = key.copy()
     mac.update(token.encode())
-    return f"{key_id}:{mac.hexdigest()}"
+    return mac.hexdigest()
 
 
 def _secret(token: str) -> bytes:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Any
 
 from countonme.prepared import Prepared
 from devices.models import Device
 from entries.models import NUTRIENTS, FoodEntry
-from products.models import rounded
 
 
 def day(device: Device, when: date) -> dict[str, Any]:
@@ -20,7 +18,7 @@ def day(device: Device, when: date) -> dict[str, Any]:
     return {
         "date": when,
         "entries": sum(entries for _, entries, *_ in rows),
-        "totals": _summed(rows),
+        "totals": _totals(*(cents / 100 for cents in _cents(rows))),
         "by_meal_type": {meal_type: _totals(*sums) for meal_type, _, *sums in rows},
     }
 
@@ -37,22 +35,22 @@ def daily(device: Device, first: date, last: date) -> dict[str, Any]:
         when = first + timedelta(n)
         _, entries, *sums = logged.get(when, NOTHING)
         days.append({"date": when, "entries": entries, "totals": _totals(*sums)})
-    average = {name: rounded(total / (len(rows) or 1)) for name, total in _summed(rows).items()}
-    return {"from": first, "to": last, "days": days, "average": average}
+    logged_days = len(rows) or 1
+    means = ((2 * cents + logged_days) // (2 * logged_days) / 100 for cents in _cents(rows))
+    return {"from": first, "to": last, "days": days, "average": _totals(*means)}
 
 
 def _totals(kcal: float, protein: float, carbs: float, fat: float) -> dict[str, float]:
     return {"kcal": kcal, "protein": protein, "carbs": carbs, "fat": fat}
 
 
-def _summed(rows: Iterable[Sequence[Any]]) -> dict[str, Decimal]:
-    """Return the exact sums of rows of sums.
+def _cents(rows: Iterable[Sequence[Any]]) -> Iterator[int]:
+    """Yield the exact sums of rows of sums, in hundredths.
 
     A double is off by far less than a cent over all that a year can hold, and so is `fsum()`.
     """
     _, _, *columns = zip(NOTHING, *rows, strict=True)
-    cents = (round(math.fsum(column) * 100) for column in columns)
-    return {name: Decimal(n).scaleb(-2) for name, n in zip(NUTRIENTS, cents, strict=True)}
+    return (round(math.fsum(column) * 100) for column in columns)
 
 
 # As a row of a day without an entry.

@@ -29,11 +29,11 @@ def progress(device: Device, when: date) -> dict[str, Any]:
     drunk = water.aggregate(ml=Sum("ml", default=0))["ml"]
     left = None
     if goal is not None:
-        left = {
-            "kcal": goal.daily_calories_kcal - eaten["kcal"],
-            **{macro: getattr(goal, f"{macro}_grams") - eaten[macro] for macro in MACROS},
-            "water_ml": goal.water_ml - drunk,
-        }
+        aims = {"kcal": goal.daily_calories_kcal}
+        aims |= {macro: getattr(goal, f"{macro}_grams") for macro in MACROS}
+        # To the cent, which is what both have: what doubles are off by is far less.
+        left = {name: round(aim - eaten[name], 2) for name, aim in aims.items()}
+        left["water_ml"] = goal.water_ml - drunk
     return {"date": when, "goal": goal, "eaten": eaten, "left": left, "water_ml": drunk}
 
 
