@@ -153,8 +153,7 @@ def test_a_flood_of_wrong_tokens_costs_others_little(server: Run, phone: Phone, 
         tell(f"p95 {kind}: {min(seen):.1f} ms at least, {statistics.median(seen):.1f} ms median")
     tell(f"{len(rates)} floods of {statistics.median(rates):.0f} wrong tokens a second")
     assert statistics.median(rates) > 0.9 * FLOOD_PER_SECOND
-    # Aimed at is 1.5; two slow cores that do other things as well came to 1.2 to 1.6.
-    assert min(flooded) < 2.5 * min(quiet)
+    assert min(flooded) < 1.5 * min(quiet)
 
 
 def test_no_token_stands_in_logs_pages_or_the_database(start: Start) -> None:

@@ -11,6 +11,7 @@ from statistics import mean
 from typing import Any
 
 from bench import fill, load, world
+from bench.compare import reset
 from bench.servers import Server, connect, database, serving
 from bench.world import ENDPOINTS, OURS_ALONE, Call
 
@@ -20,9 +21,10 @@ MINUTES = 5
 
 
 @contextmanager
-def world_served() -> Iterator[tuple[Server, list[Call]]]:
-    """Serve the world; gives the server and a mix of calls whose answers stay as long as they are.
+def world_served() -> Iterator[tuple[Server, list[Call], str]]:
+    """Serve the world; gives the server, a mix of calls, and the database's URL.
 
+    Their answers stay as long as they are, but for pulls, which bring what was written meanwhile.
     Created products would lengthen the list of products, so none are.
     """
     with database("endurance") as url:
@@ -37,13 +39,13 @@ def world_served() -> Iterator[tuple[Server, list[Call]]]:
         mixed = [calls[n % len(calls)] for n in range(length) for calls in by_kind]
         random.Random(0).shuffle(mixed)
         with serving("ours", url) as server:
-            yield server, mixed
+            yield server, mixed, url
 
 
 def memory() -> dict[str, float]:
     """Return the mean resident memory of a worker in MB after so many requests to all of them."""
     found = {}
-    with world_served() as (server, calls):
+    with world_served() as (server, calls, _):
         seen = load.run(server.port, calls, WARM_UP_SECONDS)
         sent = seen.requests
         for wanted in REQUESTS:
@@ -66,13 +68,16 @@ def resident_mb(pid: int) -> float:
 def sustain() -> dict[str, Any]:
     """Return what each of five minutes of load saw, and the last one's rps over the first one's.
 
+    What a minute has written is removed after it, so that each has the same to do.
+
     Raises:
         BenchError: a request failed.
     """
     minutes = []
-    with world_served() as (server, calls):
+    with world_served() as (server, calls, url):
         load.run(server.port, calls, WARM_UP_SECONDS)
         for number in range(MINUTES):
+            reset(url)
             seen = load.run(server.port, calls, 60)
             minutes.append(seen)
             print(
