@@ -13,6 +13,7 @@ do. Who takes longer is relieved of the lead meanwhile.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import re
 import select
@@ -20,6 +21,7 @@ import selectors
 import socket
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from threading import Lock
@@ -31,7 +33,7 @@ from gunicorn.http.unreader import Unreader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 HEAD_END = b"\r\n\r\n"
-CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r\n", re.IGNORECASE)
+CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*0*(\d*)[ \t]*\r\n", re.IGNORECASE)
 CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 EXPECTS_CONTINUE = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE)
 
@@ -70,7 +72,8 @@ class Arrival:
 
     def _read_head(self, head: bytes) -> None:
         length = CONTENT_LENGTH.search(head)
-        body = int(length[1]) if length else 0
+        # Of 19 digits and more the first tell enough: it is too much.
+        body = int(length[1][:19] or b"0") if length else 0
         self.leaves_body_outside = body > MAX_BODY_BYTES or CHUNKED.search(head) is not None
         self.expected = len(head) + 2 + (0 if self.leaves_body_outside else body)
         if len(self.received) < self.expected and EXPECTS_CONTINUE.search(head):
@@ -97,6 +100,10 @@ class PatientWorker(ThreadWorker):
     STOPPING_SECONDS = 2.0
     # With one request the lead is kept for this long at least, and twice as long at most.
     LEAD_SECONDS = 0.005
+
+    # gunicorn's, which its stubs don't know.
+    _accepting: bool
+    _cap_keepalive: Callable[[float], None]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -127,17 +134,16 @@ class PatientWorker(ThreadWorker):
                 self._look_on()
             self.alive = False
             now = time.monotonic()
-            end_idle: Any = self._cap_keepalive  # type: ignore[attr-defined]  # not in the stubs
-            queue.defer(end_idle, now + self.STOPPING_SECONDS)
-            while self.nr_conns and time.monotonic() < now + self.cfg.graceful_timeout:
+            queue.defer(self._cap_keepalive, now + self.STOPPING_SECONDS)
+            end = now + self.cfg.graceful_timeout
+            # Until the leader has stopped to accept, there may be one more in a moment.
+            while (self._accepting or self.nr_conns) and time.monotonic() < end:
                 self._look_on()
         finally:
             self.is_over = True
             # Whoever waits for events looks up.
             queue.defer(int)
             self.tpool.shutdown(wait=False)
-            for listener in self.sockets:
-                listener.close()
 
     def _look_on(self) -> None:
         """For a second, relieve leaders that take long; sleep where nobody has called meanwhile."""
@@ -213,7 +219,11 @@ class PatientWorker(ThreadWorker):
         self.turn = arrival
         if self.main_sleeps:
             os.write(self.PIPE[1], b"\0")
-        keepalive = self.handle(connection)
+        try:
+            keepalive = self.handle(connection)
+        except BaseException:  # gunicorn lets SystemExit through
+            self.log.exception("A view broke off.")
+            keepalive = False
         with self.turn_lock:
             leads = self.turn is arrival
             if leads:
@@ -283,6 +293,7 @@ class PatientWorker(ThreadWorker):
         connection.data_ready = True
         _unreader(connection).unread(bytes(arrival.received))
         arrival.received.clear()
+        arrival.deadline = math.inf
         self.answered[connection] = arrival
         self.whole.append(arrival)
 

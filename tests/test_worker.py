@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from selectors import DefaultSelector
 from typing import IO, Any
+from unittest.mock import Mock
 
 import psycopg
 import pytest
@@ -115,6 +116,27 @@ def test_the_largest_body(wire: Wire, size: int, expected: int) -> None:
     if size == MIB:
         wire.send(b" " * size)
     assert wire.answer()[0] == expected
+
+
+def test_a_length_may_have_zeros_before_it(server: Run, wire: Wire) -> None:
+    """And takes no thread before the body is there: there are four."""
+    waiting = [Wire(server.port) for _ in range(5)]
+    for other in waiting:
+        other.send(REGISTER + b"Content-Length: %b2\r\n\r\n" % (b"0" * 30))
+    wire.send(HEALTH)
+    assert wire.answer()[0] == 200
+    for other in waiting:
+        other.send(b"{}")
+        assert other.answer()[0] == 422
+        other.close()
+
+
+@pytest.mark.parametrize("digits", [19, 30, 5000])
+def test_a_length_beyond_all_bounds_is_refused(wire: Wire, digits: int) -> None:
+    wire.send(REGISTER + b"Content-Length: %b\r\n\r\n" % (b"9" * digits))
+    status, headers, _ = wire.answer()
+    assert (status, headers["connection"]) == (400 if digits == 5000 else 413, "close")
+    assert wire.is_closed()
 
 
 def test_a_body_that_stays_unread_ends_the_connection(wire: Wire) -> None:
@@ -231,19 +253,46 @@ def test_one_that_made_room_while_its_bytes_came_is_not_asked_again(is_arriving:
     assert worker.nr_conns == 0
 
 
-def test_a_request_wakes_who_looks_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asleep, the main thread would see only after a second that a request takes long."""
-    worker: Any = PatientWorker(0, 0, [], None, 30, Config(), None)
-    monkeypatch.setattr(worker, "handle", lambda connection: True)
-    monkeypatch.setattr(worker, "_go_on", lambda connection, keepalive: None)
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A worker whose threads were not started."""
+    worker: Any = PatientWorker(0, 0, [], None, 30, Config(), Mock())
     worker.PIPE = os.pipe()
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        arrival = Arrival(TConn(worker.cfg, ours, ("", 0), ("", 0)), deadline=0)
-        for asleep in (False, True):
-            worker.main_sleeps = asleep
-            assert worker._answer(arrival)
-            assert bool(select.select([worker.PIPE[0]], [], [], 0)[0]) == asleep
+    monkeypatch.setattr(worker, "handle", lambda connection: True)
+    monkeypatch.setattr(worker, "_go_on", Mock())
+    yield worker
     worker.tmp.close()
     for end in worker.PIPE:
         os.close(end)
+
+
+@pytest.fixture
+def arrival(worker: Any) -> Iterator[Arrival]:
+    """A request that is whole, and whose time to arrive is over."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield Arrival(TConn(worker.cfg, ours, ("", 0), ("", 0)), deadline=0, received=HEALTH)
+
+
+def test_a_request_wakes_who_looks_on(worker: Any, arrival: Arrival) -> None:
+    """Asleep, the main thread would see only after a second that a request takes long."""
+    for asleep in (False, True):
+        worker.main_sleeps = asleep
+        assert worker._answer(arrival)
+        assert bool(select.select([worker.PIPE[0]], [], [], 0)[0]) == asleep
+
+
+def test_a_view_that_exits_ends_its_connection_alone(
+    worker: Any, arrival: Arrival, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "handle", Mock(side_effect=SystemExit))
+    assert worker._answer(arrival)
+    worker._go_on.assert_called_once_with(arrival.connection, False)
+    worker.log.exception.assert_called_once()
+
+
+def test_one_that_waits_for_a_thread_is_not_late(worker: Any, arrival: Arrival) -> None:
+    worker._enqueue(arrival)
+    worker._end_late_answers()
+    # Shut down, it would be readable.
+    assert not select.select([arrival.connection.sock], [], [], 0)[0]
