@@ -175,9 +175,11 @@ class PatientWorker(ThreadWorker):
         """Give the lead to the next thread, if the leader is still at this request."""
         with self.turn_lock:
             if self.turn is turn:
-                self.turn = None
-                self.poller.unregister(turn.connection.sock)
-                self.lead.release()
+                try:
+                    self.turn = None
+                    self.poller.unregister(turn.connection.sock)
+                finally:  # also where a signal ends the main thread here
+                    self.lead.release()
 
     def _end_late_answers(self) -> None:
         now = time.monotonic()
