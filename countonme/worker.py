@@ -141,14 +141,15 @@ class PatientWorker(ThreadWorker):
                 self._look_on()
         finally:
             self.is_over = True
-            # Whoever waits for events looks up.
+            # The threads end: one that waits for events looks up, one that waits for a client.
             queue.defer(int)
+            self._end_answers(due=math.inf)
             self.tpool.shutdown(wait=False)
 
     def _look_on(self) -> None:
         """For a second, relieve leaders that take long; sleep where nobody has called meanwhile."""
         self.notify()
-        self._end_late_answers()
+        self._end_answers(due=time.monotonic())
         if self.alive and self.nr == self.nr_before:
             self._sleep()
             return
@@ -181,10 +182,10 @@ class PatientWorker(ThreadWorker):
                 finally:  # also where a signal ends the main thread here
                     self.lead.release()
 
-    def _end_late_answers(self) -> None:
-        now = time.monotonic()
+    def _end_answers(self, due: float) -> None:
+        """End those that are due by a moment; one that waits for a thread is due at no time."""
         for late in list(self.answered.values()):
-            if late.deadline < now:
+            if late.deadline <= due:
                 # Its thread wakes up, finds the connection closed and gives it back.
                 with suppress(OSError):
                     late.connection.sock.shutdown(socket.SHUT_RDWR)
@@ -210,6 +211,8 @@ class PatientWorker(ThreadWorker):
             self._end_late_clients()
             # Others may be here by then whose turn it is: not more than these.
             for _ in range(len(self.whole)):
+                if self.is_over:
+                    break
                 if not self._answer(self.whole.popleft()):
                     return
         self.lead.release()

@@ -6,7 +6,9 @@ import json
 import os
 import re
 import select
+import signal
 import socket
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -253,6 +255,25 @@ def test_one_that_made_room_while_its_bytes_came_is_not_asked_again(is_arriving:
     assert worker.nr_conns == 0
 
 
+def test_who_stalls_keeps_no_process_from_ending(first: Path, tmp_path: Path) -> None:
+    with copy_of(first, tmp_path) as data_dir:
+        run = Run(data_dir).wait_until_ready()
+        stalled = [Wire(run.port) for _ in range(5)]
+        stalled[0].send(register(json.dumps({"device_id": str(uuid.uuid4())}).encode()))
+        token = json.loads(stalled[0].answer()[2])["token"]
+        for wire in stalled:
+            wire.send(
+                b"POST /v1/sync?last_pulled_at=1 HTTP/1.1\r\nHost: localhost\r\n"
+                b"Content-Type: application/json\r\nContent-Length: %d\r\n"
+                b"Authorization: Bearer %b\r\n\r\n{" % (2 * MIB, token.encode())
+            )
+        run.stop(lambda: run.process.send_signal(signal.SIGINT))
+        # Which the master sends to workers that outlast its patience.
+        assert "SIGKILL" not in run.output
+        for wire in stalled:
+            wire.close()
+
+
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A worker whose threads were not started."""
@@ -293,6 +314,6 @@ def test_a_view_that_exits_ends_its_connection_alone(
 
 def test_one_that_waits_for_a_thread_is_not_late(worker: Any, arrival: Arrival) -> None:
     worker._enqueue(arrival)
-    worker._end_late_answers()
+    worker._end_answers(due=time.monotonic())
     # Shut down, it would be readable.
     assert not select.select([arrival.connection.sock], [], [], 0)[0]
