@@ -42,18 +42,18 @@ class Statement:
             DatabaseError: as Django words it.
         """
         db: Any = connections[DEFAULT_DB_ALIAS]
-        if db.queries_logged:
-            cursor = self._open(db)
-            cursor.execute(sql, parameters)
-            return fetch and getattr(cursor, fetch)()
-        kept = vars(db).setdefault("prepared_cursors", {})
-        cursor = kept.get(self)
-        if cursor is None or cursor.connection is not db.connection:
-            cursor = kept[self] = self._open(db).cursor
+        cursor = self._open(db) if db.queries_logged else self._kept(db)
         db.validate_no_broken_transaction()
         with db.wrap_database_errors:
             cursor.execute(sql, parameters)
             return fetch and getattr(cursor, fetch)()
+
+    def _kept(self, db: Any) -> Any:
+        kept = vars(db).setdefault("prepared_cursors", {})
+        cursor = kept.get(self)
+        if cursor is None or cursor.connection is not db.connection:
+            cursor = kept[self] = self._open(db).cursor
+        return cursor
 
     @staticmethod
     def _open(db: Any) -> Any:

@@ -150,7 +150,7 @@ class PatientWorker(ThreadWorker):
         """For a second, relieve leaders that take long; sleep where nobody has called meanwhile."""
         self.notify()
         self._end_answers(due=time.monotonic())
-        if self.alive and self.nr == self.nr_before:
+        if self.alive and self.turn is None and self.nr == self.nr_before:
             self._sleep()
             return
         self.nr_before = self.nr

@@ -70,7 +70,7 @@ class Table:
 
     @cached_property
     def live(self) -> Prepared:
-        """The live rows of a device written after a revision, oldest first, as its columns."""
+        """A device's live rows written after a revision, oldest first: the record's columns."""
 
         def rows(device: Any, after: Any) -> Any:
             found = self.model.objects.for_device(device).filter(revision__gt=after)

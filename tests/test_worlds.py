@@ -418,7 +418,6 @@ class Worlds(RuleBasedStateMachine):
         self.worlds = [World() for _ in range(DEVICES)]
         # The ids of all devices' rows with their owners, in the order in which they were created.
         self.known: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
-        self.is_written = False
         self.writer: int | None = None
         self.block = transaction.atomic()
         self.block.__enter__()
@@ -634,17 +633,6 @@ class Worlds(RuleBasedStateMachine):
         path = "goals/manual" if kind == "goals" else KINDS[kind][0]
         self.create(actor, kind, f"/v1/{path}", body, key, add)
 
-    def change_simple(
-        self, actor: int | None, kind: str, pick: int, body: Row, change: str, goes: bool
-    ) -> None:
-        key = self.pick(kind, pick)
-        actor = self.actor(kind, key, actor)
-        path, world = f"/v1/{KINDS[kind][0]}/{key}", self.worlds[actor]
-        if goes:
-            self.delete(actor, path, lambda: world.remove(kind, key))
-        else:
-            self.update(actor, path, body, lambda: getattr(world, change)(key, body))
-
     @rule(
         actor=any_device,
         row=st.one_of(
@@ -669,11 +657,17 @@ class Worlds(RuleBasedStateMachine):
         ),
         goes=rarely,
     )
-    def change_one(
+    def change_simple(
         self, actor: int | None, pick: int, row: tuple[str, Row, str], goes: bool
     ) -> None:
         kind, body, change = row
-        self.change_simple(actor, kind, pick, body, change, goes)
+        key = self.pick(kind, pick)
+        actor = self.actor(kind, key, actor)
+        path, world = f"/v1/{KINDS[kind][0]}/{key}", self.worlds[actor]
+        if goes:
+            self.delete(actor, path, lambda: world.remove(kind, key))
+        else:
+            self.update(actor, path, body, lambda: getattr(world, change)(key, body))
 
     # Sync
 
