@@ -28,7 +28,7 @@ from countonme.text import name_constraint, name_field
 from products.models import CENT, MACROS, MAX_GRAMS, Portion, Product, grams_field, rounded
 
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2100, 12, 31)
-MAX_QUANTITY = 100
+MAX_QUANTITY = 10_000
 # What a client may send for something without a product, and what a product can come to.
 MAX_SENT_KCAL, MAX_KCAL = 10_000, 100_000
 MAX_SENT_MACRO, MAX_MACRO = 1000, 10_000
@@ -71,7 +71,7 @@ class FoodEntry(DeviceScoped):
     name = name_field()
     grams = grams_field(null=True, blank=True)
     quantity = models.DecimalField(
-        max_digits=5,
+        max_digits=7,
         decimal_places=2,
         null=True,
         blank=True,

@@ -13,6 +13,7 @@ from countonme.api.fields import (
     StrictChoiceField,
     StrictModelSerializer,
     StrictUUIDField,
+    is_null,
 )
 from countonme.api.query import PageQuery, QuerySerializer, RangeMixin
 from countonme.api.schema import example
@@ -110,15 +111,13 @@ class FoodEntrySerializer(StrictModelSerializer):
     def to_internal_value(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Leave out what a product or a portion decides: phones send back whole records."""
         ignored: set[str] = set()
-        missing: list[str] = []
-        if data.get("product_id") is not None:
+        has_product = not is_null(data.get("product_id"))
+        if has_product:
             ignored |= {"name", *NUTRIENTS}
-        elif not self.partial:
-            missing = [name for name in ("name", "kcal") if name not in data]
-        if self.partial and data.get("portion_id") is not None:
+        if self.partial and not is_null(data.get("portion_id")):
             ignored.add("grams")
         kept = {name: value for name, value in data.items() if name not in ignored}
-        return self.read_with(kept, missing)
+        return self.read_with(kept, () if has_product or self.partial else ("name", "kcal"))
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """On POST, refuse an amount that is said twice, or not at all."""

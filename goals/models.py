@@ -29,8 +29,8 @@ from goals import formulas
 from goals.formulas import GRAMS, PERCENTS
 from products.models import CENT
 
-# Over 0, with two decimals.
-HEIGHT_CM, WEIGHT_KG = (CENT, 300), (CENT, 500)
+# What is under 50 cm was meant in metres or feet.
+HEIGHT_CM, CURRENT_WEIGHT_KG, WEIGHT_KG = (50, 300), (10, 500), (CENT, 500)
 # What a client may send, and what a calculation can come to.
 MAX_SENT_KCAL, MAX_KCAL = 10_000, 15_000
 MAX_SENT_WATER_ML, MAX_WATER_ML = 10_000, 16_500
@@ -60,13 +60,13 @@ NAMES: dict[str, Iterable[str]] = {
 BOUNDS: dict[str, tuple[Any, Any]] = {
     "birth_date": (date(1850, 1, 1), LAST_DAY),
     "height_cm": HEIGHT_CM,
-    "current_weight_kg": WEIGHT_KG,
+    "current_weight_kg": CURRENT_WEIGHT_KG,
     "target_weight_kg": WEIGHT_KG,
     **dict.fromkeys(ENERGY, (1, MAX_KCAL)),
     "healthy_weight_min_kg": (0, 225),
     "healthy_weight_max_kg": (0, 225),
-    # That of the heaviest at 0.01 cm.
-    "current_bmi": (0, 50_000_000_000),
+    # That of the heaviest at 50 cm.
+    "current_bmi": (0, 2000),
     "daily_calories_kcal": (1, MAX_KCAL),
     **dict.fromkeys(PERCENTS, (0, 100)),
     **dict.fromkeys(GRAMS, (0, MAX_MACRO_GRAMS)),
@@ -131,7 +131,7 @@ class Goal(DeviceScoped):
     gender = named_field("gender")
     birth_date = models.DateField(null=True, validators=[validate_age])
     height_cm = decimal_field(HEIGHT_CM, null=True)
-    current_weight_kg = decimal_field(WEIGHT_KG, null=True)
+    current_weight_kg = decimal_field(CURRENT_WEIGHT_KG, null=True)
     activity_level = named_field("activity_level")
     weight_goal_type = named_field("weight_goal_type")
     target_weight_kg = decimal_field(WEIGHT_KG, null=True)
@@ -140,7 +140,7 @@ class Goal(DeviceScoped):
     bmr_kcal, tdee_kcal = (whole_field(name, null=True) for name in ENERGY)
     healthy_weight_min_kg, healthy_weight_max_kg, current_bmi = (
         decimal_field(BOUNDS[name], digits, 1, null=True)
-        for name, digits in zip(SHAPE[:3], (4, 4, 12), strict=True)
+        for name, digits in zip(SHAPE[:3], (4, 4, 5), strict=True)
     )
     bmi_category = named_field("bmi_category")
 

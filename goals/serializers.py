@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
@@ -103,12 +103,10 @@ class MetricsSerializer(StrictModelSerializer):
     def to_internal_value(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Ask for what the weight's goal needs, and leave out what it does not."""
         kept = dict(data)
-        missing: Sequence[str] = ()
         if data.get("weight_goal_type") == "maintain":
             kept |= dict.fromkeys(WEIGHT_CHANGE)
-        elif data.get("weight_goal_type") in ("lose", "gain"):
-            missing = [name for name in WEIGHT_CHANGE if data.get(name) is None]
-        return self.read_with(kept, missing)
+        needed = WEIGHT_CHANGE if data.get("weight_goal_type") in ("lose", "gain") else ()
+        return self.read_with(kept, needed)
 
 
 @example("To lose weight", {**METRICS, "water_ml": 2500}, request_only=True)

@@ -33,6 +33,8 @@ MAX_KCAL_100G = 1000
 MAX_GRAMS = 10_000
 CENT = Decimal("0.01")
 MACROS = ("protein", "carbs", "fat")
+# Of a label that rounds each up; the sum of the exact ones is 100 at most.
+MAX_MACROS_100G = 105
 ZERO = Value(Decimal(0), output_field=models.DecimalField())
 
 
@@ -147,7 +149,7 @@ class Product(DeviceScoped):
                         (Coalesce(F(f"{macro}_100g"), ZERO) for macro in MACROS[1:]),
                         start=Coalesce(F(f"{MACROS[0]}_100g"), ZERO),
                     ),
-                    Value(100),
+                    Value(MAX_MACROS_100G),
                 ),
             ),
         ]
@@ -169,12 +171,13 @@ class Product(DeviceScoped):
         """Check the rule over several fields.
 
         Raises:
-            ValidationError: protein, carbs and fat of 100 g weigh more than that.
+            ValidationError: protein, carbs and fat of 100 g weigh more than labels round to.
         """
         macros = (getattr(self, f"{macro}_100g") for macro in MACROS)
-        if sum(macro or 0 for macro in macros) > 100:
+        if sum(macro or 0 for macro in macros) > MAX_MACROS_100G:
             raise ValidationError(
-                "protein_100g, carbs_100g and fat_100g must not exceed 100 together.",
+                "protein_100g, carbs_100g and fat_100g must not exceed "
+                f"{MAX_MACROS_100G} together.",
                 code="max_value",
             )
 

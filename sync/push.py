@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from copy import copy
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,18 +20,18 @@ from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.fields import get_error_detail
 
-from countonme.api.fields import parse_id
 from countonme.models import ID_IN_USE, Conflict, DeviceScoped, Missing
 from devices.models import Device
 from entries.models import FoodEntry
 from goals.models import BodyWeight
 from products.models import Portion, Product
-from sync.tables import TABLES, Table
+from sync.tables import TABLES, Table, parse_phone_id
 
 CHANGED = "Something pushed has changed on the server: pull first"
 WAS_DELETED = "This record was deleted"
 OTHER_PRODUCT = "A portion stays with its product"
 NO_ID = "Not a UUID in lower case"
+UNKNOWN_TABLE = "No table of this name is synced"
 
 Changes = Mapping[str, Mapping[str, list[Any]]]
 
@@ -55,10 +55,24 @@ def push(device: Device, after: int, changes: Changes) -> dict[str, Any]:
     pushed.judge()
     pushed.write()
     rejected = {name: part.rejected for name, part in pushed.parts.items() if part.rejected}
+    rejected |= of_unknown_tables(changes)
     return {
         "experimentalRejectedIds": {name: list(whys) for name, whys in rejected.items()},
         "rejected": rejected,
     }
+
+
+def of_unknown_tables(changes: Changes) -> dict[str, dict[str, str]]:
+    """Return why whatever stands in tables that are not synced is left out, by table and id."""
+    unknown = {name: table for name, table in changes.items() if name not in TABLES}
+    ids = {
+        name: [
+            *(record["id"] for kind in ("created", "updated") for record in table.get(kind, ())),
+            *table.get("deleted", ()),
+        ]
+        for name, table in unknown.items()
+    }
+    return {name: dict.fromkeys(listed, UNKNOWN_TABLE) for name, listed in ids.items() if listed}
 
 
 class Part:
@@ -76,21 +90,21 @@ class Part:
         # Rows before and after.
         self.stored: dict[UUID, Any] = {}
         self.rows: dict[UUID, Any] = {}
-        # Rows that become something else than the phone wrote.
-        self.corrected: set[UUID] = set()
         for record in (*changes.get("updated", ()), *changes.get("created", ())):
-            key = parse_id(record["id"])
+            key = parse_phone_id(record["id"])
             if key is None:
                 self.rejected[record["id"]] = NO_ID
             else:
                 self.records.pop(key, None)
                 self.records[key] = record
         self.created = {
-            key for record in changes.get("created", ()) if (key := parse_id(record["id"]))
+            key for record in changes.get("created", ()) if (key := parse_phone_id(record["id"]))
         }
         for text in changes.get("deleted", ()):
-            key = parse_id(text)
-            if key is not None:
+            key = parse_phone_id(text)
+            if key is None:
+                self.rejected[text] = NO_ID
+            else:
                 self.records.pop(key, None)
                 self.created.discard(key)
                 self.doomed.add(key)
@@ -112,7 +126,7 @@ class Part:
     def ids_in(self, column: str) -> set[UUID]:
         """Return the ids that records and stored rows have in a column."""
         sent = (record.get(column) for record in self.records.values())
-        ids = {parse_id(value) for value in sent if isinstance(value, str)}
+        ids = {parse_phone_id(value) for value in sent}
         ids |= {getattr(row, column) for row in self.stored.values()}
         return {key for key in ids if key is not None}
 
@@ -141,6 +155,13 @@ class Part:
         columns = self.table.columns
         return old is None or any(getattr(old, name) != getattr(new, name) for name in columns)
 
+    def is_kept_otherwise(self, key: UUID) -> bool:
+        """Whether a row is something else than the phone wrote: rounded, normalised, put right."""
+        if key not in self.records:
+            return False
+        sent, kept = self.records[key], self.table.represent(self.rows[key])
+        return any(name in sent and sent[name] != value for name, value in kept.items())
+
     def is_stale(self, key: UUID, after: int) -> bool:
         """Whether the server wrote a row after a revision, unless the phone takes it for new."""
         old = self.stored.get(key)
@@ -159,21 +180,29 @@ class Part:
                 raise Conflict(CHANGED)
 
     def save(self, device: Device, after: int, now: datetime) -> None:
-        """Insert and update rows; one that is doomed and new becomes one that was deleted.
+        """Insert and update rows, so that the next pull brings all that the phone has otherwise.
 
-        So the next pull tells the phone, as it does of what was corrected.
+        A row that is new and goes at once is stored as one that was deleted. One that stays as it
+        is, but is not what the phone wrote, gets a new revision alone.
         """
         new, changed = [], []
-        for key, row in self.rows.items():
+        for place, (key, row) in enumerate(self.rows.items()):
             old = self.stored.get(key)
+            # A pull keeps their order.
+            moment = now + timedelta(microseconds=place)
             if old is None:
+                row.created_at = moment
                 row.deleted_at = now if key in self.doomed else None
                 new.append(row)
-            elif key not in self.doomed:
-                is_unheard_of = key in self.corrected and old.revision <= after
-                if is_unheard_of or self.is_changed(key):
-                    row.updated_at = now
-                    changed.append(row)
+            elif key in self.doomed:
+                continue
+            elif self.is_changed(key):
+                row.updated_at = moment
+                changed.append(row)
+            elif old.revision <= after and self.is_kept_otherwise(key):
+                # The trigger stamps a row that differs.
+                row.revision += 1
+                changed.append(row)
         rows = self.model.all_objects.for_device(device)
         rows.bulk_save(changed, insert=False)
         rows.bulk_save(new, insert=True)
@@ -262,18 +291,15 @@ class Push:
             Missing: it can't.
         """
         product, portion = (
-            parse_id(value) if isinstance(value, str) else None
-            for value in (record.get("product_id"), record.get("portion_id"))
+            parse_phone_id(record.get(name)) for name in ("product_id", "portion_id")
         )
         if product is not None and self.products.find(product) is None:
             if record.get("name") is None or record.get("kcal") is None:
                 raise Missing(Product)
-            self.entries.corrected.add(key)
             return record | {"product_id": None, "portion_id": None, "quantity": None}
         if product and portion and self.portions.find(portion) is None:
             if record.get("grams") is None:
                 raise Missing(Portion)
-            self.entries.corrected.add(key)
             return record | {"portion_id": None, "quantity": None}
         return record
 
@@ -355,9 +381,6 @@ class Push:
             else:
                 portions = [Portion.first_of(self.products.find(product_id))]
             part.rows |= {row.pk: row for row in portions}
-            part.corrected |= {
-                row.pk for row in portions if sent.get(row.pk, row.is_default) != row.is_default
-            }
 
     def write(self) -> None:
         """Write everything, in an order in which no rule of the database is broken midway."""

@@ -159,7 +159,7 @@ class ChangesSerializer(Reader, serializers.Serializer[Any]):
     """What a phone changed: by table, whole records and the ids of deleted ones.
 
     A table that is left out, or a list, is an empty one. `_status` and `_changed` are ignored, as
-    all columns that the table has not.
+    all columns that the table has not. Of a table that is not synced all records are left out.
     """
 
     vars().update(PUSHED)
@@ -168,13 +168,13 @@ class ChangesSerializer(Reader, serializers.Serializer[Any]):
         """Return the changes, of the right shape; records are not looked into, but for their ids.
 
         Raises:
-            ValidationError: with every table that is none, or is of another shape.
+            ValidationError: with every table of another shape.
         """
         errors: dict[str, Any] = {}
         for name, table in data.items():
-            if name not in TABLES:
+            if not _is_name(name):
                 shown = name[:100].encode(errors="replace").decode()
-                errors[shown] = [_detail("No table of this name is synced.")]
+                errors[shown] = [_detail("Not a table's name.")]
             elif not isinstance(table, dict) or not table.keys() <= set(KINDS):
                 errors[name] = [_detail("Not an object of created, updated and deleted.")]
             else:
@@ -205,15 +205,15 @@ def _misshapen(kind: str, rows: Any) -> list[ErrorDetail]:
     if not isinstance(rows, list):
         return [_detail("Not a list.")]
     if kind == "deleted":
-        are_named = all(isinstance(row, str) for row in rows)
+        are_named = all(_is_name(row) for row in rows)
         return [] if are_named else [_detail("Not a list of ids.")]
     are_named = all(isinstance(row, dict) and _is_name(row.get("id")) for row in rows)
     return [] if are_named else [_detail("Not a list of records with ids.")]
 
 
-def _is_name(id: Any) -> bool:
-    """Whether an id can be repeated in an answer, be it wrong."""
-    return isinstance(id, str) and not re.search("[\ud800-\udfff]", id)
+def _is_name(text: Any) -> bool:
+    """Whether an id or a table's name can be repeated in an answer, whatever else it is."""
+    return isinstance(text, str) and not re.search("[\ud800-\udfff]", text)
 
 
 def _detail(text: str) -> ErrorDetail:

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
+from uuid import UUID
 
+from django.db.models.functions import Coalesce
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
 from countonme.api.fields import StrictModelSerializer, StrictUUIDField
+from countonme.api.json import dumps
 from countonme.models import DeviceScoped
 from countonme.prepared import Prepared
 from entries.serializers import FoodEntrySerializer
 from goals.serializers import BodyWeightSerializer, WaterEntrySerializer
 from products.serializers import PortionSerializer, ProductSerializer
+
+
+class PhoneIdField(StrictUUIDField):
+    """A UUID in lower case. To a phone an id is a text: of another case it is another id."""
+
+    default_error_messages = {"invalid": "Not a UUID in lower case."}
+    pattern = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+
+
+def parse_phone_id(value: Any) -> UUID | None:
+    """Return the UUID of a phone's id, or None where it is none in lower case."""
+    is_one = isinstance(value, str) and PhoneIdField.pattern.fullmatch(value)
+    return UUID(value) if is_one else None
 
 
 def columns(of: type[StrictModelSerializer]) -> list[str]:
@@ -24,36 +42,38 @@ def columns(of: type[StrictModelSerializer]) -> list[str]:
 
 
 class ProductRecordSerializer(ProductSerializer):
-    id = StrictUUIDField()
+    id = PhoneIdField()
 
     class Meta(ProductSerializer.Meta):
         fields = columns(ProductSerializer)
 
 
 class PortionRecordSerializer(PortionSerializer):
-    id = StrictUUIDField()
-    product_id = StrictUUIDField()
+    id = PhoneIdField()
+    product_id = PhoneIdField()
 
     class Meta(PortionSerializer.Meta):
         fields = columns(PortionSerializer)
 
 
 class FoodEntryRecordSerializer(FoodEntrySerializer):
-    id = StrictUUIDField()
+    id = PhoneIdField()
+    product_id = PhoneIdField(required=False, allow_null=True)
+    portion_id = PhoneIdField(required=False, allow_null=True)
 
     class Meta(FoodEntrySerializer.Meta):
         fields = columns(FoodEntrySerializer)
 
 
 class BodyWeightRecordSerializer(BodyWeightSerializer):
-    id = StrictUUIDField()
+    id = PhoneIdField()
 
     class Meta(BodyWeightSerializer.Meta):
         fields = columns(BodyWeightSerializer)
 
 
 class WaterEntryRecordSerializer(WaterEntrySerializer):
-    id = StrictUUIDField()
+    id = PhoneIdField()
 
     class Meta(WaterEntrySerializer.Meta):
         fields = columns(WaterEntrySerializer)
@@ -70,11 +90,15 @@ class Table:
 
     @cached_property
     def live(self) -> Prepared:
-        """A device's live rows written after a revision, oldest first: the record's columns."""
+        """The columns of a device's live rows that were written after a revision.
+
+        They come in the order in which they were written, those of one push as it had them.
+        """
 
         def rows(device: Any, after: Any) -> Any:
             found = self.model.objects.for_device(device).filter(revision__gt=after)
-            return found.order_by("revision", "id").values_list(*self.columns)
+            written_at = Coalesce("updated_at", "created_at")
+            return found.order_by("revision", written_at, "id").values_list(*self.columns)
 
         return Prepared(rows, "device", "after")
 
@@ -89,6 +113,11 @@ class Table:
             )
 
         return Prepared(rows, "device", "after")
+
+    def represent(self, row: DeviceScoped) -> dict[str, Any]:
+        """Return the columns of a row as a phone reads them."""
+        values: dict[str, Any] = json.loads(dumps(self.serializer.represent(row)))
+        return values
 
     def read(self, record: dict[str, Any], *, is_new: bool) -> dict[str, Any]:
         """Return the columns of a record, by the rules that REST has for each by itself.

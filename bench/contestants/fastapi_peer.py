@@ -346,8 +346,8 @@ async def daily(
 @app.post("/v1/products", response_model=ProductRead, status_code=201)
 async def create_product(request: Request, session: Writing, body: ProductCreate) -> object:
     device_id = await authenticate(request, session)
-    if sum(macro or 0 for macro in (body.protein_100g, body.carbs_100g, body.fat_100g)) > 100:
-        raise HTTPException(422, "protein_100g, carbs_100g and fat_100g must not exceed 100.")
+    if sum(macro or 0 for macro in (body.protein_100g, body.carbs_100g, body.fat_100g)) > 105:
+        raise HTTPException(422, "protein_100g, carbs_100g and fat_100g must not exceed 105.")
     await lock(session, device_id)
     owned = await session.scalar(
         select(func.count()).where(Product.device_id == device_id, Product.deleted_at.is_(None))

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from typing import Any, ClassVar, Self
 from uuid import UUID
@@ -21,7 +21,8 @@ from django.db.models.functions import Cast
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
-UUID_PATTERN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+# RFC 9562, section 4: written in lower case, read in either.
+UUID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 DATE_PATTERN = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 # RFC 3339, section 5.6, with an offset.
 DATETIME_PATTERN = re.compile(
@@ -29,9 +30,18 @@ DATETIME_PATTERN = re.compile(
 )
 INTEGER_PATTERN = re.compile(r"-?\d{1,18}", re.ASCII)
 BEYOND_ANY_COLUMN = 10**18
+# How far a number may lie from the integer that it stands for.
+INTEGER_TOLERANCE = Decimal("0.000001")
 
 
-class TextField(serializers.CharField):
+class EmptyIsNullMixin(serializers.Field[Any, Any, Any, Any]):
+    """A field that is a string in JSON: where it may be null, an empty one is null."""
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        return super().run_validation(None if self.allow_null and is_null(data) else data)
+
+
+class TextField(EmptyIsNullMixin, serializers.CharField):
     """A string: stripped, in NFC, without control characters and lone surrogates."""
 
     default_error_messages = {"control": "Control characters are not allowed."}
@@ -50,17 +60,16 @@ class TextField(serializers.CharField):
 
 
 class WholeNumberField(serializers.IntegerField):
-    """A JSON number without a fraction."""
+    """A JSON number that is an integer, or within a millionth of one: doubles come inexact."""
 
     def to_internal_value(self, data: Any) -> int:
-        if isinstance(data, bool) or not isinstance(data, int | Decimal):
+        number = parse_number(data)
+        if number is None:
             self.fail("invalid")
-        if isinstance(data, Decimal):
-            if data != data.to_integral_value():
-                self.fail("invalid")
-            if data and data.adjusted() >= 18:
-                return BEYOND_ANY_COLUMN if data > 0 else -BEYOND_ANY_COLUMN
-        return int(data)
+        whole = number.to_integral_value(ROUND_HALF_UP)
+        if abs(number - whole) > INTEGER_TOLERANCE:
+            self.fail("invalid")
+        return int(whole)
 
 
 class QueryIntegerField(serializers.IntegerField):
@@ -73,27 +82,18 @@ class QueryIntegerField(serializers.IntegerField):
 
 
 class NumberField(serializers.DecimalField):
-    """A JSON number with at most `decimal_places` decimals, trailing zeros aside; exact."""
+    """A JSON number, rounded half up to `decimal_places` before its bounds are checked."""
 
     # DRF's own takes an empty string for null.
     validate_empty_values = serializers.Field.validate_empty_values
 
-    @property
-    def schema_keywords(self) -> dict[str, Any]:
-        assert self.decimal_places is not None
-        return {"multipleOf": float(Decimal(1).scaleb(-self.decimal_places))}
-
     def to_internal_value(self, data: Any) -> Decimal:
-        if isinstance(data, bool) or not isinstance(data, int | Decimal):
+        number = parse_number(data)
+        if number is None:
             self.fail("invalid")
-        number = Decimal(data)
-        _, digits, exponent = number.as_tuple()
-        assert isinstance(exponent, int)
         assert self.decimal_places is not None
-        surplus = -exponent - self.decimal_places
-        if number and surplus > 0 and any(digits[-surplus:]):
-            self.fail("max_decimal_places", max_decimal_places=self.decimal_places)
-        return number if number else Decimal(0)
+        rounded = number.quantize(Decimal(1).scaleb(-self.decimal_places), ROUND_HALF_UP)
+        return rounded or Decimal(0)  # not -0
 
 
 class StrictBooleanField(serializers.BooleanField):
@@ -105,19 +105,23 @@ class StrictBooleanField(serializers.BooleanField):
         return data
 
 
-class StrictUUIDField(serializers.UUIDField):
-    """A UUID in its lower-case form of 36 characters."""
+class StrictUUIDField(EmptyIsNullMixin, serializers.UUIDField):
+    """A UUID in its form of 36 characters, in upper or lower case."""
 
-    default_error_messages = {"invalid": "Not a UUID in lower case."}
-    schema_keywords: ClassVar[dict[str, Any]] = {"pattern": f"^{UUID_PATTERN.pattern}$"}
+    default_error_messages = {"invalid": "Not a UUID of 36 characters."}
+    pattern: ClassVar[re.Pattern[str]] = UUID_PATTERN
+
+    @property
+    def schema_keywords(self) -> dict[str, Any]:
+        return {"pattern": f"^({self.pattern.pattern}{'|' if self.allow_null else ''})$"}
 
     def to_internal_value(self, data: Any) -> UUID:
-        if not isinstance(data, str) or not UUID_PATTERN.fullmatch(data):
+        if not isinstance(data, str) or not self.pattern.fullmatch(data):
             self.fail("invalid")
         return UUID(data)
 
 
-class DayField(serializers.DateField):
+class DayField(EmptyIsNullMixin, serializers.DateField):
     """A day, exactly `YYYY-MM-DD`."""
 
     @property
@@ -135,7 +139,7 @@ class DayField(serializers.DateField):
             self.fail("invalid", format="YYYY-MM-DD")
 
 
-class TimestampField(serializers.DateTimeField):
+class TimestampField(EmptyIsNullMixin, serializers.DateTimeField):
     """RFC 3339 with an offset; in UTC with `Z` in answers."""
 
     def to_internal_value(self, value: Any) -> datetime:
@@ -145,7 +149,7 @@ class TimestampField(serializers.DateTimeField):
             self.fail("invalid", format="YYYY-MM-DDThh:mm:ss[.ffffff](Z|±hh:mm)")
 
 
-class StrictChoiceField(serializers.ChoiceField):
+class StrictChoiceField(EmptyIsNullMixin, serializers.ChoiceField):
     """One of the strings listed. A wrong one is not repeated: it may be anything."""
 
     default_error_messages = {"invalid_choice": "Not a valid choice."}
@@ -154,6 +158,24 @@ class StrictChoiceField(serializers.ChoiceField):
         if not isinstance(data, str):
             self.fail("invalid_choice")
         return super().to_internal_value(data)
+
+
+def is_null(value: Any) -> bool:
+    """Return whether an optional field holds nothing: null, or an empty string."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def parse_number(value: Any) -> Decimal | None:
+    """Return a JSON number as the shortest decimal of its double, or None where it is none.
+
+    Phones know doubles alone, and their encoders write them with up to 17 digits:
+    72.400000000000006 is 72.4. What no column holds, infinity too, is `BEYOND_ANY_COLUMN`.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if not -BEYOND_ANY_COLUMN < value < BEYOND_ANY_COLUMN:
+        return Decimal(BEYOND_ANY_COLUMN if value > 0 else -BEYOND_ANY_COLUMN)
+    return Decimal(repr(value))
 
 
 def parse_day(value: Any) -> date:
@@ -224,14 +246,14 @@ class StrictModelSerializer(Reader, serializers.ModelSerializer[Any]):
     serializer_field_mapping = STRICT_FIELDS
     serializer_choice_field = StrictChoiceField
 
-    id = StrictUUIDField(required=False)
+    id = StrictUUIDField(required=False, allow_null=True)
 
-    def read_with(self, data: Mapping[str, Any], missing: Iterable[str]) -> dict[str, Any]:
-        """Return the fields of plain data, some of which it should have had.
+    def read_with(self, data: Mapping[str, Any], needed: Iterable[str]) -> dict[str, Any]:
+        """Return the fields of plain data, some of which are needed although they are optional.
 
         Raises:
-            ValidationError: with every offending field; of those missing, that it is null where it
-                is, or else required.
+            ValidationError: with every offending field, and with those needed that are left out
+                ("required") or null ("null").
         """
         errors: Any = {}
         values: dict[str, Any] = {}
@@ -239,9 +261,10 @@ class StrictModelSerializer(Reader, serializers.ModelSerializer[Any]):
             values = super().to_internal_value(data)
         except serializers.ValidationError as error:
             errors = error.detail
-        for name in missing:
-            code = "null" if name in data else "required"
-            errors[name] = [ErrorDetail(str(self.fields[name].error_messages[code]), code)]
+        for name in needed:
+            if name not in errors and values.get(name) is None:
+                code = "null" if name in data else "required"
+                errors[name] = [ErrorDetail(str(self.fields[name].error_messages[code]), code)]
         if errors:
             in_order = (name for name in self.Meta.fields if name in errors)
             raise serializers.ValidationError({name: errors[name] for name in in_order})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import IO, Any
 
 import orjson
@@ -24,7 +24,7 @@ class AlwaysJSON(BaseContentNegotiation):
 
 
 class JSONParser(BaseParser):
-    """A JSON object in UTF-8, fractions as exact decimals."""
+    """A JSON object in UTF-8; its numbers are ints and doubles, as on phones."""
 
     media_type = "application/json"
 
@@ -42,7 +42,6 @@ class JSONParser(BaseParser):
         try:
             data = json.loads(
                 stream.read().decode("utf-8"),
-                parse_float=_parse_float,
                 parse_int=_parse_int,
                 parse_constant=_refuse,
             )
@@ -69,19 +68,9 @@ def dumps(data: Any) -> bytes:
     return orjson.dumps(data, default=_number, option=orjson.OPT_UTC_Z)
 
 
-def _parse_int(digits: str) -> int | Decimal:
+def _parse_int(digits: str) -> int | float:
     """Python refuses to make an int of thousands of digits; a field says that it is too large."""
-    return int(digits) if len(digits) <= 20 else Decimal(digits)
-
-
-def _parse_float(text: str) -> Decimal:
-    """Read an exact number; where the exponent is past all bounds, one that is as wrong."""
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        mantissa, _, exponent = text.lower().partition("e")
-        beyond = Decimal("1e-99999" if exponent.startswith("-") else "1e99999")
-        return -beyond if mantissa.startswith("-") else beyond
+    return int(digits) if len(digits) <= 20 else float(digits)
 
 
 def _refuse(constant: str) -> None:

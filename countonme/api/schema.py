@@ -47,7 +47,7 @@ CONDITIONAL_HEADERS = {
 PATH_PARAMETERS = {
     "{id}": OpenApiParameter(
         "id",
-        {"type": "string", "format": "uuid", **StrictUUIDField.schema_keywords},
+        {"type": "string", "format": "uuid", **StrictUUIDField().schema_keywords},
         OpenApiParameter.PATH,
     ),
     "{date}": OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH),
@@ -227,7 +227,7 @@ class ApiSchema(AutoSchema):
 
 
 def complete_answers(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Say of answers what holds for them: every field is there, and bounds are for requests.
+    """Say of answers what holds for them: every field is there, also an id; bounds are of requests.
 
     A hook of drf-spectacular's, which describes both from the same serializer.
     """
@@ -240,6 +240,8 @@ def complete_answers(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         for field in component["properties"].values():
             for bound in BOUNDS:
                 field.pop(bound, None)
+        if "id" in component["properties"]:
+            component["properties"]["id"]["type"] = "string"
     return result
 
 

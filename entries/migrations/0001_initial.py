@@ -83,11 +83,11 @@ class Migration(migrations.Migration):
                     models.DecimalField(
                         blank=True,
                         decimal_places=2,
-                        max_digits=5,
+                        max_digits=7,
                         null=True,
                         validators=[
                             django.core.validators.MinValueValidator(Decimal("0.01")),
-                            django.core.validators.MaxValueValidator(100),
+                            django.core.validators.MaxValueValidator(10000),
                         ],
                     ),
                 ),
@@ -237,7 +237,7 @@ class Migration(migrations.Migration):
                     models.CheckConstraint(
                         condition=models.Q(
                             ("quantity", None),
-                            models.Q(("quantity__gt", 0), ("quantity__lte", 100)),
+                            models.Q(("quantity__gt", 0), ("quantity__lte", 10000)),
                             _connector="OR",
                         ),
                         name="food_entries_quantity_in_range",

@@ -123,7 +123,7 @@ class Migration(migrations.Migration):
                         max_digits=5,
                         null=True,
                         validators=[
-                            django.core.validators.MinValueValidator(Decimal("0.01")),
+                            django.core.validators.MinValueValidator(50),
                             django.core.validators.MaxValueValidator(300),
                         ],
                     ),
@@ -135,7 +135,7 @@ class Migration(migrations.Migration):
                         max_digits=5,
                         null=True,
                         validators=[
-                            django.core.validators.MinValueValidator(Decimal("0.01")),
+                            django.core.validators.MinValueValidator(10),
                             django.core.validators.MaxValueValidator(500),
                         ],
                     ),
@@ -234,11 +234,11 @@ class Migration(migrations.Migration):
                     "current_bmi",
                     models.DecimalField(
                         decimal_places=1,
-                        max_digits=12,
+                        max_digits=5,
                         null=True,
                         validators=[
                             django.core.validators.MinValueValidator(0),
-                            django.core.validators.MaxValueValidator(50000000000),
+                            django.core.validators.MaxValueValidator(2000),
                         ],
                     ),
                 ),
@@ -470,11 +470,11 @@ class Migration(migrations.Migration):
                         name="goals_birth_date_in_range",
                     ),
                     models.CheckConstraint(
-                        condition=models.Q(("height_cm__range", (Decimal("0.01"), 300))),
+                        condition=models.Q(("height_cm__range", (50, 300))),
                         name="goals_height_cm_in_range",
                     ),
                     models.CheckConstraint(
-                        condition=models.Q(("current_weight_kg__range", (Decimal("0.01"), 500))),
+                        condition=models.Q(("current_weight_kg__range", (10, 500))),
                         name="goals_current_weight_kg_in_range",
                     ),
                     models.CheckConstraint(
@@ -498,7 +498,7 @@ class Migration(migrations.Migration):
                         name="goals_healthy_weight_max_kg_in_range",
                     ),
                     models.CheckConstraint(
-                        condition=models.Q(("current_bmi__range", (0, 50000000000))),
+                        condition=models.Q(("current_bmi__range", (0, 2000))),
                         name="goals_current_bmi_in_range",
                     ),
                     models.CheckConstraint(

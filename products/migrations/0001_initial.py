@@ -294,7 +294,7 @@ class Migration(migrations.Migration):
                             models.Value(Decimal("0"), output_field=models.DecimalField()),
                         ),
                     ),
-                    models.Value(100),
+                    models.Value(105),
                 ),
                 name="products_macros_fit_100g",
             ),
