@@ -28,6 +28,7 @@ from sync.tests.replica import (
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
+NO_IDS = ["", "abc", "0B7A1F3E-5A57-4C5E-9F4B-0D7B8E1C2A3F", "\0", "é" * 99]
 SENTENCES = {
     "required": "This field is required.",
     "null": "This field may not be null.",
@@ -56,7 +57,7 @@ def whys(phone: Api, **tables: Any) -> list[str]:
         ("products", product(name="\ud800"), "name: Control characters are not allowed."),
         ("products", product(kcal_100g="130"), "kcal_100g: A valid integer is required."),
         ("products", product(kcal_100g=True), "kcal_100g: A valid integer is required."),
-        ("products", product(fat_100g=60, carbs_100g=60), "protein_100g, carbs_100g and fat_100g"),
+        ("products", product(fat_100g=60, carbs_100g=46), "protein_100g, carbs_100g and fat_100g"),
         ("products", product(barcode="96385075"), "barcode: A barcode is a GTIN"),
         ("products", {"id": new_id(), "kcal_100g": 1}, "name: This field is required."),
         ("portions", {"id": new_id()}, "product_id: This field is required. name: This field"),
@@ -69,7 +70,10 @@ def whys(phone: Api, **tables: Any) -> list[str]:
         ("food_entries", entry(name=None), "name: This field may not be null."),
         ("food_entries", entry(product(), name=None), "Product not found"),
         ("food_entries", entry(product(), kcal=None), "Product not found"),
-        ("food_entries", entry(product(), kcal=0.001), "kcal: Ensure"),
+        ("food_entries", entry(product(), kcal=-0.01), "kcal: Ensure"),
+        ("food_entries", entry(product_id=new_id().upper()), "product_id: Not a UUID in lower"),
+        ("food_entries", entry(portion_id=new_id().upper()), "portion_id: Not a UUID in lower"),
+        ("portions", portion(product(), product_id=new_id().upper()), "product_id: Not a UUID"),
         ("food_entries", entry(product_id="x"), "product_id: Not a UUID in lower case."),
         ("food_entries", entry(product_id=[]), "product_id: Not a UUID in lower case."),
         ("food_entries", entry(portion_id=new_id()), "product_id: This field is required."),
@@ -93,9 +97,40 @@ def test_an_update_that_breaks_a_rule_leaves_the_row(phone: Api) -> None:
     assert phone.get(f"/v1/products/{kept['id']}").json() == kept
 
 
-@pytest.mark.parametrize("key", ["", "abc", "0B7A1F3E-5A57-4C5E-9F4B-0D7B8E1C2A3F", "\0", "é" * 99])
-def test_an_id_that_is_no_uuid_is_named(phone: Api, key: str) -> None:
+@pytest.mark.parametrize("key", NO_IDS)
+def test_an_id_that_is_no_uuid_in_lower_case_is_named(phone: Api, key: str) -> None:
     assert whys(phone, products=[product(id=key)]) == ["Not a UUID in lower case"]
+
+
+@pytest.mark.parametrize("key", NO_IDS)
+def test_a_deletion_whose_id_is_no_uuid_in_lower_case_is_named(phone: Api, key: str) -> None:
+    changes = deleted(food_entries=[key, new_id()])
+    assert pushed(phone, changes) == {"food_entries": {key: "Not a UUID in lower case"}}
+
+
+def test_a_deletion_by_the_id_in_upper_case_deletes_nothing(phone: Api) -> None:
+    eaten = phone.entry()
+    pushed(phone, deleted(food_entries=[eaten["id"].upper()]))
+    assert list(live(phone)["food_entries"]) == [eaten["id"]]
+
+
+@pytest.mark.parametrize("table", ["recipes", "__proto__", "", "a b", "x" * 1000])
+def test_a_table_that_is_not_synced_is_ignored_where_it_is_empty(phone: Api, table: str) -> None:
+    drunk = water()
+    for empty in ({}, {"created": []}, {"created": [], "updated": [], "deleted": []}):
+        assert pushed(phone, created(water_entries=[drunk]) | {table: empty}) == {}
+    assert drunk["id"] in live(phone)["water_entries"]
+
+
+def test_what_stands_in_a_table_that_is_not_synced_is_named_and_the_rest_goes_in(
+    phone: Api,
+) -> None:
+    drunk = water()
+    unknown = {"created": [{"id": "new"}], "updated": [{"id": new_id()}], "deleted": [new_id()]}
+    named = [unknown["created"][0]["id"], unknown["updated"][0]["id"], unknown["deleted"][0]]
+    rejected = pushed(phone, created(water_entries=[drunk]) | {"recipes": unknown})
+    assert rejected == {"recipes": dict.fromkeys(named, "No table of this name is synced")}
+    assert drunk["id"] in live(phone)["water_entries"]
 
 
 def test_anothers_id_is_named_and_the_row_stays(phone: Api, other: Api) -> None:
@@ -227,10 +262,10 @@ def test_days_past_the_quota_are_named(
 
 def test_a_shape_that_is_none_is_refused(phone: Api) -> None:
     cases: list[tuple[Any, list[str]]] = [
-        ({"goals": {}}, ["body", "goals"]),
-        ({"__proto__": {}}, ["body", "__proto__"]),
         ({"\ud800": {}}, ["body", "?"]),
-        ({"x" * 1000: {}}, ["body", "x" * 100]),
+        ({"\ud800" + "x" * 1000: {}}, ["body", "?" + "x" * 99]),
+        ({"recipes": []}, ["body", "recipes"]),
+        ({"recipes": {"created": [{}]}}, ["body", "recipes", "created"]),
         ({"products": []}, ["body", "products"]),
         ({"products": None}, ["body", "products"]),
         ({"products": {"added": []}}, ["body", "products"]),
@@ -239,6 +274,7 @@ def test_a_shape_that_is_none_is_refused(phone: Api) -> None:
         ({"products": {"created": [{}]}}, ["body", "products", "created"]),
         ({"products": {"updated": [{"id": 1}]}}, ["body", "products", "updated"]),
         ({"products": {"updated": [{"id": "\ud800"}]}}, ["body", "products", "updated"]),
+        ({"products": {"deleted": ["\ud800"]}}, ["body", "products", "deleted"]),
         ({"products": {"deleted": [1]}}, ["body", "products", "deleted"]),
         ({"products": {"deleted": None}}, ["body", "products", "deleted"]),
     ]

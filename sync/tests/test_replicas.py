@@ -9,11 +9,16 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from attacks.client import Phone
+from products.models import MACROS
+from sync.tests import dirty
 from sync.tests.histories import History, server_rows
 from sync.tests.replicas import NODE_PROJECT, PAGE, TABLES, Replica, Replicas, Rows, Synced, printed
 from tests.processes import MANAGE, ROOT, SERVE, Run, copy_of, environment, first_start, query
@@ -177,6 +182,81 @@ def test_the_models_log_what_the_server_works_out(rest: Phone, one: Replica) -> 
     assert rows["food_entries"] == offline
     assert rows["food_entries"][by_grams]["kcal"] == 195
     assert rows["food_entries"][by_portion]["grams"] == 270
+
+
+def test_a_third_of_a_portion_and_a_hundred_thirds_of_a_gram_are_the_same_on_both_sides(
+    rest: Phone, one: Replica
+) -> None:
+    rice = one.create("products", **RICE, fat_100g=1.05, carbs_100g=28.17)
+    bowl = one.create("portions", product_id=rice, name="1 bowl", grams=180, is_default=True)
+    by_portion = one.call("portions", bowl, "log", 1 / 3, LUNCH)
+    by_grams = one.call("products", rice, "log", 100 / 3, LUNCH)
+    offline = one.rows()["food_entries"]
+    one.sync()
+    entries = assert_all_equal(rest, one)["food_entries"]
+    assert entries == offline
+    assert (entries[by_portion]["quantity"], entries[by_portion]["grams"]) == (0.33, 59.4)
+    assert (entries[by_portion]["kcal"], entries[by_portion]["protein"]) == (77.22, 1.6)
+    assert (entries[by_grams]["grams"], entries[by_grams]["kcal"]) == (33.33, 43.33)
+    assert (entries[by_grams]["fat"], entries[by_grams]["carbs"]) == (0.35, 9.39)
+
+
+def test_the_models_round_as_the_server_does(rest: Phone, one: Replica) -> None:
+    chance = Random(13)  # noqa: S311 - the same amounts in every run
+    # Halves of a cent too: 0.05 x 10.3 / 100, of which doubles fall short.
+    amounts = [chance.randrange(1, 1_000_000) / 100 for _ in range(150)]
+    amounts += [chance.randrange(1, 100_000) / 10 for _ in range(150)]
+    for _ in range(3):
+        nutrients = {f"{name}_100g": chance.randrange(0, 3500) / 100 for name in MACROS}
+        kcal = chance.randrange(1000)
+        food = one.create("products", name="Food", kcal_100g=kcal, **nutrients)
+        portion = one.create(
+            "portions",
+            product_id=food,
+            name="1",
+            grams=chance.randrange(1, 500_000) / 100,
+            is_default=True,
+        )
+        for amount in amounts[::3]:
+            one.call("products", food, "log", amount, LUNCH)
+        for quantity in (0.05, 0.33, 1.005, 1.5, 1 / 3, 0.995):
+            one.call("portions", portion, "log", quantity, LUNCH)
+    offline = one.rows()["food_entries"]
+    one.sync()
+    assert assert_all_equal(rest, one)["food_entries"] == offline
+
+
+def test_what_is_in_a_table_that_the_server_does_not_know_blocks_nothing(
+    rest: Phone, replicas: Replicas
+) -> None:
+    more = "    tableSchema({ name: 'moods', columns: [{ name: 'mood', type: 'string' }] }),\n"
+    schema = printed("db/schema.ts").replace("  tables: [\n", f"  tables: [\n{more}")
+    index = printed("db/index.ts").replace(
+        "modelClasses: [",
+        "modelClasses: [class extends (require('@nozbe/watermelondb').Model) "
+        "{ static table = 'moods' }, ",
+    )
+    replica = replicas.install(rest.token, schema=schema, index=index)
+    soup = replica.create("food_entries", **SOUP)
+    replica.sync()
+    mood = replica.create("moods", mood="content")
+    replica.update("food_entries", soup, kcal=300)
+    synced = replica.try_sync()
+    assert synced.rejected == {"moods": {mood: "No table of this name is synced"}}
+    assert server_rows(rest)["food_entries"][soup]["kcal"] == 300
+    assert replica.unsynced() == {"moods": [mood]}
+
+
+def test_a_deletion_by_an_id_in_upper_case_is_not_forgotten(rest: Phone, one: Replica) -> None:
+    loud = "0B7A1F3E-5A57-4C5E-9F4B-0D7B8E1C2A3F"
+    post(rest, "/v1/food-entries", **SOUP, id=loud)
+    one.create("food_entries", loud, **SOUP)
+    assert list(one.try_sync().rejected["food_entries"]) == [loud]
+    one.update("food_entries", loud, kcal=300)
+    one.tell("mark_as_synced", table="food_entries", id=loud)
+    one.delete("food_entries", loud)
+    assert list(one.try_sync().rejected["food_entries"]) == [loud]
+    assert one.unsynced() == {"food_entries": [loud]}
 
 
 def test_the_model_removes_a_product_with_its_portions(rest: Phone, one: Replica) -> None:
@@ -556,6 +636,38 @@ def test_a_new_table_comes_with_all_its_rows_after_a_migration(
     # The library says that it skips what an old app does not know.
     assert all("does not exist" in told for told in replicas.complaints)
     replicas.complaints.clear()
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    database=None,
+    # A history is short enough to read as it was drawn.
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_after_two_syncs_both_sides_are_equal_to_the_letter(
+    server: Run, node_process: Replicas, data: st.DataObject
+) -> None:
+    node_process.complaints.clear()
+    rest = Phone(server.port).register()
+    one = node_process.install(rest.token)
+    rows = data.draw(dirty.worlds())
+    for table, records in rows.items():
+        for record in records:
+            one.create(table, **record)
+    one.sync()
+    assert one.sync().pushes == []
+    kept = assert_all_equal(rest, one)
+    # Once more, over rows that are there: much of it equals what is stored.
+    again = data.draw(dirty.edits(kept))
+    for table, row_id, values in again:
+        one.update(table, row_id, **values)
+    one.sync()
+    assert one.sync().pushes == []
+    assert_all_equal(rest, one)
+    assert node_process.complaints == []
 
 
 @pytest.mark.parametrize("seed", range(8))

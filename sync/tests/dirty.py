@@ -1,0 +1,165 @@
+"""Values as phones write them and the server does not keep them, for every column that is synced.
+
+Each is right once it is normalised; what breaks a rule has tests of its own.
+"""
+
+from __future__ import annotations
+
+import struct
+import unicodedata
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+from hypothesis import strategies as st
+
+from sync.tables import TABLES
+from sync.tests.replica import new_id
+
+BLANKS = ["", " ", "  ", "\t", "\n", "\r\n", "\u00a0", "\u2003", "\u3000", "\u2028"]
+LETTERS = ["a", "Z", "é", "e\u0301", "ﬁ", "ß", "が", "か\u3099", "각", "각", "🍎", "'", "-", "&"]
+BARCODES = ["96385074", "4006381333931", "036000291452", "04252614", "10012345678902"]
+
+
+def names() -> st.SearchStrategy[str]:
+    """Names in any normalisation form, with white space around them and within."""
+    words = st.lists(st.sampled_from(LETTERS), min_size=1, max_size=8).map("".join)
+    pieces = st.lists(st.tuples(st.sampled_from(BLANKS), words), min_size=1, max_size=4)
+    form = st.sampled_from(["NFC", "NFD"])
+    return st.builds(
+        lambda parts, end, form: unicodedata.normalize(
+            form, "".join(blank + word for blank, word in parts) + end
+        ),
+        pieces,
+        st.sampled_from(BLANKS),
+        form,
+    )
+
+
+def numbers(low: float, high: float) -> st.SearchStrategy[float]:
+    """Doubles between bounds: of 32 bits, with a unit in the last place more, thirds, any."""
+    doubles = st.floats(low, high, allow_subnormal=False)
+    cents = st.integers(round(low * 100), round(high * 100)).map(lambda cents: cents / 100)
+    inexact = cents.map(lambda number: number * (1 + 2**-52)).filter(lambda number: number <= high)
+    narrow = cents.map(lambda number: struct.unpack("f", struct.pack("f", number))[0])
+    thirds = st.integers(1, 30).map(lambda n: low + (high - low) * n / 90)
+    return st.one_of(cents, doubles, inexact, narrow, thirds)
+
+
+def whole(low: int, high: int) -> st.SearchStrategy[float]:
+    """Integers, and doubles that stand for one."""
+    return st.builds(lambda n, off: n + off, st.integers(low, high), st.sampled_from([0, 0, 1e-7]))
+
+
+def timestamps() -> st.SearchStrategy[str | None]:
+    """Moments with any offset and any number of decimals, as texts."""
+    offsets = st.integers(-14 * 60, 14 * 60).map(lambda m: timezone(timedelta(minutes=m)))
+    moments = st.datetimes(datetime(2001, 1, 1), datetime(2090, 1, 1))  # noqa: DTZ001 - made aware
+    aware = st.builds(
+        lambda moment, offset, spec: moment.replace(tzinfo=offset).isoformat(timespec=spec),
+        moments,
+        offsets,
+        st.sampled_from(["seconds", "milliseconds", "microseconds"]),
+    )
+    javascript = moments.map(
+        lambda m: m.replace(tzinfo=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    )
+    return st.one_of(st.none(), st.just(""), aware, javascript)
+
+
+def barcodes() -> st.SearchStrategy[str | None]:
+    blanks = st.sampled_from(["", " ", "-"])
+    spaced = st.builds(
+        lambda code, blank: blank.join([code[:4], code[4:]]), st.sampled_from(BARCODES), blanks
+    )
+    return st.one_of(st.none(), st.just(""), spaced)
+
+
+def optional(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(st.none(), strategy)
+
+
+DAYS = st.integers(0, 3).map(lambda n: str(date(2025, 2, 1) + timedelta(days=n)))
+MEAL_TYPES = st.sampled_from(["breakfast", "lunch", "dinner", "snacks"])
+COLUMNS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+    "products": {
+        "name": names(),
+        "kcal_100g": whole(0, 999),
+        **dict.fromkeys(("protein_100g", "carbs_100g", "fat_100g"), optional(numbers(0, 35))),
+        "barcode": barcodes(),
+    },
+    "portions": {"name": names(), "grams": numbers(1, 9999), "is_default": st.booleans()},
+    "food_entries": {
+        "date": DAYS,
+        "meal_type": MEAL_TYPES,
+        "name": names(),
+        "grams": numbers(0.01, 100),
+        "quantity": optional(numbers(0.01, 0.9)),
+        "kcal": numbers(0, 9999),
+        **dict.fromkeys(("protein", "carbs", "fat"), optional(numbers(0, 999))),
+        "eaten_at": timestamps(),
+    },
+    "body_weights": {"date": DAYS, "weight_kg": numbers(0.01, 499)},
+    "water_entries": {"date": DAYS, "ml": whole(1, 9999)},
+}
+# They name other records, and are drawn with these.
+KEYS = {"portions": {"product_id"}, "food_entries": {"product_id", "portion_id"}}
+
+
+def records(table: str) -> st.SearchStrategy[dict[str, Any]]:
+    columns = COLUMNS[table]
+    synced = {*TABLES[table].columns} - {"id"} - KEYS.get(table, set())
+    assert columns.keys() == synced, f"{table}: every synced column has its values here"
+    return st.fixed_dictionaries(columns)
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> dict[str, list[dict[str, Any]]]:
+    """Return new records of every table, by table; entries of products, of portions and of none."""
+
+    def some(table: str, at_most: int, **keys: Any) -> list[dict[str, Any]]:
+        drawn = draw(st.lists(records(table), min_size=1, max_size=at_most))
+        return [{**record, "id": new_id(), **keys} for record in drawn]
+
+    products = some("products", 2)
+    food = products[0]["id"]
+    portions = some("portions", 2, product_id=food)
+    entries = some("food_entries", 2, product_id=None, portion_id=None)
+    entries += some("food_entries", 2, product_id=food, portion_id=None)
+    entries += some("food_entries", 2, product_id=food, portion_id=portions[0]["id"])
+    weights = {row["date"]: row for row in some("body_weights", 3)}
+    return {
+        "products": products,
+        "portions": portions,
+        "food_entries": entries,
+        "body_weights": list(weights.values()),
+        "water_entries": some("water_entries", 2),
+    }
+
+
+@st.composite
+def edits(draw: st.DrawFn, rows: Any) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return new values of some columns of rows: others, or such as come to what is stored."""
+    edited = []
+    for table, kept in rows.items():
+        for row_id, row in kept.items():
+            editable = sorted(COLUMNS[table].keys() - {"date"})
+            names = draw(st.sets(st.sampled_from(editable), max_size=3))
+            values = {
+                name: draw(st.one_of(COLUMNS[table][name], _alike(row[name]))) for name in names
+            }
+            if table == "food_entries" and row["portion_id"] is None:
+                values.pop("quantity", None)
+            if values:
+                edited.append((table, row_id, values))
+    return edited
+
+
+def _alike(value: Any) -> st.SearchStrategy[Any]:
+    """Return what is kept as the same value."""
+    if isinstance(value, str) and value.endswith("Z"):
+        return st.just(value.replace("Z", "+00:00"))
+    if isinstance(value, str) and not value.islower():
+        return st.just(f" {unicodedata.normalize('NFD', value)}  ")
+    if isinstance(value, float):
+        return st.just(value * (1 + 2**-52))
+    return st.just(value)
