@@ -12,7 +12,10 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -70,6 +73,16 @@ def finished(data_dir: Path, command: list[str], **values: str) -> subprocess.Co
     )
 
 
+def call(
+    run: Run, method: str, path: str, body: str | None = None, **headers: str
+) -> tuple[int, dict[str, str], bytes]:
+    """Send a request, and return the answer's status, headers and body."""
+    with closing(HTTPConnection("127.0.0.1", run.port, timeout=10)) as connection:
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        return response.status, dict(response.headers), response.read()
+
+
 def assert_one_sentence(done: subprocess.CompletedProcess[str], beginning: str) -> None:
     assert done.returncode == 1
     assert done.stdout == ""
@@ -81,6 +94,24 @@ def assert_one_sentence(done: subprocess.CompletedProcess[str], beginning: str) 
 def test_it_works(second: Run) -> None:
     assert second.get("/health") == b'{"ok": true}'
     assert second.get("/static/admin/css/base.css")
+
+
+def test_an_answer_without_content_has_neither_type_nor_length(second: Run) -> None:
+    body = json.dumps({"device_id": str(uuid.uuid4())})
+    _, _, answer = call(
+        second, "POST", "/v1/auth/register", body, **{"Content-Type": "application/json"}
+    )
+    phone = {"Authorization": f"Bearer {json.loads(answer)['token']}"}
+    empty = []
+    for path in ("/v1/products", "/static/admin/css/base.css"):
+        tag = call(second, "GET", path, **phone)[1]["ETag"]
+        for method in ("GET", "HEAD"):
+            empty.append(call(second, method, path, **phone, **{"If-None-Match": tag}))
+    empty.append(call(second, "DELETE", "/v1/auth/device", **phone))
+    assert [status for status, _, _ in empty] == [304, 304, 304, 304, 204]
+    for _, headers, content in empty:
+        assert content == b""
+        assert not headers.keys() & {"Content-Type", "Content-Length"}
 
 
 def test_the_first_start_alone_prints_a_password(first: Path, second: Run) -> None:

@@ -63,9 +63,11 @@ class ApiView(APIView):
         return {}
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Keep answers out of caches, where nothing better is said."""
+        """Keep answers out of caches, where nothing better is said; what is empty has no type."""
         response = super().finalize_response(request, response, *args, **kwargs)
         response.headers.setdefault("Cache-Control", "no-store")
+        if response.status_code in (204, 304):
+            del response.headers["Content-Type"]
         return response
 
     @property

@@ -18,6 +18,7 @@ from products.models import Product
 
 ORIGIN = "https://app.example"
 MAX_OFFSET = 1_000_000
+EMPTY_HAS_NONE = {"Content-Type", "Content-Length"}
 
 
 def links(response: HttpResponse) -> dict[str, str]:
@@ -97,9 +98,14 @@ class TestJSON:
         values = [product[f"{macro}_100g"] for macro in ("protein", "carbs", "fat")]
         assert values == [12.5, 0, None]
 
-    def test_an_answer_204_is_empty(self, phone: Api) -> None:
-        response = phone.delete(f"/v1/products/{phone.product()['id']}")
+    @pytest.mark.parametrize("path", ["/v1/products", "/v1/auth/device"])
+    def test_an_answer_204_is_empty_and_has_neither_type_nor_length(
+        self, phone: Api, path: str
+    ) -> None:
+        row = f"/{phone.product()['id']}" if path == "/v1/products" else ""
+        response = phone.delete(path + row)
         assert (response.status_code, response.content) == (204, b"")
+        assert not response.headers.keys() & EMPTY_HAS_NONE
 
     def test_a_list_is_a_bare_array(self, phone: Api) -> None:
         assert phone.get("/v1/products").content == b"[]"
@@ -251,6 +257,7 @@ class TestConditionalGet:
         assert re.fullmatch(r'W/"[^"]+"', first.headers["ETag"])
         second = self.again(phone, path, first.headers["ETag"])
         assert (second.status_code, second.content) == (304, b"")
+        assert not second.headers.keys() & EMPTY_HAS_NONE
         for name in ("ETag", "Cache-Control", "Vary"):
             assert second.headers[name] == first.headers[name]
 
