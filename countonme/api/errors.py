@@ -38,6 +38,11 @@ class BodyTooLarge(exceptions.APIException):
     default_detail = "The body is too large"
 
 
+class UnsupportedContentEncoding(exceptions.APIException):
+    status_code = status.HTTP_415_UNSUPPORTED_MEDIA_TYPE
+    default_detail = "The Content-Encoding is not supported: send the body uncompressed"
+
+
 class QueryError(exceptions.ValidationError):
     """A query parameter is invalid."""
 
@@ -64,6 +69,9 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
             return _answer(429, "Too many requests", headers)
         case exceptions.UnsupportedMediaType():
             return _answer(415, "The body must be application/json")
+        case UnsupportedContentEncoding():
+            # RFC 9110, section 12.5.3: it tells this 415 from the one above.
+            return _answer(415, str(error.detail), {"Accept-Encoding": "identity"})
         case exceptions.MethodNotAllowed():
             allowed = ", ".join(context["view"].allowed_methods)
             return _answer(405, "Method not allowed", {"Allow": allowed})

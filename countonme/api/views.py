@@ -18,7 +18,12 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
 from countonme.api.conditional import ConditionalGetMixin
-from countonme.api.errors import BodyTooLarge, LengthRequired, is_deadlock
+from countonme.api.errors import (
+    BodyTooLarge,
+    LengthRequired,
+    UnsupportedContentEncoding,
+    is_deadlock,
+)
 from countonme.api.fields import StrictModelSerializer, parse_id
 from countonme.api.json import JSONAnswer
 from countonme.api.query import PageQuery, page_of
@@ -79,7 +84,8 @@ class ApiView(APIView):
         """Return the body's fields, valid each by itself; `partial` where any may be left out.
 
         Raises:
-            LengthRequired, BodyTooLarge, UnsupportedMediaType, ParseError: it is no JSON object.
+            LengthRequired, BodyTooLarge, UnsupportedMediaType, UnsupportedContentEncoding,
+                ParseError: it is no JSON object.
             ValidationError: with every offending field.
         """
         meta = self.request.META
@@ -91,6 +97,8 @@ class ApiView(APIView):
         media_type = self.request.content_type
         if media_type.partition(";")[0].strip().lower() != "application/json":
             raise UnsupportedMediaType(media_type)
+        if meta.get("HTTP_CONTENT_ENCODING", "").lower() not in ("", "identity"):
+            raise UnsupportedContentEncoding
         if length == 0:
             raise ParseError("The body is not valid JSON")
         return self.serializer_class.shared(partial=partial).read(self.request.data)

@@ -68,13 +68,29 @@ class TestJSON:
         assert response.json() == []
 
     @pytest.mark.django_db(transaction=True)
-    @pytest.mark.parametrize("charset", ["utf-8", "utf-16", "hex"])
-    def test_a_charset_in_the_request_means_nothing(self, phone: Api, charset: str) -> None:
+    @pytest.mark.parametrize(
+        "parameter",
+        [
+            "charset=utf-8",
+            "charset=utf-16",
+            "charset=hex",
+            # RFC 2231: names and values in other charsets and in pieces.
+            "charset*=us-ascii''hex",
+            "title*=nonsense''x",
+            "title*=x; title*0=y",
+            f"title*{'9' * 5000}=x",
+            'title="; charset=hex',
+        ],
+        ids=range(8),
+    )
+    def test_a_parameter_of_the_content_type_means_nothing(
+        self, phone: Api, parameter: str
+    ) -> None:
         statuses: list[str] = []
         environ = {
             "PATH_INFO": "/v1/products",
             "QUERY_STRING": "limit=0&search=%41",
-            "CONTENT_TYPE": f"application/json; charset={charset}",
+            "CONTENT_TYPE": f"application/json; {parameter}",
             "HTTP_AUTHORIZATION": f"Bearer {phone.token}",
         }
         setup_testing_defaults(environ)

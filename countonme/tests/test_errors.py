@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import uuid
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from typing import Any
 from unittest.mock import Mock
@@ -62,10 +64,10 @@ class TestBadRequest:
             b'{"name": "Rice"} {}',
             b"name=Rice",
             b" ",
-            b"\xff\xfe{\x00}\x00",
-            b'{"name": "\xff"}',
-            b'{"name": "\xed\xa0\x80"}',
-            b'\xef\xbb\xbf{"name": "Rice", "kcal_100g": 130}',
+            "{}".encode("utf-16-le"),
+            BOM_UTF8,
+            BOM_UTF8 * 2 + b"{}",
+            b"{}" + BOM_UTF8,
             b'{"name": "a\nb"}',
             b'{"kcal_100g": NaN}',
             b'{"kcal_100g": Infinity}',
@@ -82,6 +84,24 @@ class TestBadRequest:
         response = phone.post("/v1/products", body)
         assert response.status_code == 400
         assert response.json() == {"detail": "The body is not valid JSON"}
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            '{"name": "Rice"}'.encode("utf-16"),
+            '{"name": "Käse"}'.encode("latin-1"),
+            b'{"name": "\xff"}',
+            b'{"name": "\xed\xa0\x80"}',
+        ],
+    )
+    def test_a_body_that_is_not_utf_8(self, phone: Api, body: bytes) -> None:
+        response = phone.post("/v1/products", body)
+        assert response.status_code == 400
+        assert response.json() == {"detail": "The body is not in UTF-8"}
+
+    def test_a_byte_order_mark_before_the_body_is_ignored(self, phone: Api) -> None:
+        response = phone.post("/v1/products", BOM_UTF8 + json.dumps(RICE).encode())
+        assert response.status_code == 201
 
     @pytest.mark.parametrize(
         "body", [b"[]", b'[{"name": "Rice"}]', b'"{}"', b"1", b"true", b"null"]
@@ -225,6 +245,40 @@ class TestUnsupportedMediaType:
         headers = {"Content-Type": media_type}
         response = phone.request("POST", "/v1/products", json.dumps(RICE).encode(), headers)
         assert response.status_code == 201
+
+    @pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "deflate", "gzip, identity", "x"])
+    @pytest.mark.parametrize("path", ["/v1/products", "/v1/sync?last_pulled_at=1"])
+    def test_a_content_encoding_is_told_apart(self, phone: Api, path: str, coding: str) -> None:
+        body = gzip.compress(json.dumps(RICE).encode())
+        response = phone.request("POST", path, body, {"Content-Encoding": coding})
+        assert response.status_code == 415
+        assert "Content-Encoding" in response.json()["detail"]
+        assert response.headers["Accept-Encoding"] == "identity"
+
+    @pytest.mark.parametrize("coding", ["identity", "Identity", ""])
+    def test_no_content_encoding_however_it_is_spelt(self, phone: Api, coding: str) -> None:
+        response = phone.post("/v1/products", RICE, **{"Content-Encoding": coding})
+        assert response.status_code == 201
+
+
+class TestOrder:
+    """What makes a body unacceptable comes before what makes it unreadable."""
+
+    @pytest.mark.parametrize(
+        ("size", "headers", "expected"),
+        [
+            (MIB + 1, {"Content-Type": "text/plain", "Content-Encoding": "gzip"}, 413),
+            (5, {"Content-Type": "text/plain"}, 415),
+            (5, {"Content-Encoding": "gzip"}, 415),
+            (0, {"Content-Encoding": "gzip"}, 415),
+            (5, {}, 400),
+        ],
+    )
+    def test_the_first_of_413_415_400_is_answered(
+        self, phone: Api, size: int, headers: dict[str, str], expected: int
+    ) -> None:
+        response = phone.request("POST", "/v1/products", b"x" * size, headers)
+        assert response.status_code == expected
 
 
 class TestValidation:
