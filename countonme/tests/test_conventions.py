@@ -513,7 +513,7 @@ class TestCORS:
 
     def test_what_the_phone_reads_is_exposed(self, phone: Api) -> None:
         exposed = phone.get("/v1/products", Origin=ORIGIN).headers["Access-Control-Expose-Headers"]
-        assert set(exposed.split(", ")) == {"ETag", "Link", "Retry-After"}
+        assert set(exposed.split(", ")) == {"ETag", "Link", "Retry-After", "X-Request-ID"}
 
     @pytest.mark.parametrize("expected", [304, 401, 404, 422, 429, 500])
     def test_every_answer_is_readable(
@@ -549,6 +549,19 @@ class TestCORS:
         assert method in allowed.split(", ")
         headers = response.headers["Access-Control-Allow-Headers"].lower().split(", ")
         assert {"authorization", "content-type", "if-none-match"} <= set(headers)
+
+    def test_a_page_may_send_any_header(self, nobody: Api) -> None:
+        """By the Fetch standard `*` is any but `Authorization`, where no credentials are sent."""
+        response = self.preflight(nobody, "/v1/products")
+        assert {"*", "authorization"} <= set(
+            response.headers["Access-Control-Allow-Headers"].split(", ")
+        )
+
+    def test_a_preflight_is_kept_for_a_day_whatever_headers_it_asks_for(self, nobody: Api) -> None:
+        response = self.preflight(nobody, "/v1/products")
+        assert response.headers["Access-Control-Max-Age"] == "86400"
+        assert response.headers["Vary"] == "origin"
+        assert response.content == b""
 
     @pytest.mark.parametrize(
         ("origin", "answered"), [(ORIGIN, True), ("https://evil.example", False)]
