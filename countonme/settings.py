@@ -221,8 +221,10 @@ CORS_ALLOW_ALL_ORIGINS = "*" in CORS_ALLOWED_ORIGINS
 if CORS_ALLOW_ALL_ORIGINS:
     CORS_ALLOWED_ORIGINS = []
 CORS_ALLOW_CREDENTIALS = False
-CORS_EXPOSE_HEADERS = ["ETag", "Link", "Retry-After"]
-CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "if-none-match", "x-request-id"]
+CORS_EXPOSE_HEADERS = ["ETag", "Link", "Retry-After", "X-Request-ID"]
+# Any, because tracing libraries add theirs. By the Fetch standard * leaves authorization out;
+# browsers from before 2019 read the other names.
+CORS_ALLOW_HEADERS = ["*", "authorization", "content-type", "if-none-match", "x-request-id"]
 CORS_URLS_REGEX = r"^/(v1/.*|health.*|openapi\.json)$"
 
 # The body of a request, in bytes.
@@ -275,7 +277,10 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "countonme.middleware.RequestIdFilter"}},
+    "filters": {
+        "refused_host": {"()": "countonme.middleware.RefusedHostFilter"},
+        "request_id": {"()": "countonme.middleware.RequestIdFilter"},
+    },
     "formatters": {
         "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
     },
@@ -291,7 +296,6 @@ LOGGING = {
         "django": {"handlers": [], "propagate": True},
         # The access log has these already, with their status.
         "django.request": {"level": "ERROR"},
-        # Any scanner's wrong Host would be a traceback.
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        "django.security.DisallowedHost": {"filters": ["refused_host"]},
     },
 }

@@ -14,7 +14,8 @@ from django.http.response import HttpResponseBase
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countonme.settings")
 
-CHARSET = re.compile(r";\s*charset\s*=[^;]*", re.IGNORECASE)
+# The parameters of a Content-Type, but for the boundary of a form.
+PARAMETERS = re.compile(r";(?!\s*boundary\s*=)[^;]*", re.IGNORECASE)
 django = get_wsgi_application()
 
 # Django's own signal handlers that find nothing to do here: a connection is looked after when its
@@ -26,10 +27,10 @@ if not settings.DEBUG:
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> HttpResponseBase:
-    """Serve a request, in UTF-8 whatever charset it names.
+    """Serve a request, in UTF-8 whatever its Content-Type says besides the media type.
 
-    Django would read the query in that charset, and fail before any middleware where Python has
-    none of its name.
+    Django would read the query in the charset that it names, and fail before any middleware where
+    Python has none of that name, or where a parameter is malformed by RFC 2231.
     """
-    environ["CONTENT_TYPE"] = CHARSET.sub("", environ.get("CONTENT_TYPE", ""))
+    environ["CONTENT_TYPE"] = PARAMETERS.sub("", environ.get("CONTENT_TYPE", ""))
     return django(environ, start_response)

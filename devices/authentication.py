@@ -53,6 +53,7 @@ class DeviceTokenAuthentication(BaseAuthentication):
     @staticmethod
     def _bearer(request: Request) -> str:
         scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+        token = token.strip(" ")
         if scheme.lower() != "bearer" or len(token) > MAX_TOKEN_LENGTH:
             raise AuthenticationFailed
         return str(token)

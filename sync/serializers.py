@@ -14,7 +14,7 @@ from countonme.api.query import QuerySerializer
 from countonme.api.schema import example
 from sync.tables import TABLES
 
-MAX_REVISION_DIGITS = 18
+MAX_DIGITS = 18
 KINDS = ("created", "updated", "deleted")
 
 PRODUCT = "5b0f0b1e-9a58-4c40-8a3b-0c7f3d2b9e10"
@@ -59,11 +59,11 @@ def changes(**tables: dict[str, list[Any]]) -> dict[str, Any]:
     return {name: {kind: tables.get(name, {}).get(kind, []) for kind in KINDS} for name in TABLES}
 
 
-class RevisionField(serializers.CharField):
-    """A revision in a query string; nothing, `null` or 0 where there was no pull yet."""
+class NumberOrNullField(serializers.CharField):
+    """A number in a query string, as the library writes it; nothing and `null` are 0."""
 
-    default_error_messages = {"invalid": "Not the timestamp of a pull."}
-    pattern: ClassVar[str] = rf"^(null|[0-9]{{0,{MAX_REVISION_DIGITS}}})$"
+    default_error_messages = {"invalid": "Neither a whole number nor null."}
+    pattern: ClassVar[str] = rf"^(null|[0-9]{{0,{MAX_DIGITS}}})$"
     schema_keywords: ClassVar[dict[str, Any]] = {"pattern": pattern}
 
     def to_internal_value(self, data: Any) -> int:  # type: ignore[override]  # a number, read
@@ -93,12 +93,14 @@ class MigrationField(serializers.CharField):
 
 
 class PullQuery(QuerySerializer):
-    last_pulled_at = RevisionField(
+    last_pulled_at = NumberOrNullField(
+        error_messages={"invalid": "Neither the timestamp of a pull nor null."},
         required=False,
         allow_blank=True,
         help_text="The `timestamp` of the pull before; empty, `null` or 0 on the first sync.",
     )
-    schema_version = RevisionField(
+    schema_version = NumberOrNullField(
+        error_messages={"invalid": "Neither the version of a schema nor null."},
         required=False,
         allow_blank=True,
         help_text="Of the phone's database; every version is served alike.",

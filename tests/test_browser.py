@@ -266,3 +266,23 @@ def test_it_fits_a_phone(browser: Browser, site: Site, signed_in: str, path: str
 def test_the_apis_pages_show_the_document(tab: Visit, path: str, text: str) -> None:
     tab.page.goto(path)
     expect(tab.page.get_by_text(text).first).to_be_visible(timeout=20_000)
+
+
+def test_a_page_of_another_origin_calls_with_its_tracing_librarys_headers(
+    browser: Browser, site: Site
+) -> None:
+    # Any page would do that has no policy of its own.
+    page = visit(browser, site, bypass_csp=True).page
+    page.goto(site.url.replace("127.0.0.1", "localhost") + "/health")
+    answered = page.evaluate(
+        """async ([url, token]) => {
+            const names = ["traceparent", "tracestate", "baggage", "sentry-trace", "newrelic"]
+            const headers = {Authorization: `Bearer ${token}`, "x-datadog-origin": "rum"}
+            for (const name of names) headers[name] = "1"
+            const answer = await fetch(url, {headers})
+            return [answer.status, answer.headers.has("X-Request-ID")]
+        }""",
+        [f"{site.url}/v1/products", site.token],
+    )
+    assert answered == [200, True]
+    page.context.close()

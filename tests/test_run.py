@@ -12,13 +12,16 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 from django.contrib.auth.hashers import check_password
 
-from countonme import embedded
+from countonme import embedded, serve
 from tests.processes import (
     MANAGE,
     ROOT,
@@ -70,6 +73,16 @@ def finished(data_dir: Path, command: list[str], **values: str) -> subprocess.Co
     )
 
 
+def call(
+    run: Run, method: str, path: str, body: str | None = None, **headers: str
+) -> tuple[int, dict[str, str], bytes]:
+    """Send a request, and return the answer's status, headers and body."""
+    with closing(HTTPConnection("127.0.0.1", run.port, timeout=10)) as connection:
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        return response.status, dict(response.headers), response.read()
+
+
 def assert_one_sentence(done: subprocess.CompletedProcess[str], beginning: str) -> None:
     assert done.returncode == 1
     assert done.stdout == ""
@@ -81,6 +94,55 @@ def assert_one_sentence(done: subprocess.CompletedProcess[str], beginning: str) 
 def test_it_works(second: Run) -> None:
     assert second.get("/health") == b'{"ok": true}'
     assert second.get("/static/admin/css/base.css")
+
+
+def test_an_answer_without_content_has_neither_type_nor_length(second: Run) -> None:
+    body = json.dumps({"device_id": str(uuid.uuid4())})
+    _, _, answer = call(
+        second, "POST", "/v1/auth/register", body, **{"Content-Type": "application/json"}
+    )
+    phone = {"Authorization": f"Bearer {json.loads(answer)['token']}"}
+    empty = []
+    for path in ("/v1/products", "/static/admin/css/base.css"):
+        tag = call(second, "GET", path, **phone)[1]["ETag"]
+        for method in ("GET", "HEAD"):
+            empty.append(call(second, method, path, **phone, **{"If-None-Match": tag}))
+    empty.append(call(second, "DELETE", "/v1/auth/device", **phone))
+    assert [status for status, _, _ in empty] == [304, 304, 304, 304, 204]
+    for _, headers, content in empty:
+        assert content == b""
+        assert not headers.keys() & {"Content-Type", "Content-Length"}
+
+
+@pytest.mark.parametrize("host", ["localhost", "10.0.2.2", "10.0.3.2"])
+def test_an_emulator_on_this_machine_is_let_in(second: Run, host: str) -> None:
+    assert call(second, "GET", "/health", Host=f"{host}:{second.port}")[0] == 200
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.20"])  # noqa: S104 - nothing is bound
+def test_emulators_addresses_are_nobodys_where_others_can_call(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ALLOWED_HOSTS")
+    serve.allow_host(host, host)
+    assert "10.0." not in os.environ["ALLOWED_HOSTS"]
+
+
+def test_hosts_that_were_chosen_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLOWED_HOSTS", "api.example.org")
+    serve.allow_host("127.0.0.1", "127.0.0.1")
+    assert os.environ["ALLOWED_HOSTS"] == "api.example.org"
+
+
+def test_a_host_that_is_refused_is_one_line_that_says_what_to_set(second: Run) -> None:
+    for _ in range(2):
+        status, _, body = call(second, "GET", "/v1/products", Host="192.168.1.20:8000")
+        assert (status, body) == (400, b'{"detail":"Host not allowed"}')
+    call(second, "GET", "/health", **{"X-Request-ID": "after-the-host"})
+    wait_until(lambda: "after-the-host" in second.output)
+    (line,) = (line for line in second.output.splitlines() if "192.168.1.20" in line)
+    assert line.endswith("You may need to add '192.168.1.20' to ALLOWED_HOSTS.")
+    assert "Traceback" not in second.output
 
 
 def test_the_first_start_alone_prints_a_password(first: Path, second: Run) -> None:

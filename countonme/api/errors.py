@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator, Mapping
-from http import HTTPStatus
 from math import ceil
 from typing import Any
 
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import DisallowedHost, SuspiciousOperation
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db import Error, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -38,6 +37,11 @@ class BodyTooLarge(exceptions.APIException):
     default_detail = "The body is too large"
 
 
+class UnsupportedContentEncoding(exceptions.APIException):
+    status_code = status.HTTP_415_UNSUPPORTED_MEDIA_TYPE
+    default_detail = "The Content-Encoding is not supported: send the body uncompressed"
+
+
 class QueryError(exceptions.ValidationError):
     """A query parameter is invalid."""
 
@@ -64,6 +68,9 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
             return _answer(429, "Too many requests", headers)
         case exceptions.UnsupportedMediaType():
             return _answer(415, "The body must be application/json")
+        case UnsupportedContentEncoding():
+            # RFC 9110, section 12.5.3: it tells this 415 from the one above.
+            return _answer(415, str(error.detail), {"Accept-Encoding": "identity"})
         case exceptions.MethodNotAllowed():
             allowed = ", ".join(context["view"].allowed_methods)
             return _answer(405, "Method not allowed", {"Allow": allowed})
@@ -141,7 +148,8 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer what Django itself refuses, as a host that is not ours."""
-    return _answer(400, HTTPStatus.BAD_REQUEST.phrase.capitalize())
+    is_host = isinstance(exception, DisallowedHost)
+    return _answer(400, "Host not allowed" if is_host else "Bad request")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

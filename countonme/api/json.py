@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import IO, Any
@@ -40,8 +41,13 @@ class JSONParser(BaseParser):
             ParseError: the body is not JSON, is nested too deep, or is no object.
         """
         try:
+            # Windows programs write a byte order mark, which RFC 8259 (8.1) lets us ignore.
+            text = stream.read().removeprefix(BOM_UTF8).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ParseError("The body is not in UTF-8") from error
+        try:
             data = json.loads(
-                stream.read().decode("utf-8"),
+                text,
                 parse_int=_parse_int,
                 parse_constant=_refuse,
             )

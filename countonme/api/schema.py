@@ -17,6 +17,7 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
+from countonme.api.errors import UnsupportedContentEncoding
 from countonme.api.fields import StrictUUIDField
 from countonme.models import Missing
 
@@ -195,10 +196,17 @@ class ApiSchema(AutoSchema):
             errors[404] = [str(Missing(model)) if model else "Not found"]
         if "requestBody" in operation:
             errors |= {
-                400: ["The body is not valid JSON", "The body is not a JSON object"],
+                400: [
+                    "The body is not in UTF-8",
+                    "The body is not valid JSON",
+                    "The body is not a JSON object",
+                ],
                 411: ["A body needs a Content-Length"],
                 413: ["The body is too large"],
-                415: ["The body must be application/json"],
+                415: [
+                    "The body must be application/json",
+                    UnsupportedContentEncoding.default_detail,
+                ],
             }
         in_query = any(parameter["in"] == "query" for parameter in operation.get("parameters", []))
         if "requestBody" in operation or in_query:

@@ -18,7 +18,12 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
 from countonme.api.conditional import ConditionalGetMixin
-from countonme.api.errors import BodyTooLarge, LengthRequired, is_deadlock
+from countonme.api.errors import (
+    BodyTooLarge,
+    LengthRequired,
+    UnsupportedContentEncoding,
+    is_deadlock,
+)
 from countonme.api.fields import StrictModelSerializer, parse_id
 from countonme.api.json import JSONAnswer
 from countonme.api.query import PageQuery, page_of
@@ -63,9 +68,11 @@ class ApiView(APIView):
         return {}
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Keep answers out of caches, where nothing better is said."""
+        """Keep answers out of caches, where nothing better is said; what is empty has no type."""
         response = super().finalize_response(request, response, *args, **kwargs)
         response.headers.setdefault("Cache-Control", "no-store")
+        if response.status_code in (204, 304):
+            del response.headers["Content-Type"]
         return response
 
     @property
@@ -77,7 +84,8 @@ class ApiView(APIView):
         """Return the body's fields, valid each by itself; `partial` where any may be left out.
 
         Raises:
-            LengthRequired, BodyTooLarge, UnsupportedMediaType, ParseError: it is no JSON object.
+            LengthRequired, BodyTooLarge, UnsupportedMediaType, UnsupportedContentEncoding,
+                ParseError: it is no JSON object.
             ValidationError: with every offending field.
         """
         meta = self.request.META
@@ -89,6 +97,8 @@ class ApiView(APIView):
         media_type = self.request.content_type
         if media_type.partition(";")[0].strip().lower() != "application/json":
             raise UnsupportedMediaType(media_type)
+        if meta.get("HTTP_CONTENT_ENCODING", "").lower() not in ("", "identity"):
+            raise UnsupportedContentEncoding
         if length == 0:
             raise ParseError("The body is not valid JSON")
         return self.serializer_class.shared(partial=partial).read(self.request.data)

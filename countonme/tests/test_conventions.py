@@ -18,6 +18,7 @@ from products.models import Product
 
 ORIGIN = "https://app.example"
 MAX_OFFSET = 1_000_000
+EMPTY_HAS_NONE = {"Content-Type", "Content-Length"}
 
 
 def links(response: HttpResponse) -> dict[str, str]:
@@ -67,13 +68,29 @@ class TestJSON:
         assert response.json() == []
 
     @pytest.mark.django_db(transaction=True)
-    @pytest.mark.parametrize("charset", ["utf-8", "utf-16", "hex"])
-    def test_a_charset_in_the_request_means_nothing(self, phone: Api, charset: str) -> None:
+    @pytest.mark.parametrize(
+        "parameter",
+        [
+            "charset=utf-8",
+            "charset=utf-16",
+            "charset=hex",
+            # RFC 2231: names and values in other charsets and in pieces.
+            "charset*=us-ascii''hex",
+            "title*=nonsense''x",
+            "title*=x; title*0=y",
+            f"title*{'9' * 5000}=x",
+            'title="; charset=hex',
+        ],
+        ids=range(8),
+    )
+    def test_a_parameter_of_the_content_type_means_nothing(
+        self, phone: Api, parameter: str
+    ) -> None:
         statuses: list[str] = []
         environ = {
             "PATH_INFO": "/v1/products",
             "QUERY_STRING": "limit=0&search=%41",
-            "CONTENT_TYPE": f"application/json; charset={charset}",
+            "CONTENT_TYPE": f"application/json; {parameter}",
             "HTTP_AUTHORIZATION": f"Bearer {phone.token}",
         }
         setup_testing_defaults(environ)
@@ -97,9 +114,14 @@ class TestJSON:
         values = [product[f"{macro}_100g"] for macro in ("protein", "carbs", "fat")]
         assert values == [12.5, 0, None]
 
-    def test_an_answer_204_is_empty(self, phone: Api) -> None:
-        response = phone.delete(f"/v1/products/{phone.product()['id']}")
+    @pytest.mark.parametrize("path", ["/v1/products", "/v1/auth/device"])
+    def test_an_answer_204_is_empty_and_has_neither_type_nor_length(
+        self, phone: Api, path: str
+    ) -> None:
+        row = f"/{phone.product()['id']}" if path == "/v1/products" else ""
+        response = phone.delete(path + row)
         assert (response.status_code, response.content) == (204, b"")
+        assert not response.headers.keys() & EMPTY_HAS_NONE
 
     def test_a_list_is_a_bare_array(self, phone: Api) -> None:
         assert phone.get("/v1/products").content == b"[]"
@@ -251,6 +273,7 @@ class TestConditionalGet:
         assert re.fullmatch(r'W/"[^"]+"', first.headers["ETag"])
         second = self.again(phone, path, first.headers["ETag"])
         assert (second.status_code, second.content) == (304, b"")
+        assert not second.headers.keys() & EMPTY_HAS_NONE
         for name in ("ETag", "Cache-Control", "Vary"):
             assert second.headers[name] == first.headers[name]
 
@@ -490,7 +513,7 @@ class TestCORS:
 
     def test_what_the_phone_reads_is_exposed(self, phone: Api) -> None:
         exposed = phone.get("/v1/products", Origin=ORIGIN).headers["Access-Control-Expose-Headers"]
-        assert set(exposed.split(", ")) == {"ETag", "Link", "Retry-After"}
+        assert set(exposed.split(", ")) == {"ETag", "Link", "Retry-After", "X-Request-ID"}
 
     @pytest.mark.parametrize("expected", [304, 401, 404, 422, 429, 500])
     def test_every_answer_is_readable(
@@ -526,6 +549,19 @@ class TestCORS:
         assert method in allowed.split(", ")
         headers = response.headers["Access-Control-Allow-Headers"].lower().split(", ")
         assert {"authorization", "content-type", "if-none-match"} <= set(headers)
+
+    def test_a_page_may_send_any_header(self, nobody: Api) -> None:
+        """By the Fetch standard `*` is any but `Authorization`, where no credentials are sent."""
+        response = self.preflight(nobody, "/v1/products")
+        assert {"*", "authorization"} <= set(
+            response.headers["Access-Control-Allow-Headers"].split(", ")
+        )
+
+    def test_a_preflight_is_kept_for_a_day_whatever_headers_it_asks_for(self, nobody: Api) -> None:
+        response = self.preflight(nobody, "/v1/products")
+        assert response.headers["Access-Control-Max-Age"] == "86400"
+        assert response.headers["Vary"] == "origin"
+        assert response.content == b""
 
     @pytest.mark.parametrize(
         ("origin", "answered"), [(ORIGIN, True), ("https://evil.example", False)]

@@ -83,7 +83,8 @@ def refused(world: World, name: str, call: Call, status: str, sentence: str) -> 
     caller = world.phone
     match status:
         case "400":
-            body = b"[]" if sentence.endswith("object") else b"{"
+            wrong_bodies = {"object": b"[]", "UTF-8": b"\xff", "JSON": b"{"}
+            body = wrong_bodies[sentence.rpartition(" ")[2]]
         case "401":
             caller = Api()
         case "411":
@@ -91,7 +92,8 @@ def refused(world: World, name: str, call: Call, status: str, sentence: str) -> 
         case "413":
             headers = {"Content-Length": str(10**9)}
         case "415":
-            headers = {"Content-Type": "text/plain"}
+            wrong_type = sentence.endswith("application/json")
+            headers = {"Content-Type": "text/plain"} if wrong_type else {"Content-Encoding": "br"}
         case "422":
             query, body = wrong(call)
             path += query

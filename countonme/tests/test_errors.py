@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import logging
 import uuid
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
+import time_machine
 from django.db import close_old_connections, connection
 from django.test import Client
 from rest_framework.response import Response
 
 from conftest import Api
 from countonme.api import docs
+from countonme.middleware import RefusedHostFilter
 from devices.views import DeviceView
 from products.models import Product
 from products.views import ProductViewSet
@@ -62,10 +67,10 @@ class TestBadRequest:
             b'{"name": "Rice"} {}',
             b"name=Rice",
             b" ",
-            b"\xff\xfe{\x00}\x00",
-            b'{"name": "\xff"}',
-            b'{"name": "\xed\xa0\x80"}',
-            b'\xef\xbb\xbf{"name": "Rice", "kcal_100g": 130}',
+            "{}".encode("utf-16-le"),
+            BOM_UTF8,
+            BOM_UTF8 * 2 + b"{}",
+            b"{}" + BOM_UTF8,
             b'{"name": "a\nb"}',
             b'{"kcal_100g": NaN}',
             b'{"kcal_100g": Infinity}',
@@ -84,6 +89,24 @@ class TestBadRequest:
         assert response.json() == {"detail": "The body is not valid JSON"}
 
     @pytest.mark.parametrize(
+        "body",
+        [
+            '{"name": "Rice"}'.encode("utf-16"),
+            '{"name": "Käse"}'.encode("latin-1"),
+            b'{"name": "\xff"}',
+            b'{"name": "\xed\xa0\x80"}',
+        ],
+    )
+    def test_a_body_that_is_not_utf_8(self, phone: Api, body: bytes) -> None:
+        response = phone.post("/v1/products", body)
+        assert response.status_code == 400
+        assert response.json() == {"detail": "The body is not in UTF-8"}
+
+    def test_a_byte_order_mark_before_the_body_is_ignored(self, phone: Api) -> None:
+        response = phone.post("/v1/products", BOM_UTF8 + json.dumps(RICE).encode())
+        assert response.status_code == 201
+
+    @pytest.mark.parametrize(
         "body", [b"[]", b'[{"name": "Rice"}]', b'"{}"', b"1", b"true", b"null"]
     )
     def test_a_body_that_is_no_object(self, phone: Api, body: bytes) -> None:
@@ -95,14 +118,69 @@ class TestBadRequest:
         headers = {"Content-Type": "application/json"}
         assert phone.request("POST", "/v1/products", headers=headers).status_code == 400
 
-    @pytest.mark.parametrize("path", ["/v1/products", "/nonsense"])
-    def test_a_host_that_is_not_ours(self, phone: Api, path: str) -> None:
-        response = phone.get(path, Host="evil.example")
-        assert response.status_code == 400
-        assert list(response.json()) == ["detail"]
-
     def test_a_thousand_unknown_parameters_are_no_crash(self, phone: Api) -> None:
         assert phone.get("/v1/products?" + "&".join(["a"] * 1001)).status_code in (200, 400)
+
+
+class TestRefusedHost:
+    """A host that ALLOWED_HOSTS does not name, and what the log says of it."""
+
+    @pytest.fixture
+    def log(self, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+        """A log in a new hour."""
+        (refused,) = logging.getLogger("django.security.DisallowedHost").filters
+        assert isinstance(refused, RefusedHostFilter)
+        refused.hour_ends = 0.0
+        return caplog
+
+    @pytest.mark.parametrize("path", ["/v1/products", "/nonsense", "/health", "/admin/login/"])
+    def test_it_is_400_and_one_line_that_says_what_to_set(
+        self, phone: Api, log: pytest.LogCaptureFixture, path: str
+    ) -> None:
+        response = phone.get(path, Host="192.168.1.20:8000")
+        assert response.status_code == 400
+        assert response.json() == {"detail": "Host not allowed"}
+        (record,) = log.records
+        assert record.getMessage() == (
+            "Invalid HTTP_HOST header: '192.168.1.20:8000'. "
+            "You may need to add '192.168.1.20' to ALLOWED_HOSTS."
+        )
+        assert record.exc_info is None
+
+    def test_the_longest_name_is_logged_with_what_to_set(
+        self, phone: Api, log: pytest.LogCaptureFixture
+    ) -> None:
+        name = ".".join(["a" * 63] * 4)[:253]
+        phone.get("/health", Host=f"{name}:65535")
+        assert log.messages[0].endswith(f"{name}' to ALLOWED_HOSTS.")
+
+    @pytest.mark.parametrize("host", ["a\nb", "a\r\x00", "\x1b[31m", "a\x85b\u2028", "a" * 8000])
+    def test_none_breaks_the_line_or_fills_the_log(
+        self, phone: Api, log: pytest.LogCaptureFixture, host: str
+    ) -> None:
+        assert phone.get("/health", Host=host).status_code == 400
+        (line,) = log.messages
+        assert line.isprintable()
+        assert len(line) <= 600
+
+    def test_each_is_logged_once_an_hour(self, phone: Api, log: pytest.LogCaptureFixture) -> None:
+        with time_machine.travel(0, tick=False) as clock:
+            for seconds, lines in ((0, 2), (3599, 2), (1, 4)):
+                clock.shift(seconds)
+                for host in ("a.example", "b.example", "a.example"):
+                    phone.get("/health", Host=host)
+                assert len(log.records) == lines
+
+    def test_at_most_a_hundred_an_hour_are_logged(
+        self, phone: Api, log: pytest.LogCaptureFixture
+    ) -> None:
+        with time_machine.travel(0, tick=False) as clock:
+            for number in range(110):
+                phone.get("/health", Host=f"{number}.example")
+            assert len(log.records) == 100
+            clock.shift(3600)
+            phone.get("/health", Host="109.example")
+            assert len(log.records) == 101
 
 
 class TestUnknownRoute:
@@ -225,6 +303,40 @@ class TestUnsupportedMediaType:
         headers = {"Content-Type": media_type}
         response = phone.request("POST", "/v1/products", json.dumps(RICE).encode(), headers)
         assert response.status_code == 201
+
+    @pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "deflate", "gzip, identity", "x"])
+    @pytest.mark.parametrize("path", ["/v1/products", "/v1/sync?last_pulled_at=1"])
+    def test_a_content_encoding_is_told_apart(self, phone: Api, path: str, coding: str) -> None:
+        body = gzip.compress(json.dumps(RICE).encode())
+        response = phone.request("POST", path, body, {"Content-Encoding": coding})
+        assert response.status_code == 415
+        assert "Content-Encoding" in response.json()["detail"]
+        assert response.headers["Accept-Encoding"] == "identity"
+
+    @pytest.mark.parametrize("coding", ["identity", "Identity", ""])
+    def test_no_content_encoding_however_it_is_spelt(self, phone: Api, coding: str) -> None:
+        response = phone.post("/v1/products", RICE, **{"Content-Encoding": coding})
+        assert response.status_code == 201
+
+
+class TestOrder:
+    """What makes a body unacceptable comes before what makes it unreadable."""
+
+    @pytest.mark.parametrize(
+        ("size", "headers", "expected"),
+        [
+            (MIB + 1, {"Content-Type": "text/plain", "Content-Encoding": "gzip"}, 413),
+            (5, {"Content-Type": "text/plain"}, 415),
+            (5, {"Content-Encoding": "gzip"}, 415),
+            (0, {"Content-Encoding": "gzip"}, 415),
+            (5, {}, 400),
+        ],
+    )
+    def test_the_first_of_413_415_400_is_answered(
+        self, phone: Api, size: int, headers: dict[str, str], expected: int
+    ) -> None:
+        response = phone.request("POST", "/v1/products", b"x" * size, headers)
+        assert response.status_code == expected
 
 
 class TestValidation:

@@ -111,6 +111,11 @@ class TestToken:
     def test_the_case_of_the_scheme_does_not_matter(self, phone: Api, scheme: str) -> None:
         assert status(Api(), Authorization=f"{scheme} {phone.token}") == 200
 
+    @pytest.mark.parametrize("header", ["Bearer  {token}", "bearer{blanks}{token}{blanks}"])
+    def test_the_number_of_blanks_does_not_matter(self, phone: Api, header: str) -> None:
+        sent = header.format(token=phone.token, blanks=" " * 300)
+        assert status(Api(), Authorization=sent) == 200
+
     @pytest.mark.parametrize(
         "header",
         [
@@ -118,7 +123,11 @@ class TestToken:
             "{token}",
             "Bearer",
             "Bearer ",
+            "Bearer   ",
             "Bearer{token}",
+            "Bearer\t{token}",
+            "Bearer \xa0{token}",
+            "Bearer {token}\x85",
             "Basic {token}",
             "Token {token}",
             "Bearer Bearer {token}",

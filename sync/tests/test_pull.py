@@ -211,6 +211,20 @@ def test_a_migration_is_checked(phone: Api, sent: str) -> None:
     assert [error["loc"] for error in response.json()["errors"]] == [["query", "migration"]]
 
 
+def test_each_parameter_is_refused_in_its_own_words(phone: Api) -> None:
+    words = {
+        "last_pulled_at": "timestamp of a pull",
+        "schema_version": "version of a schema",
+        "migration": "migration",
+    }
+    response = phone.get("/v1/sync?" + "&".join(f"{name}=undefined" for name in words))
+    assert response.status_code == 422
+    messages = {error["loc"][1]: error["msg"] for error in response.json()["errors"]}
+    assert messages.keys() == words.keys()
+    for name, word in words.items():
+        assert word in messages[name]
+
+
 def test_it_sees_one_moment(phone: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is written while a pull reads is in the next one, whole."""
     from concurrent.futures import ThreadPoolExecutor
