@@ -118,7 +118,9 @@ class ProductQuery(IncludeQuery, PageQuery):
         required=False,
         allow_blank=True,
         max_length=100,
-        help_text="Every word of it starts some word of the name; case and accents are ignored.",
+        help_text="Every word of it starts some word of the name; in scripts that set no blanks "
+        "between words it is found anywhere. Case, accents, apostrophes, and hyphens and "
+        "ampersands between letters are ignored.",
     )
     barcode = BarcodeField(
         required=False,

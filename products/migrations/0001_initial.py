@@ -7,7 +7,6 @@ import django.core.validators
 import django.db.models.deletion
 import django.db.models.expressions
 import django.db.models.functions.comparison
-import django.db.models.functions.text
 import django.db.models.lookups
 import django.utils.timezone
 from django.db import migrations, models
@@ -38,16 +37,7 @@ class Migration(migrations.Migration):
                 ),
                 ("updated_at", models.DateTimeField(editable=False, null=True)),
                 ("deleted_at", models.DateTimeField(editable=False, null=True)),
-                (
-                    "name",
-                    models.CharField(
-                        max_length=100,
-                        validators=[
-                            django.core.validators.MinLengthValidator(1),
-                            django.core.validators.MaxLengthValidator(100),
-                        ],
-                    ),
-                ),
+                ("name", countonme.text.NameField(max_length=100)),
                 (
                     "name_folded",
                     countonme.text.FoldedField(
@@ -150,16 +140,7 @@ class Migration(migrations.Migration):
                 ),
                 ("updated_at", models.DateTimeField(editable=False, null=True)),
                 ("deleted_at", models.DateTimeField(editable=False, null=True)),
-                (
-                    "name",
-                    models.CharField(
-                        max_length=100,
-                        validators=[
-                            django.core.validators.MinLengthValidator(1),
-                            django.core.validators.MaxLengthValidator(100),
-                        ],
-                    ),
-                ),
+                ("name", countonme.text.NameField(max_length=100)),
                 (
                     "name_folded",
                     countonme.text.FoldedField(
@@ -233,8 +214,11 @@ class Migration(migrations.Migration):
             model_name="product",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    ("name__regex", "^[^\\u0001-\\u001f\\u007f-\\u009f]+$"),
-                    ("name", django.db.models.functions.text.Trim(models.F("name"))),
+                    (
+                        "name__regex",
+                        "^[^\\u0001-\\u0020\\u007f-\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+"
+                        "( [^\\u0001-\\u0020\\u007f-\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+)*$",
+                    ),
                 ),
                 name="products_name_is_clean",
             ),
@@ -318,8 +302,11 @@ class Migration(migrations.Migration):
             model_name="portion",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    ("name__regex", "^[^\\u0001-\\u001f\\u007f-\\u009f]+$"),
-                    ("name", django.db.models.functions.text.Trim(models.F("name"))),
+                    (
+                        "name__regex",
+                        "^[^\\u0001-\\u0020\\u007f-\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+"
+                        "( [^\\u0001-\\u0020\\u007f-\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+)*$",
+                    ),
                 ),
                 name="portions_name_is_clean",
             ),

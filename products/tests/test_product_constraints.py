@@ -40,6 +40,9 @@ NO_NAMES = [
     "a\x85b",
     "a\x9fb",
     "line\r\nbreak",
+    "two  blanks",
+    "a\u00a0b",
+    "a\u3000",
 ]
 
 
