@@ -261,8 +261,9 @@ SPECTACULAR_SETTINGS = {
         "Foods, portions, a diary, goals, weight and water for a calorie tracker without "
         "accounts: a phone registers itself, gets a token, and sees what it wrote itself and "
         "nothing else.\n\n"
-        "Strings are stripped of surrounding white space and normalised to NFC before their length "
-        "is checked, and hold no control characters. Unknown fields and parameters are ignored."
+        "Strings are stripped of surrounding white space, each run of white space within becomes "
+        "one blank, and they are normalised to NFC, before their length is checked; they hold no "
+        "other control characters. Unknown fields and parameters are ignored."
     ),
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.1",

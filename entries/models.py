@@ -24,7 +24,7 @@ from countonme.models import (
     Missing,
     ScopedForeignKey,
 )
-from countonme.text import name_constraint, name_field
+from countonme.text import NameField, name_constraint
 from products.models import CENT, MACROS, MAX_GRAMS, Portion, Product, grams_field, rounded
 
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2100, 12, 31)
@@ -68,7 +68,7 @@ class FoodEntry(DeviceScoped):
     portion = ScopedForeignKey(Portion, null=True, blank=True, related_name="entries")
     date = models.DateField(validators=[MinValueValidator(FIRST_DAY), MaxValueValidator(LAST_DAY)])
     meal_type = models.CharField(max_length=9, choices=MealType)
-    name = name_field()
+    name = NameField()
     grams = grams_field(null=True, blank=True)
     quantity = models.DecimalField(
         max_digits=7,

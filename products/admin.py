@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from unfold.decorators import action
 
-from countonme.admin import DeletedFilter, DeviceFilter, ScopedAdmin
-from countonme.text import fold
-from products import moderation
+from countonme.admin import DeletedFilter, DeviceFilter, ScopedAdmin, sentence
+from countonme.text import clean, fold, found_by
+from products import gtin, moderation
 from products.models import Portion, Product
 
 
@@ -37,17 +38,23 @@ class NamedAdmin(ScopedAdmin):
 @admin.register(Product)
 class ProductAdmin(NamedAdmin):
     list_display = ["name", "state", "kcal_100g", "barcode", "owner", "created_at"]
-    search_help_text = "A part of the name, or a barcode"
+    search_help_text = "A part of the name, the starts of its words, or a barcode"
     actions_list = ["moderate"]
 
     def found(self, term: str) -> Q:
-        barcode = Q(gtin_14=term.zfill(14)) if term.isdecimal() and len(term) <= 14 else Q()
-        return super().found(term) | barcode if barcode else super().found(term)
+        gtin_14 = gtin.to_gtin_14(gtin.compact(term))
+        has_barcode = Q(gtin_14=gtin_14) if gtin_14 else Q()
+        return super().found(term) | found_by(term, "name_words") | has_barcode
 
     @action(description="Moderate by name", url_path="moderation", permissions=["soft_delete"])
     def moderate(self, request: HttpRequest) -> HttpResponse:
         """Find names over all devices, and soft-delete the products under them, batch by batch."""
         pattern = (request.POST if request.method == "POST" else request.GET).get("pattern", "")
+        try:
+            pattern = clean(pattern)
+        except ValidationError as error:
+            self.message_user(request, sentence(error), messages.ERROR)
+            pattern = ""
         if request.method == "POST":
             chosen = request.POST.getlist("name")
             deleted, left = moderation.soft_delete(chosen, request.user.pk or 0)

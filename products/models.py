@@ -26,7 +26,7 @@ from countonme.models import (
     LiveManager,
     ScopedForeignKey,
 )
-from countonme.text import FoldedField, WordsField, name_constraint, name_field, words
+from countonme.text import FoldedField, NameField, WordsField, found_by, name_constraint
 from products import gtin
 
 MAX_KCAL_100G = 1000
@@ -67,14 +67,12 @@ def grams_field(**kwargs: Any) -> models.DecimalField[Any, Any]:
 class ProductQuerySet(DeviceScopedQuerySet["Product"]):
     def search(self, text: str) -> ProductQuerySet:
         """Return the rows where every word of a text starts some word of the name."""
-        wanted = words(text)
-        if not wanted:
-            return self.none()
-        return self.filter(*(Q(name_words__contains=f" {word}") for word in wanted))
+        return self.filter(found_by(text, "name_words"))
 
     def with_barcode(self, barcode: str) -> ProductQuerySet:
-        """Return the rows of a GTIN, whatever its number of leading zeros."""
-        return self.filter(gtin_14=gtin.normalize(barcode))
+        """Return the rows of a barcode, in whatever form they have it; none where it is none."""
+        gtin_14 = gtin.to_gtin_14(barcode)
+        return self.filter(gtin_14=gtin_14) if gtin_14 else self.none()
 
     def in_order(self) -> Self:
         """Sort by the folded name."""
@@ -96,7 +94,7 @@ class ProductQuerySet(DeviceScopedQuerySet["Product"]):
 class Product(DeviceScoped):
     """A food, with its energy and macronutrients per 100 g."""
 
-    name = name_field()
+    name = NameField()
     name_folded = FoldedField()
     name_words = WordsField()
     kcal_100g = models.SmallIntegerField(
@@ -105,7 +103,7 @@ class Product(DeviceScoped):
     protein_100g = macro_100g_field()
     carbs_100g = macro_100g_field()
     fat_100g = macro_100g_field()
-    barcode = models.CharField(max_length=14, null=True, blank=True, validators=[gtin.validate])
+    barcode = gtin.BarcodeField()
     gtin_14 = gtin.NormalizedField("barcode", null=True)
 
     objects: ClassVar[Any] = LiveManager.from_queryset(ProductQuerySet)()
@@ -251,7 +249,7 @@ class Portion(DeviceScoped):
     """A measure of a product, as "1 slice": a name and its weight in grams."""
 
     product = ScopedForeignKey(Product, related_name="portions")
-    name = name_field()
+    name = NameField()
     name_folded = FoldedField()
     grams = grams_field()
     is_default = models.BooleanField(default=False)

@@ -7,10 +7,10 @@ from typing import Any
 
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import transaction
-from django.db.models import Count, Min
+from django.db.models import Count, Min, Q
 
 from countonme.models import DeviceScopedQuerySet
-from countonme.text import fold
+from countonme.text import fold, found_by
 from products.models import Product
 
 # What one request soft-deletes, what one click does in as many requests, and how many names a
@@ -21,9 +21,13 @@ MAX_NAMES = 200
 
 
 def matching(pattern: str) -> DeviceScopedQuerySet[Product]:
-    """Return the live products whose name contains a pattern; `*` stands for any text in it."""
+    """Return the live products whose name or words contain a pattern, or that a search finds by it.
+
+    `*` stands for any text; a pattern with it is no search.
+    """
     regex = ".*".join(re.escape(part) for part in fold(pattern).split("*"))
-    return known().filter(name_folded__regex=regex)
+    has = Q(name_folded__regex=regex) | Q(name_words__regex=regex)
+    return known().filter(has if "*" in pattern else has | found_by(pattern, "name_words"))
 
 
 def known() -> DeviceScopedQuerySet[Product]:

@@ -102,6 +102,53 @@ def test_a_row_is_found_by_its_name(operator: Client, world: Any, model: Any) ->
     assert str(world[model].pk) not in operator.get(url, {"q": "no such"}).content.decode()
 
 
+@pytest.mark.parametrize("searched", ["kelloggs", "flakes corn", "ellogg's corn", "CORN\u3000FL"])
+def test_a_product_is_found_by_a_part_of_its_name_or_as_a_phone_finds_it(
+    operator: Client, phone: Api, searched: str
+) -> None:
+    product = phone.product(name="Kellogg\u2019s Corn Flakes")
+    other = phone.product(name="Corn")
+    page = operator.get("/admin/products/product/", {"q": searched}).content.decode()
+    assert product["id"] in page
+    assert other["id"] not in page
+
+
+@pytest.mark.parametrize("model", [Product, Portion, FoodEntry])
+def test_a_corrected_name_is_kept_as_a_phones_is(operator: Client, phone: Api, model: Any) -> None:
+    product = phone.product()
+    phone.portion(product)
+    phone.entry()
+    row = model._base_manager.latest("created_at")
+    for name in ("a\x1cb", "\x1f", "a\x00", " \u3000", "a" * 101):
+        assert correct(operator, row, name=name).status_code == 200, name
+    typed = "  Cre\u0300me\u00a0 " + "\t" * 100 + "fraîche\u3000"
+    assert correct(operator, row, name=typed).status_code == 302
+    row.refresh_from_db()
+    assert row.name == "Crème fraîche"
+    assert LogEntry.objects.get().change_message.endswith("→ Crème fraîche")
+
+
+@pytest.mark.parametrize("searched", ["042100005264", "04252614", "0-425261-4", "0 42100 00526 4"])
+def test_a_product_is_found_by_its_barcode_in_any_form(
+    operator: Client, phone: Api, searched: str
+) -> None:
+    product, other = phone.product(barcode="04252614"), phone.product(barcode="96385074")
+    page = operator.get("/admin/products/product/", {"q": searched}).content.decode()
+    assert product["id"] in page
+    assert other["id"] not in page
+
+
+def test_a_corrected_barcode_is_kept_as_a_phones_is(operator: Client, world: Any) -> None:
+    row = world[Product]
+    for typed in ("04252615", "4006381333931 4006381333931", "x"):
+        page = correct(operator, row, barcode=typed).content.decode()
+        assert "A barcode is a GTIN" in page
+    for typed, kept in (("4 006381\u2011333931 ", "4006381333931"), ("- ", None)):
+        assert correct(operator, row, barcode=typed).status_code == 302
+        row.refresh_from_db()
+        assert row.barcode == kept
+
+
 def test_a_row_is_read_and_corrected(operator: Client, world: Any) -> None:
     response = correct(operator, world[Product], name="Turkey")
     assert response.status_code == 302

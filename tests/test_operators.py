@@ -248,6 +248,26 @@ class TestModeration:
         phone.product(name="aab")
         assert [row["name"] for row in moderation.names("A+B (")] == ["a+b (c)"]
 
+    def test_it_also_finds_what_a_search_finds(self, phone: Api) -> None:
+        phone.product(name="S-p-a-m")
+        phone.product(name="Kellogg\u2019s")
+        assert [row["name"] for row in moderation.names("spam")] == ["S-p-a-m"]
+        assert [row["name"] for row in moderation.names("kelloggs")] == ["Kellogg\u2019s"]
+        assert [row["name"] for row in moderation.names("ellogg's")] == ["Kellogg\u2019s"]
+        assert [row["name"] for row in moderation.names("sp*m")] == ["S-p-a-m"]
+        assert moderation.names("am*sp") == []
+
+    def test_white_space_in_a_pattern_is_one_blank(self, phone: Api) -> None:
+        phone.product(name="buy pills")
+        assert "buy pills" in operator_page("uy\u00a0\u2003pil")
+
+    def test_control_characters_in_a_pattern_are_refused(self, phone: Api) -> None:
+        phone.product(name="Spam")
+        for pattern in ("\0", "spam\0", "spam\x1c"):
+            page = operator_page(pattern)
+            assert "Control characters are not allowed." in page
+            assert "Spam" not in page
+
     def test_a_request_does_one_batch_and_says_what_is_left(
         self, phone: Api, monkeypatch: pytest.MonkeyPatch
     ) -> None:

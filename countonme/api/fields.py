@@ -7,7 +7,6 @@ document can say of such a rule stands beside it, as `schema_keywords`.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -15,11 +14,15 @@ from functools import cache
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
+from django.core.exceptions import ValidationError as DjangoValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Cast
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
+from rest_framework.fields import get_error_detail
+
+from countonme.text import clean
 
 # RFC 9562, section 4: written in lower case, read in either.
 UUID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
@@ -42,21 +45,28 @@ class EmptyIsNullMixin(serializers.Field[Any, Any, Any, Any]):
 
 
 class TextField(EmptyIsNullMixin, serializers.CharField):
-    """A string: stripped, in NFC, without control characters and lone surrogates."""
-
-    default_error_messages = {"control": "Control characters are not allowed."}
+    """A string, judged as it is kept: see `countonme.text.clean()`."""
 
     @property
     def schema_keywords(self) -> dict[str, Any]:
         return {} if self.allow_blank else {"pattern": r"\S"}
 
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """Clean it before DRF asks whether it is blank."""
+        if isinstance(data, str):
+            try:
+                data = self.clean_text(data)
+            except DjangoValidationError as error:
+                raise serializers.ValidationError(get_error_detail(error)) from error
+        return super().run_validation(data)
+
+    def clean_text(self, text: str) -> str:
+        return clean(text)
+
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
-        text = unicodedata.normalize("NFC", data.strip())
-        if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
-            raise serializers.ValidationError(self.error_messages["control"], code="invalid")
-        return text
+        return data
 
 
 class WholeNumberField(serializers.IntegerField):

@@ -110,7 +110,8 @@ class TestText:
             (" a ", "a"),
             ("\t\r\na\u00a0\u2003\u3000", "a"),
             ("a b", "a b"),
-            ("a\u00a0b", "a\u00a0b"),
+            ("a\u00a0b", "a b"),
+            ("a \t\r\n\u3000b", "a b"),
             ("abcde", "abcde"),
             (" abcde ", "abcde"),
             ("e\u0301" * 5, "é" * 5),
@@ -122,21 +123,27 @@ class TestText:
             ("\ufffe", "\ufffe"),
             ("\U0010ffff", "\U0010ffff"),
             ("\u2028a", "a"),
-            ("a\u2028b", "a\u2028b"),
+            ("a\u2028b", "a b"),
+            ("a\x85b", "a b"),
         ],
     )
-    def test_it_is_stripped_and_in_nfc(self, sent: str, kept: str) -> None:
+    def test_it_is_judged_as_it_is_kept(self, sent: str, kept: str) -> None:
         assert self.field.run_validation(sent) == kept
 
     @pytest.mark.parametrize(
-        "control", ["\x00", "\x01", "\x07", "\n", "\x1f", "\x7f", "\x85", "\x9f"]
+        "control", ["\x00", "\x01", "\x07", "\x1b", "\x1c", "\x1f", "\x7f", "\x84", "\x9f"]
     )
     def test_control_characters_are_refused(self, control: str) -> None:
         assert code(self.field, f"a{control}b") == "invalid"
 
-    @pytest.mark.parametrize("text", ["\x00", "a\x00", "\x00a", "a\x01", "\x7fa"])
+    @pytest.mark.parametrize("text", ["\x00", "a\x00", "\x00a", "a\x01", "\x7fa", "\x1c", "a\x1f"])
     def test_at_the_ends_too(self, text: str) -> None:
         assert code(self.field, text) == "invalid"
+
+    def test_where_a_blank_text_is_taken_too(self) -> None:
+        field = fields.TextField(allow_blank=True)
+        assert field.run_validation(" \t") == ""
+        assert code(field, "\x1c") == "invalid"
 
     @pytest.mark.parametrize("text", ["\ud800", "a\udfff", "\udc00\ud800"])
     def test_half_a_pair_of_surrogates_is_refused(self, text: str) -> None:

@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import django.core.validators
 import django.db.models.deletion
-import django.db.models.functions.text
 import django.utils.timezone
 from django.db import migrations, models
 
 import countonme.models
+import countonme.text
 from countonme import triggers
 
 
@@ -55,16 +55,7 @@ class Migration(migrations.Migration):
                         max_length=9,
                     ),
                 ),
-                (
-                    "name",
-                    models.CharField(
-                        max_length=100,
-                        validators=[
-                            django.core.validators.MinLengthValidator(1),
-                            django.core.validators.MaxLengthValidator(100),
-                        ],
-                    ),
-                ),
+                ("name", countonme.text.NameField(max_length=100)),
                 (
                     "grams",
                     models.DecimalField(
@@ -206,8 +197,11 @@ class Migration(migrations.Migration):
                 "constraints": [
                     models.CheckConstraint(
                         condition=models.Q(
-                            ("name__regex", "^[^\\u0001-\\u001f\\u007f-\\u009f]+$"),
-                            ("name", django.db.models.functions.text.Trim(models.F("name"))),
+                            (
+                                "name__regex",
+                                "^[^\\u0001-\\u001f\\u007f-\\u009f\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+"
+                                "( [^\\u0001-\\u001f\\u007f-\\u009f\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+)*$",
+                            ),
                         ),
                         name="food_entries_name_is_clean",
                     ),

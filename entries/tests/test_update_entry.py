@@ -36,7 +36,7 @@ UNCHANGED = [
 REFUSED = [
     ("name", "", "blank"),
     ("name", "a" * 101, "max_length"),
-    ("name", "a\nb", "invalid"),
+    ("name", "a\x1bb", "invalid"),
     ("kcal", -0.01, "min_value"),
     ("kcal", 10_000.01, "max_value"),
     ("kcal", "1", "invalid"),

@@ -7,7 +7,6 @@ import django.core.validators
 import django.db.models.deletion
 import django.db.models.expressions
 import django.db.models.functions.comparison
-import django.db.models.functions.text
 import django.db.models.lookups
 import django.utils.timezone
 from django.db import migrations, models
@@ -38,16 +37,7 @@ class Migration(migrations.Migration):
                 ),
                 ("updated_at", models.DateTimeField(editable=False, null=True)),
                 ("deleted_at", models.DateTimeField(editable=False, null=True)),
-                (
-                    "name",
-                    models.CharField(
-                        max_length=100,
-                        validators=[
-                            django.core.validators.MinLengthValidator(1),
-                            django.core.validators.MaxLengthValidator(100),
-                        ],
-                    ),
-                ),
+                ("name", countonme.text.NameField(max_length=100)),
                 (
                     "name_folded",
                     countonme.text.FoldedField(
@@ -108,12 +98,7 @@ class Migration(migrations.Migration):
                         ],
                     ),
                 ),
-                (
-                    "barcode",
-                    models.CharField(
-                        blank=True, max_length=14, null=True, validators=[products.gtin.validate]
-                    ),
-                ),
+                ("barcode", products.gtin.BarcodeField(blank=True, max_length=14, null=True)),
                 (
                     "gtin_14",
                     products.gtin.NormalizedField(
@@ -150,16 +135,7 @@ class Migration(migrations.Migration):
                 ),
                 ("updated_at", models.DateTimeField(editable=False, null=True)),
                 ("deleted_at", models.DateTimeField(editable=False, null=True)),
-                (
-                    "name",
-                    models.CharField(
-                        max_length=100,
-                        validators=[
-                            django.core.validators.MinLengthValidator(1),
-                            django.core.validators.MaxLengthValidator(100),
-                        ],
-                    ),
-                ),
+                ("name", countonme.text.NameField(max_length=100)),
                 (
                     "name_folded",
                     countonme.text.FoldedField(
@@ -233,8 +209,11 @@ class Migration(migrations.Migration):
             model_name="product",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    ("name__regex", "^[^\\u0001-\\u001f\\u007f-\\u009f]+$"),
-                    ("name", django.db.models.functions.text.Trim(models.F("name"))),
+                    (
+                        "name__regex",
+                        "^[^\\u0001-\\u001f\\u007f-\\u009f\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+"
+                        "( [^\\u0001-\\u001f\\u007f-\\u009f\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+)*$",
+                    ),
                 ),
                 name="products_name_is_clean",
             ),
@@ -318,8 +297,11 @@ class Migration(migrations.Migration):
             model_name="portion",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    ("name__regex", "^[^\\u0001-\\u001f\\u007f-\\u009f]+$"),
-                    ("name", django.db.models.functions.text.Trim(models.F("name"))),
+                    (
+                        "name__regex",
+                        "^[^\\u0001-\\u001f\\u007f-\\u009f\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+"
+                        "( [^\\u0001-\\u001f\\u007f-\\u009f\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+)*$",
+                    ),
                 ),
                 name="portions_name_is_clean",
             ),
@@ -331,6 +313,7 @@ class Migration(migrations.Migration):
                 name="portions_grams_in_range",
             ),
         ),
+        gtin.functions(),
         gtin.constraint("products", "barcode", "gtin_14"),
         triggers.scoped_foreign_key("portions", "product_id", "products"),
         triggers.device_scoped_table("products"),
