@@ -262,7 +262,7 @@ class StrictModelSerializer(Reader, serializers.ModelSerializer[Any]):
         except serializers.ValidationError as error:
             errors = error.detail
         for name in needed:
-            if name not in errors and values.get(name) is None:
+            if name not in errors and is_null(data.get(name)):
                 code = "null" if name in data else "required"
                 errors[name] = [ErrorDetail(str(self.fields[name].error_messages[code]), code)]
         if errors:
