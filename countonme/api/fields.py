@@ -113,7 +113,7 @@ class StrictUUIDField(EmptyIsNullMixin, serializers.UUIDField):
 
     @property
     def schema_keywords(self) -> dict[str, Any]:
-        return {"pattern": f"^({self.pattern.pattern}{'|' if self.allow_null else ''})$"}
+        return {"pattern": f"^{self.pattern.pattern}$"}
 
     def to_internal_value(self, data: Any) -> UUID:
         if not isinstance(data, str) or not self.pattern.fullmatch(data):
