@@ -556,9 +556,12 @@ def test_product_null_keeps_what_was_worked_out(
     }
 
 
-def test_product_null_takes_what_is_sent(by_grams: dict[str, Any], change: Any) -> None:
-    body = {"product_id": None, "name": "Soup", "kcal": 1, "protein": None, "grams": None}
-    assert change(by_grams, body) == body
+@pytest.mark.parametrize("null", [None, ""])
+def test_product_null_takes_what_is_sent(
+    by_grams: dict[str, Any], change: Any, null: str | None
+) -> None:
+    body = {"name": "Soup", "kcal": 1, "protein": None, "grams": None}
+    assert change(by_grams, body | {"product_id": null}) == body | {"product_id": None}
 
 
 def test_a_portion_without_a_product_is_refused(
