@@ -260,7 +260,14 @@ SPECTACULAR_SETTINGS = {
         "accounts: a phone registers itself, gets a token, and sees what it wrote itself and "
         "nothing else.\n\n"
         "Strings are stripped of surrounding white space and normalised to NFC before their length "
-        "is checked, and hold no control characters. Unknown fields and parameters are ignored."
+        "is checked, and hold no control characters. Unknown fields and parameters are ignored. "
+        "An empty string is null for an optional field that is a string.\n\n"
+        "A number is read as a double. One with more decimals than are kept is rounded half up; "
+        "the limits below are those of what is kept. A field of an integer takes what is within a "
+        "millionth of one, and refuses other fractions.\n\n"
+        "Ids are UUIDs of 36 characters: in answers in lower case, in requests in either, in a "
+        "sync in lower case alone. `null` or an empty string for the `id` of a new row is none: it "
+        "gets one."
     ),
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.1",
