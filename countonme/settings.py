@@ -263,7 +263,14 @@ SPECTACULAR_SETTINGS = {
         "nothing else.\n\n"
         "Strings are stripped of surrounding white space, each run of white space within becomes "
         "one blank, and they are normalised to NFC, before their length is checked; they hold no "
-        "other control characters. Unknown fields and parameters are ignored."
+        "other control characters. Unknown fields and parameters are ignored. "
+        "An empty string is null for an optional field that is a string.\n\n"
+        "A number is read as a double. One with more decimals than are kept is rounded half up; "
+        "the limits below are those of what is kept. A field of an integer takes what is within a "
+        "millionth of one, and refuses other fractions.\n\n"
+        "Ids are UUIDs of 36 characters: in answers in lower case, in requests in either, in a "
+        "sync in lower case alone. `null` or an empty string for the `id` of a new row is none: it "
+        "gets one."
     ),
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.1",

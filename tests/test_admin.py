@@ -161,7 +161,7 @@ def test_a_row_is_read_and_corrected(operator: Client, world: Any) -> None:
 def test_a_broken_rule_is_an_error_of_the_form(operator: Client, world: Any) -> None:
     response = correct(operator, world[Product], protein_100g="60", fat_100g="60")
     assert response.status_code == 200
-    assert "must not exceed 100" in response.content.decode()
+    assert "must not exceed 105" in response.content.decode()
     assert Product._base_manager.get().protein_100g is None
 
 

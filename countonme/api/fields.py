@@ -123,7 +123,7 @@ class StrictUUIDField(EmptyIsNullMixin, serializers.UUIDField):
 
     @property
     def schema_keywords(self) -> dict[str, Any]:
-        return {"pattern": f"^({self.pattern.pattern}{'|' if self.allow_null else ''})$"}
+        return {"pattern": f"^{self.pattern.pattern}$"}
 
     def to_internal_value(self, data: Any) -> UUID:
         if not isinstance(data, str) or not self.pattern.fullmatch(data):
@@ -272,7 +272,7 @@ class StrictModelSerializer(Reader, serializers.ModelSerializer[Any]):
         except serializers.ValidationError as error:
             errors = error.detail
         for name in needed:
-            if name not in errors and values.get(name) is None:
+            if name not in errors and is_null(data.get(name)):
                 code = "null" if name in data else "required"
                 errors[name] = [ErrorDetail(str(self.fields[name].error_messages[code]), code)]
         if errors:

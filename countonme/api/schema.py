@@ -18,12 +18,12 @@ from drf_spectacular.utils import (
 from rest_framework import serializers
 
 from countonme.api.errors import UnsupportedContentEncoding
-from countonme.api.fields import StrictUUIDField
+from countonme.api.fields import EmptyIsNullMixin, StrictUUIDField
 from countonme.models import Missing
 
 S = TypeVar("S", bound=type[serializers.BaseSerializer[Any]])
 
-BOUNDS = ("maximum", "minimum", "multipleOf", "maxLength", "minLength", "pattern")
+BOUNDS = ("maximum", "minimum", "maxLength", "minLength", "pattern")
 # Of answers, the fields that are not always there.
 AT_TIMES = {"portions", "experimentalStrategy"}
 INTEGER, STRING = {"type": "integer"}, {"type": "string"}
@@ -58,6 +58,11 @@ LINK_HEADER = {
         'The neighbouring pages, where there are any: `rel="next"`, `rel="prev"`.', required=False
     )
 }
+
+
+def reads_empty_as_null(field: serializers.Field[Any, Any, Any, Any]) -> bool:
+    """Whether an empty string is null to a field."""
+    return isinstance(field, EmptyIsNullMixin) and field.allow_null
 
 
 class ErrorSerializer(serializers.Serializer[Any]):
@@ -181,10 +186,21 @@ class ApiSchema(AutoSchema):
         operation["responses"] = dict(sorted(responses.items()))
         return operation
 
+    def _map_serializer_field(self, field: Any, direction: Any, *args: Any) -> Any:
+        """Describe an empty string among the choices of a request where it is null."""
+        schema = super()._map_serializer_field(field, direction, *args)  # type: ignore[no-untyped-call]  # theirs
+        if direction == "request" and reads_empty_as_null(field) and "enum" in schema:
+            schema["enum"].append("")
+        return schema
+
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
         """Say also what a field's class alone knows."""
         super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]  # theirs
         schema.update(getattr(field, "schema_keywords", {}))
+        if reads_empty_as_null(field):
+            schema.pop("minLength", None)
+            if "pattern" in schema:
+                schema["pattern"] = f"^$|{schema['pattern']}"
 
     def _errors(self, operation: dict[str, Any]) -> dict[int, list[str]]:
         """Return the sentences of each error that the call may answer."""

@@ -183,7 +183,6 @@ class TestId:
     @pytest.mark.parametrize(
         "id",
         [
-            ID.upper(),
             ID.replace("-", ""),
             f"{{{ID}}}",
             f"{ID}0",

@@ -9,6 +9,7 @@ from django.urls import get_resolver
 
 from countonme.api import docs
 
+ID = "0b7a1f3e-5a57-4c5e-9f4b-0d7b8e1c2a3f"
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -112,14 +113,14 @@ def test_a_body_is_never_optional(document: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("id", "0B7A1F3E-5A57-4C5E-9F4B-0D7B8E1C2A3F"),
         ("id", "0b7a1f3e5a574c5e9f4b0d7b8e1c2a3f"),
+        ("id", 1),
         ("name", " \t"),
         ("name", "x" * 101),
         ("kcal_100g", 1001),
         ("kcal_100g", 0.5),
-        ("fat_100g", 0.001),
         ("fat_100g", 100.01),
+        ("fat_100g", ""),
         ("barcode", "123456789"),
         ("barcode", "4006381a3931"),
     ],
@@ -136,11 +137,71 @@ def test_the_document_refuses_what_the_server_refuses(
     assert phone.post("/v1/products", body | {field: value}).status_code == 422
 
 
-def test_an_id_in_a_path_is_described_in_lower_case(document: dict[str, Any]) -> None:
-    (parameter,) = document["paths"]["/v1/products/{id}"]["delete"]["parameters"]
-    jsonschema.validate("0b7a1f3e-5a57-4c5e-9f4b-0d7b8e1c2a3f", parameter["schema"])
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate("0B7A1F3E-5A57-4C5E-9F4B-0D7B8E1C2A3F", parameter["schema"])
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("ProductRequest", {"id": None, "barcode": None}),
+        ("ProductRequest", {"id": "", "barcode": ""}),
+        ("ProductRequest", {"id": ID.upper(), "fat_100g": 0.1 + 0.2}),
+        ("PatchedProductRequest", {"barcode": "", "fat_100g": 3.5999999046325684}),
+        ("PortionRequest", {"id": "", "name": "1 cup", "grams": 81.6466266}),
+        ("FoodEntryRequest", dict.fromkeys(("id", "product_id", "portion_id", "eaten_at"), "")),
+        ("FoodEntryRequest", {"product_id": ID.upper(), "portion_id": ID.title(), "grams": 1 / 3}),
+        ("PatchedFoodEntryRequest", {"product_id": "", "portion_id": "", "eaten_at": ""}),
+        ("MetricsRequest", {"weight_change_pace": "", "height_cm": 168.00000000000003}),
+        ("MetricsRequest", {"weight_change_pace": None}),
+        ("CalculatedGoalRequest", {"id": "", "weight_change_pace": ""}),
+        ("ManualGoalRequest", {"id": ID.title()}),
+        ("BodyWeightRequest", {"id": None, "weight_kg": 72.400000000000006}),
+        ("WaterEntryRequest", {"id": "", "ml": 250.0}),
+        ("RegisterRequest", {"device_id": ID.upper()}),
+    ],
+)
+def test_the_document_admits_what_phones_send(
+    document: dict[str, Any], name: str, values: dict[str, Any]
+) -> None:
+    component = document["components"]["schemas"][name]
+    described = component | {"required": [], "components": document["components"]}
+    assert values.keys() <= component["properties"].keys()
+    jsonschema.validate(values, described)
+
+
+def test_no_number_is_described_as_a_multiple(document: dict[str, Any]) -> None:
+    assert "multipleOf" not in str(document)
+
+
+def test_the_id_of_a_new_row_may_be_null_and_that_of_an_answer_is_not(
+    document: dict[str, Any],
+) -> None:
+    schemas = document["components"]["schemas"]
+    for name in ("Product", "Portion", "FoodEntry", "BodyWeight", "WaterEntry"):
+        assert schemas[f"{name}Request"]["properties"]["id"]["type"] == ["string", "null"], name
+        assert schemas[name]["properties"]["id"]["type"] == "string", name
+    for name in ("ManualGoalRequest", "CalculatedGoalRequest"):
+        assert schemas[name]["properties"]["id"]["type"] == ["string", "null"], name
+    assert schemas["Goal"]["properties"]["id"]["type"] == "string"
+
+
+def test_no_answer_is_described_with_an_empty_choice(document: dict[str, Any]) -> None:
+    for name, component in document["components"]["schemas"].items():
+        if not name.endswith("Request"):
+            assert "BlankEnum" not in str(component), name
+
+
+def test_an_id_in_a_path_or_a_query_is_described_in_either_case(document: dict[str, Any]) -> None:
+    parameters = [
+        parameter
+        for _, _, call in operations(document)
+        for parameter in call.get("parameters", [])
+        if parameter["schema"].get("format") == "uuid"
+    ]
+    assert {parameter["in"] for parameter in parameters} == {"path", "query"}
+    for parameter in parameters:
+        for spelt in (ID, ID.upper(), ID.title()):
+            jsonschema.validate(spelt, parameter["schema"])
+        for other in ("", ID.replace("-", ""), f"{{{ID}}}", ID[:-1]):
+            with pytest.raises(jsonschema.ValidationError):
+                jsonschema.validate(other, parameter["schema"])
 
 
 def test_a_barcode_to_look_for_is_described_as_one(document: dict[str, Any]) -> None:

@@ -94,7 +94,6 @@ def test_of_two_at_once_one_registers(nobody: Api, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     "device_id",
     [
-        DEVICE_ID.upper(),
         DEVICE_ID.replace("-", ""),
         f"{{{DEVICE_ID}}}",
         f"urn:uuid:{DEVICE_ID}",
@@ -112,7 +111,7 @@ def test_of_two_at_once_one_registers(nobody: Api, monkeypatch: pytest.MonkeyPat
         {"id": DEVICE_ID},
     ],
 )
-def test_the_id_is_a_lower_case_uuid_of_36_characters(nobody: Api, device_id: object) -> None:
+def test_the_id_is_a_uuid_of_36_characters(nobody: Api, device_id: object) -> None:
     response = register(nobody, device_id)
     assert response.status_code == 422
     (error,) = response.json()["errors"]
@@ -125,6 +124,13 @@ def test_the_id_is_required(nobody: Api, body: dict[str, Any], kind: str) -> Non
     assert response.status_code == 422
     (error,) = response.json()["errors"]
     assert (error["loc"], error["type"]) == (["body", "device_id"], kind)
+
+
+def test_an_id_in_another_case_is_the_same_device(nobody: Api) -> None:
+    token = register(nobody, DEVICE_ID.upper()).json()["token"]
+    assert Api(token=token).get("/v1/auth/device").json()["id"] == DEVICE_ID
+    for device_id in (DEVICE_ID, DEVICE_ID.title()):
+        assert register(nobody, device_id).status_code == 409
 
 
 @pytest.mark.parametrize("version", ["1", "4", "7", "f"])

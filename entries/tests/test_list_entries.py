@@ -152,7 +152,6 @@ def test_meal_type_is_checked(phone: Api, meal_type: str) -> None:
     [
         "",
         "1",
-        "ABCDEF12-3456-4ABC-8DEF-ABCDEF123456",
         "urn:uuid:abcdef12-3456-4abc-8def-abcdef123456",
         "%7Babcdef12-3456-4abc-8def-abcdef123456%7D",
         "abcdef1234564abc8defabcdef123456",

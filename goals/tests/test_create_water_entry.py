@@ -40,7 +40,10 @@ def test_it_works(phone: Api) -> None:
     assert phone.get(f"{PATH}/{created['id']}").json() == created
 
 
-@pytest.mark.parametrize(("sent", "stored"), [("1", 1), ("10000", 10_000), ("250.0", 250)])
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [("1", 1), ("10000", 10_000), ("250.0", 250), ("10000.000000000002", 10_000)],
+)
 def test_ml_may_be_1_to_10000(phone: Api, sent: str, stored: int) -> None:
     assert phone.post(PATH, request_body(BODY, ml=sent)).json()["ml"] == stored
 
@@ -53,7 +56,9 @@ def test_ml_is_checked(phone: Api) -> None:
         ("40000", "max_value"),
         ("1e400", "max_value"),
         (HUGE, "max_value"),
+        ("0.0000005", "min_value"),
         ("0.5", "invalid"),
+        ("249.99", "invalid"),
         ("null", "null"),
         *NOT_NUMBERS,
     ]

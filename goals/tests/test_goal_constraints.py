@@ -127,14 +127,14 @@ def test_it_refuses_percents_that_are_not_100(phone: Api, percents: tuple[int, .
 @pytest.mark.parametrize(
     ("column", "low", "high", "step"),
     [
-        ("height_cm", "0.01", "300", "0.01"),
+        ("height_cm", "50", "300", "0.01"),
         ("current_weight_kg", "65.01", "500", "0.01"),
         ("target_weight_kg", "0.01", "72.49", "0.01"),
         ("bmr_kcal", "1", "15000", "1"),
         ("tdee_kcal", "1", "15000", "1"),
         ("healthy_weight_min_kg", "0", "225", "0.1"),
         ("healthy_weight_max_kg", "0", "225", "0.1"),
-        ("current_bmi", "0", "50000000000", "0.1"),
+        ("current_bmi", "0", "2000", "0.1"),
         ("daily_calories_kcal", "1", "15000", "1"),
         ("protein_grams", "0", "3750", "1"),
         ("carbs_grams", "0", "3750", "1"),
@@ -151,6 +151,12 @@ def test_numbers_keep_to_their_bounds(
     for value in (f"{high} + {step}", f"{low} - {step}", "'NaN'::numeric", "'Infinity'::numeric"):
         with pytest.raises(DatabaseError):
             execute(f"UPDATE goals SET {column} = {value}")
+
+
+def test_it_refuses_a_current_weight_under_10_kg(phone: Api) -> None:
+    take(phone, "calculated", current_weight_kg=10, target_weight_kg=9)
+    with pytest.raises(IntegrityError):
+        execute("UPDATE goals SET current_weight_kg = 9.99")
 
 
 @pytest.mark.parametrize("day", ["1849-12-31", "2101-01-01", "infinity", "0044-03-15 BC"])

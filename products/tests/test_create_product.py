@@ -94,7 +94,6 @@ NOT_NUMBERS = [
     ("{}", "invalid"),
 ]
 NOT_IDS = [
-    '"5B0E7B8C-6F0E-4A6B-9A54-0A4C3E0C6D11"',
     '"urn:uuid:5b0e7b8c-6f0e-4a6b-9a54-0a4c3e0c6d11"',
     '"{5b0e7b8c-6f0e-4a6b-9a54-0a4c3e0c6d11}"',
     '"5b0e7b8c6f0e4a6b9a540a4c3e0c6d11"',
@@ -102,7 +101,6 @@ NOT_IDS = [
     '"5b0e7b8c-6f0e-4a6b-9a54-0a4c3e0c6d1"',
     '"5b0e7b8c-6f0e-4a6b-9a54-0a4c3e0c6d1g"',
     '"5b0e7b8c-6f0e-4a6b-9a54-0a4c3e0c6d1１"',
-    '""',
     "1",
     "true",
     "[]",
@@ -118,14 +116,18 @@ MACROS_KEPT = [
     ("100", 100),
     ("100.00", 100),
     ("1e2", 100),
+    ("12.345", 12.35),
+    ("100.004", 100),
+    ("0.004", 0),
+    ("-0.004", 0),
+    ("1e-400", 0),
     ("null", None),
 ]
 MACROS_REFUSED = [
     ("-0.01", "min_value"),
+    ("-0.005", "min_value"),
     ("100.01", "max_value"),
-    ("12.345", "max_decimal_places"),
-    ("0.001", "max_decimal_places"),
-    ("1e-400", "max_decimal_places"),
+    ("100.005", "max_value"),
     ("1e400", "max_value"),
     ("-1e400", "min_value"),
     (HUGE, "max_value"),
@@ -244,7 +246,17 @@ def test_name_is_checked(phone: Api, sent: str, code: str) -> None:
 
 @pytest.mark.parametrize(
     ("sent", "stored"),
-    [("0", 0), ("-0", 0), ("-0.0", 0), ("1", 1), ("999", 999), ("1000", 1000), ("165.0", 165)],
+    [
+        ("0", 0),
+        ("-0", 0),
+        ("-0.0", 0),
+        ("1", 1),
+        ("999", 999),
+        ("1000", 1000),
+        ("165.0", 165),
+        ("1000.0000005", 1000),
+        ("-0.0000005", 0),
+    ],
 )
 def test_kcal_may_be_0_to_1000(phone: Api, sent: str, stored: int) -> None:
     response = phone.post("/v1/products", request_body(BODY, kcal_100g=sent))
@@ -266,6 +278,7 @@ def test_kcal_may_be_0_to_1000(phone: Api, sent: str, stored: int) -> None:
         ("1e999999999", "max_value"),
         ("0.5", "invalid"),
         ("1e-1", "invalid"),
+        ("999.99999", "invalid"),
         *NOT_NUMBERS,
     ],
 )
@@ -294,11 +307,19 @@ def test_minus_zero_is_answered_as_zero(phone: Api) -> None:
     assert b'"fat_100g":0' in content
 
 
-@pytest.mark.parametrize("number", ["1e", "-1e", "1e-"])
-def test_a_number_with_an_exponent_past_all_bounds_is_refused(phone: Api, number: str) -> None:
+@pytest.mark.parametrize(("number", "code"), [("1e", "max_value"), ("-1e", "min_value")])
+def test_a_number_with_an_exponent_past_all_bounds_is_refused(
+    phone: Api, number: str, code: str
+) -> None:
     number += "9" * 20
     response = phone.post("/v1/products", request_body(BODY, kcal_100g=number, fat_100g=number))
-    assert [loc for loc, _ in offences(response)] == [["body", "kcal_100g"], ["body", "fat_100g"]]
+    assert offences(response) == [(["body", "kcal_100g"], code), (["body", "fat_100g"], code)]
+
+
+def test_a_number_smaller_than_any_double_is_0(phone: Api) -> None:
+    number = "1e-" + "9" * 20
+    response = phone.post("/v1/products", request_body(BODY, kcal_100g=number, fat_100g=number))
+    assert (response.json()["kcal_100g"], response.json()["fat_100g"]) == (0, 0)
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
@@ -310,16 +331,18 @@ def test_what_is_no_json_number_is_400(phone: Api, field: str, number: str) -> N
 
 
 @pytest.mark.parametrize(
-    "macros", [(100, 0, 0), (33.33, 33.33, 33.34), (60, 40, None), (0.01, 0.01, 99.98)]
+    "macros",
+    [(100, 5, 0), (35, 35, 35), (60, 45, None), (0.01, 4.99, 100), (35.004, 35.004, 35.004)],
 )
-def test_macros_may_be_100_together(phone: Api, macros: tuple[float | None, ...]) -> None:
+def test_macros_may_be_105_together(phone: Api, macros: tuple[float | None, ...]) -> None:
     phone.product(**dict(zip(MACROS, macros, strict=True)))
 
 
 @pytest.mark.parametrize(
-    "macros", [(100, 0.01, 0), (33.34, 33.33, 33.34), (60, 40.01, None), (100, 100, 100)]
+    "macros",
+    [(100, 5.01, 0), (35.01, 35, 35), (60, 45.01, None), (100, 100, 100), (35.005, 35, 35)],
 )
-def test_macros_over_100_together_are_refused(phone: Api, macros: tuple[float | None, ...]) -> None:
+def test_macros_over_105_together_are_refused(phone: Api, macros: tuple[float | None, ...]) -> None:
     response = phone.post("/v1/products", BODY | dict(zip(MACROS, macros, strict=True)))
     assert [loc for loc, _ in offences(response)] == [["body"]]
     assert phone.get("/v1/products").json() == []
@@ -368,8 +391,6 @@ def test_a_barcode_is_kept_as_sent_without_blanks_and_hyphens(
         '"27537743"',
         '"+006381333931"',
         '"abcdefgh"',
-        '""',
-        '"  "',
         "4006381333931",
         "true",
         "[]",
@@ -443,10 +464,6 @@ def test_a_client_may_choose_the_id(phone: Api, chosen: str) -> None:
 def test_a_malformed_id_is_refused(phone: Api, sent: str) -> None:
     response = phone.post("/v1/products", request_body(BODY, id=sent))
     assert offences(response) == [(["body", "id"], "invalid")]
-
-
-def test_a_null_id_is_refused(phone: Api) -> None:
-    assert offences(phone.post("/v1/products", BODY | {"id": None})) == [(["body", "id"], "null")]
 
 
 def test_a_repeated_request_answers_200_and_changes_nothing(phone: Api) -> None:

@@ -92,8 +92,8 @@ def test_it_works(phone: Api, product_id: uuid.UUID) -> None:
         {"name": "👩‍🍳 \u200f"},
         {"kcal_100g": 0},
         {"kcal_100g": 1000},
-        {"protein_100g": 0, "carbs_100g": 0, "fat_100g": 100},
-        {"protein_100g": "33.33", "carbs_100g": "33.33", "fat_100g": "33.34"},
+        {"protein_100g": 0, "carbs_100g": 5, "fat_100g": 100},
+        {"protein_100g": "33.33", "carbs_100g": "33.33", "fat_100g": "38.34"},
         {"barcode": "96385074", "gtin_14": "00000096385074"},
         {"barcode": "036000291452", "gtin_14": "00036000291452"},
         {"barcode": "4006381333931", "gtin_14": "04006381333931"},
@@ -133,16 +133,16 @@ def test_it_refuses_a_macro_out_of_range(phone: Api, column: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "macros", [("100", "0.01", None), ("33.34", "33.33", "33.34"), (None, "50.01", "50")]
+    "macros", [("100", "5.01", None), ("35.01", "35", "35"), (None, "50.01", "55")]
 )
-def test_it_refuses_macros_over_100_together(phone: Api, macros: tuple[str | None, ...]) -> None:
+def test_it_refuses_macros_over_105_together(phone: Api, macros: tuple[str | None, ...]) -> None:
     refuse_product(
         phone, **dict(zip(("protein_100g", "carbs_100g", "fat_100g"), macros, strict=True))
     )
 
 
-def test_it_refuses_macros_that_an_update_brings_over_100(phone: Api) -> None:
-    insert("products", phone, PRODUCT | {"protein_100g": 60, "fat_100g": 40})
+def test_it_refuses_macros_that_an_update_brings_over_105(phone: Api) -> None:
+    insert("products", phone, PRODUCT | {"protein_100g": 60, "fat_100g": 45})
     with pytest.raises(IntegrityError):
         execute("UPDATE products SET carbs_100g = 0.01")
 

@@ -24,7 +24,7 @@ REFUSED = [
     ("grams", 0, "min_value"),
     ("grams", -1, "min_value"),
     ("grams", 10000.01, "max_value"),
-    ("grams", 0.001, "max_decimal_places"),
+    ("grams", 0.004, "min_value"),
     ("grams", "30", "invalid"),
     ("grams", True, "invalid"),
     ("is_default", 1, "invalid"),
