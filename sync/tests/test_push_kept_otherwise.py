@@ -38,7 +38,7 @@ NORMALISED = [
     ("portions", "name", "1\u00a0slice", "1 slice"),
     ("portions", "grams", 100 / 3, 33.33),
     ("food_entries", "name", " Soup\n", "Soup"),
-    ("food_entries", "kcal", 72.400000000000006, 72.4),
+    ("food_entries", "kcal", 72.40000152587891, 72.4),
     ("food_entries", "kcal", 72.405, 72.41),
     ("food_entries", "carbs", 1 / 3, 0.33),
     ("food_entries", "grams", 1 / 3, 0.33),
