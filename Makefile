@@ -23,7 +23,7 @@ help: ## Print this
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: $(INSTALLED) ## Serve on http://HOST:PORT (127.0.0.1:8000), data in DATA_DIR (.data) or at DATABASE_URL
-	@exec $(BIN)/python -m countonme.serve
+	@exec $(BIN)/python -m countonme.server.serve
 
 test: $(INSTALLED) ## Run all tests in parallel, on the embedded PostgreSQL or DATABASE_URL; ARGS go to pytest
 	@exec $(BIN)/python -m pytest -n auto $(ARGS)

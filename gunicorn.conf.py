@@ -96,7 +96,7 @@ logger_class = OneLineLogger
 
 
 def when_ready(server: Arbiter) -> None:
-    """Let signals in again, which countonme.serve holds back until gunicorn's handlers stand."""
+    """Let signals in again, which `server/serve.py` holds back until gunicorn's handlers stand."""
     if sys.stdin is not None and sys.stdin.isatty():
         # Started from a terminal: that it closes means stop, not reload.
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
@@ -122,6 +122,6 @@ def post_worker_init(worker: Worker) -> None:
 def on_exit(server: Arbiter) -> None:
     """Give the share back: the last user of the embedded PostgreSQL stops it."""
     if "EMBEDDED_SHARE" in os.environ:
-        from countonme import embedded
+        from countonme.server import embedded
 
         embedded.leave(Path(os.environ["DATA_DIR"]), int(os.environ["EMBEDDED_SHARE"]))

@@ -9,7 +9,7 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
-from countonme import embedded, serve, timeouts
+from countonme.server import embedded, serve, timeouts
 
 NO_DATABASE = {"check", "collectstatic", "diffsettings", "findstatic", "help", "spectacular"}
 

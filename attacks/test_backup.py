@@ -17,7 +17,7 @@ from django.utils import timezone
 from psycopg.conninfo import make_conninfo
 
 from conftest import Api, new_phone
-from countonme import embedded
+from countonme.server import embedded
 from devices import tokens
 from devices.models import Device
 from tests.databases import connected, new_database, new_server, rows, schema

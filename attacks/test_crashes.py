@@ -21,7 +21,7 @@ import pytest
 
 from attacks.client import LOST, Answer, Phone
 from attacks.conftest import Start, Tell, check_integrity, starting
-from countonme import embedded
+from countonme.server import embedded
 from tests.processes import Run, children, living_in, postmaster, query, wait_until
 
 SEED = 20250205

@@ -44,7 +44,8 @@ class Migration(migrations.Migration):
     "entries/migrations/9001_note.py": """
 import uuid
 from django.db import migrations, models
-from countonme import models as kernel, triggers
+from countonme.scope import keys
+from countonme.scope import triggers
 
 class Migration(migrations.Migration):
     dependencies = [("entries", %(entries)r), ("products", "9002_by_brand")]
@@ -55,8 +56,8 @@ class Migration(migrations.Migration):
             ("created_at", models.DateTimeField()),
             ("updated_at", models.DateTimeField(null=True)),
             ("deleted_at", models.DateTimeField(null=True)),
-            ("device", kernel.ScopedForeignKey("devices.device")),
-            ("product", kernel.ScopedForeignKey("products.product")),
+            ("device", keys.ScopedForeignKey("devices.device")),
+            ("product", keys.ScopedForeignKey("products.product")),
         ], options={"db_table": "notes"}),
         triggers.device_scoped_table("notes"),
     ]
@@ -64,7 +65,7 @@ class Migration(migrations.Migration):
     # By itself: a foreign key locks the table that it names, and writers lock two in any order.
     "entries/migrations/9002_note_product.py": """
 from django.db import migrations
-from countonme import triggers
+from countonme.scope import triggers
 
 class Migration(migrations.Migration):
     dependencies = [("entries", "9001_note")]

@@ -16,7 +16,7 @@ import django
 from bench import auth, compare, endurance, scale
 from bench.load import CONNECTIONS, BenchError, require_wrk
 from bench.servers import DATA_DIR, WORKERS, connect
-from countonme import embedded, serve
+from countonme.server import embedded, serve
 
 RESULTS = Path(__file__).with_name("results.json")
 QUICK_RESULTS = DATA_DIR / "quick.json"

@@ -19,7 +19,7 @@ import psycopg
 
 from bench import world
 from bench.servers import connect
-from countonme import text
+from countonme.api import text
 from devices import tokens
 
 TABLES = [

@@ -19,7 +19,7 @@ import psycopg
 
 from bench.load import BenchError
 from bench.world import Call
-from countonme import embedded
+from countonme.server import embedded
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA_DIR = ROOT / ".data" / "bench"

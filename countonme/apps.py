@@ -4,7 +4,7 @@ from django.apps import AppConfig
 from django.core import checks
 from django.db.models.signals import post_migrate
 
-from countonme import timeouts
+from countonme.server import timeouts
 
 
 class CountOnMeConfig(AppConfig):
@@ -15,7 +15,7 @@ class CountOnMeConfig(AppConfig):
 
     def ready(self) -> None:
         """Register what `check` and `migrate` do beyond Django's own; it needs the models."""
-        from countonme.checks import check_models, check_tables
+        from countonme.scope.checks import check_models, check_tables
 
         checks.register(check_models, checks.Tags.models)
         checks.register(check_tables, checks.Tags.database)

@@ -10,7 +10,7 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from countonme import embedded
+from countonme.server import embedded
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -124,12 +124,14 @@ database["HOST"] = options.pop("host", database["HOST"])
 # PostgreSQL keeps the plan of what a connection asks for the second time.
 options |= {"server_side_binding": True, "prepare_threshold": 1}
 DATABASES = {"default": database | {"CONN_MAX_AGE": None, "OPTIONS": options}}
-# In seconds; see countonme.timeouts.
+# In seconds; see countonme.server.timeouts.
 DATABASE_TIMEOUTS = {
     "statement_timeout": env.int("STATEMENT_TIMEOUT", 10),
     "lock_timeout": env.int("LOCK_TIMEOUT", 3),
     "idle_in_transaction_session_timeout": 30,
 }
+# Whose rows device-scoped models have; see countonme.scope.
+DEVICE_MODEL = "devices.Device"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # "default" may forget and may differ between workers; "shared" may not: registration counts there.
@@ -137,7 +139,7 @@ CACHE_URL = env.str("CACHE_URL", "")
 CACHES: dict[str, dict[str, Any]]
 if CACHE_URL:
     redis = {
-        "BACKEND": "countonme.cache.ForgivingRedisCache",
+        "BACKEND": "countonme.server.cache.ForgivingRedisCache",
         "LOCATION": CACHE_URL,
         "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},
     }
@@ -149,7 +151,7 @@ else:
             "OPTIONS": {"MAX_ENTRIES": 100_000},
         },
         "shared": {
-            "BACKEND": "countonme.cache.AtomicDatabaseCache",
+            "BACKEND": "countonme.server.cache.AtomicDatabaseCache",
             "LOCATION": "cache",
             "OPTIONS": {"MAX_ENTRIES": 100_000},
         },
@@ -173,7 +175,7 @@ AUTHENTICATION_BACKENDS = [
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
-AXES_CLIENT_IP_CALLABLE = "countonme.operators.address"
+AXES_CLIENT_IP_CALLABLE = "countonme.operators.site.address"
 AXES_LOCKOUT_TEMPLATE = "operators/paused.html"
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True
@@ -186,8 +188,8 @@ UNFOLD = {
     "SITE_SYMBOL": "nutrition",
     "SITE_URL": None,
     "DASHBOARD_CALLBACK": "devices.dashboard.add_to_context",
-    "STYLES": ["countonme.operators.stylesheet"],
-    "SIDEBAR": {"show_search": True, "navigation": "countonme.operators.navigation"},
+    "STYLES": ["countonme.operators.site.stylesheet"],
+    "SIDEBAR": {"show_search": True, "navigation": "countonme.operators.site.navigation"},
 }
 
 LANGUAGE_CODE = "en-us"

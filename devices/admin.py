@@ -16,8 +16,8 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from countonme.admin import OperatorAdmin, id_range, link
-from countonme.models import DeviceScoped, device_scoped_models
+from countonme.operators.base import OperatorAdmin, id_range, link
+from countonme.scope.models import DeviceScoped, device_scoped_models
 from devices import transfer
 from devices.models import Device
 

@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from countonme.models import device_scoped_models
+from countonme.scope.models import device_scoped_models
 from devices.models import Device
 from devices.throttling import RegisterThrottle
 

@@ -12,7 +12,8 @@ from django.db import transaction
 from django.db.models import Exists, ForeignObjectRel, OuterRef, Q, QuerySet
 from tqdm import tqdm
 
-from countonme.models import DeviceScoped, DeviceScopedQuerySet, device_scoped_models
+from countonme.scope.models import DeviceScoped, device_scoped_models
+from countonme.scope.query import DeviceScopedQuerySet
 from devices.models import Device
 
 BATCH = 1000

@@ -12,8 +12,9 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from countonme.models import Conflict, DeviceGone, device_scoped_models
-from countonme.prepared import Prepared
+from countonme.scope.exceptions import Conflict, DeviceGone
+from countonme.scope.models import device_scoped_models
+from countonme.scope.prepared import Prepared
 from devices import tokens
 
 SEEN_EVERY = timedelta(minutes=5)

@@ -9,8 +9,9 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils import timezone
 
-from countonme.models import Conflict, DeviceScoped, device_scoped_models
-from countonme.text import DerivedField
+from countonme.scope.derived import DerivedField
+from countonme.scope.exceptions import Conflict
+from countonme.scope.models import DeviceScoped, device_scoped_models
 from devices.models import Device
 
 FORMAT = "countonme-device-1"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from django.http import HttpResponse
 from rest_framework.request import Request
 
@@ -27,7 +29,15 @@ class RegisterView(ApiView):
         return JSONAnswer({"token": token})
 
 
-class RotateView(ApiView):
+class CallerView(ApiView):
+    """A call that concerns the calling device itself."""
+
+    @property
+    def device(self) -> Device:
+        return cast("Device", self.request.user)
+
+
+class RotateView(CallerView):
     """Replace the token. Until the new one is first used, the old one may ask again."""
 
     accepts_previous_token = True
@@ -39,7 +49,7 @@ class RotateView(ApiView):
         return JSONAnswer({"token": token})
 
 
-class DeviceView(ApiView):
+class DeviceView(CallerView):
     """The calling device."""
 
     serializer_class = DeviceSerializer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from countonme.admin import DeletedFilter, DeviceFilter, ScopedAdmin
+from countonme.operators.base import DeletedFilter, DeviceFilter, ScopedAdmin
 from entries.models import FoodEntry
 
 

@@ -16,16 +16,12 @@ from django.db.models import Count, F, Q, Sum, Value
 from django.db.models.functions import Cast, Coalesce, Round
 from django.db.models.lookups import Exact
 
-from countonme.models import (
-    AllObjectsManager,
-    DeviceScoped,
-    DeviceScopedQuerySet,
-    LiveManager,
-    Missing,
-    ScopedForeignKey,
-)
-from countonme.text import NameField, name_constraint
+from countonme.scope.exceptions import Missing
+from countonme.scope.keys import ScopedForeignKey
+from countonme.scope.models import DeviceScoped
+from countonme.scope.query import AllObjectsManager, DeviceScopedQuerySet, LiveManager
 from products.models import CENT, MACROS, MAX_GRAMS, Portion, Product, grams_field, rounded
+from products.names import NameField, name_constraint
 
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2100, 12, 31)
 MAX_QUANTITY = 10_000

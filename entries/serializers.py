@@ -17,7 +17,6 @@ from countonme.api.fields import (
 )
 from countonme.api.query import PageQuery, QuerySerializer, RangeMixin
 from countonme.api.schema import example
-from countonme.text import MAX_NAME_LENGTH
 from entries.models import (
     MAX_SENT_KCAL,
     MAX_SENT_MACRO,
@@ -25,6 +24,7 @@ from entries.models import (
     FoodEntry,
     MealType,
 )
+from products.names import MAX_NAME_LENGTH
 
 LOGGED = {
     "product_id": "5b0f0b1e-9a58-4c40-8a3b-0c7f3d2b9e10",

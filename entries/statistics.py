@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from countonme.prepared import Prepared
-from devices.models import Device
+from countonme.scope.owner import Owner
+from countonme.scope.prepared import Prepared
 from entries.models import NUTRIENTS, FoodEntry
 
 
-def day(device: Device, when: date) -> dict[str, Any]:
+def day(device: Owner, when: date) -> dict[str, Any]:
     """Return a day's number of entries and exact totals, in kcal and grams, also by meal type."""
     rows = _BY_MEAL_TYPE.rows(device=device.pk, date=when)
     return {
@@ -23,7 +23,7 @@ def day(device: Device, when: date) -> dict[str, Any]:
     }
 
 
-def daily(device: Device, first: date, last: date) -> dict[str, Any]:
+def daily(device: Owner, first: date, last: date) -> dict[str, Any]:
     """Return the totals of every day of a range, both ends included, and their average.
 
     The average is taken over the days with an entry, rounded half up to 2 decimals.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from countonme.admin import DeletedFilter, DeviceFilter, ScopedAdmin
+from countonme.operators.base import DeletedFilter, DeviceFilter, ScopedAdmin
 from goals.formulas import GRAMS
 from goals.models import BODY, ENERGY, SHAPE, WEIGHT_CHANGE, BodyWeight, Goal, WaterEntry
 

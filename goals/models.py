@@ -16,14 +16,10 @@ from django.db.models import F, Q
 from django.db.models.functions import Cast
 from django.utils import timezone
 
-from countonme.models import (
-    AllObjectsManager,
-    Conflict,
-    DeviceScoped,
-    DeviceScopedQuerySet,
-    DeviceUniqueConstraint,
-    LiveManager,
-)
+from countonme.scope.constraints import DeviceUniqueConstraint
+from countonme.scope.exceptions import Conflict
+from countonme.scope.models import DeviceScoped
+from countonme.scope.query import AllObjectsManager, DeviceScopedQuerySet, LiveManager
 from entries.models import FIRST_DAY, LAST_DAY
 from goals import formulas
 from goals.formulas import GRAMS, PERCENTS

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Count, Sum
 
-from devices.models import Device
+from countonme.scope.owner import Owner
 from entries import statistics as diary
 from entries.models import FoodEntry
 from goals import formulas
@@ -17,7 +17,7 @@ from products.models import MACROS, rounded
 WARM_UP = timedelta(days=60)
 
 
-def progress(device: Device, when: date) -> dict[str, Any]:
+def progress(device: Owner, when: date) -> dict[str, Any]:
     """Return a day's exact sums beside the current goal, and what is left of that.
 
     kcal, grams and ml. The goal is the current one, whatever the day; what is left is negative
@@ -37,7 +37,7 @@ def progress(device: Device, when: date) -> dict[str, Any]:
     return {"date": when, "goal": goal, "eaten": eaten, "left": left, "water_ml": drunk}
 
 
-def weight(device: Device, first: date, last: date) -> dict[str, Any]:
+def weight(device: Owner, first: date, last: date) -> dict[str, Any]:
     """Return the weighings of a range, both ends included, each with the trend in kg on its day.
 
     See `formulas.trend()`. It starts at the first weighing of the 60 days before the range, so that
@@ -53,7 +53,7 @@ def weight(device: Device, first: date, last: date) -> dict[str, Any]:
     return {"from": first, "to": last, "points": points}
 
 
-def expenditure(device: Device, first: date, last: date) -> dict[str, Any]:
+def expenditure(device: Owner, first: date, last: date) -> dict[str, Any]:
     """Return what the body burns in kcal a day, of the days logged and the weighings of a range.
 
     See `formulas.expenditure_kcal()`. A day is logged that has an entry. Both ends are included.
@@ -70,7 +70,7 @@ def expenditure(device: Device, first: date, last: date) -> dict[str, Any]:
     }
 
 
-def streak(device: Device, today: date) -> dict[str, Any]:
+def streak(device: Owner, today: date) -> dict[str, Any]:
     """Return the runs of days with an entry, as of a day.
 
     See `formulas.streak()`. It counts for which days was logged, and not when.

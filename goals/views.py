@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from countonme.api.fields import StrictModelSerializer
 from countonme.api.json import JSONAnswer
 from countonme.api.views import ApiView, DeviceView, DeviceViewSet
-from countonme.models import DeviceScoped
+from countonme.scope.models import DeviceScoped
 from entries.serializers import RangeQuery
 from goals import statistics
 from goals.models import (

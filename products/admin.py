@@ -13,10 +13,11 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from unfold.decorators import action
 
-from countonme.admin import DeletedFilter, DeviceFilter, ScopedAdmin, sentence
-from countonme.text import clean, fold, found_by
+from countonme.api.text import clean, fold
+from countonme.operators.base import DeletedFilter, DeviceFilter, ScopedAdmin, sentence
 from products import gtin, moderation
 from products.models import Portion, Product
+from products.names import found_by
 
 
 class NamedAdmin(ScopedAdmin):
@@ -70,7 +71,7 @@ class ProductAdmin(NamedAdmin):
             "names": moderation.names(pattern) if pattern.strip(" *") else [],
             "max_rows": moderation.MAX_ROWS,
         }
-        return TemplateResponse(request, "operators/moderation.html", context)
+        return TemplateResponse(request, "products/moderation.html", context)
 
 
 @admin.register(Portion)

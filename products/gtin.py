@@ -11,7 +11,9 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import migrations
 
-from countonme.text import HYPHENS, WHITE_SPACE, CleanField, DerivedField
+from countonme.api.text import HYPHENS, WHITE_SPACE
+from countonme.scope.derived import DerivedField
+from products.names import CleanField
 
 LENGTH = 14
 PATTERN = r"^([0-9]{8}|[0-9]{12,14})$"

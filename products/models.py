@@ -17,17 +17,13 @@ from django.db.models.functions import Coalesce
 from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 
-from countonme.models import (
-    AllObjectsManager,
-    Conflict,
-    DeviceScoped,
-    DeviceScopedQuerySet,
-    DeviceUniqueConstraint,
-    LiveManager,
-    ScopedForeignKey,
-)
-from countonme.text import FoldedField, NameField, WordsField, found_by, name_constraint
+from countonme.scope.constraints import DeviceUniqueConstraint
+from countonme.scope.exceptions import Conflict
+from countonme.scope.keys import ScopedForeignKey
+from countonme.scope.models import DeviceScoped
+from countonme.scope.query import AllObjectsManager, DeviceScopedQuerySet, LiveManager
 from products import gtin
+from products.names import FoldedField, NameField, WordsField, found_by, name_constraint
 
 MAX_KCAL_100G = 1000
 MAX_GRAMS = 10_000

@@ -9,9 +9,10 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import transaction
 from django.db.models import Count, Min, Q
 
-from countonme.models import DeviceScopedQuerySet
-from countonme.text import fold, found_by
+from countonme.api.text import fold
+from countonme.scope.query import DeviceScopedQuerySet
 from products.models import Product
+from products.names import found_by
 
 # What one request soft-deletes, what one click does in as many requests, and how many names a
 # page shows.

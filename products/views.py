@@ -13,7 +13,7 @@ from rest_framework.request import Request
 
 from countonme.api.json import JSONAnswer
 from countonme.api.views import DeviceViewSet
-from countonme.models import DeviceScoped
+from countonme.scope.models import DeviceScoped
 from products.models import Portion, Product, ProductQuerySet
 from products.serializers import (
     IncludeQuery,

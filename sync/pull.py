@@ -11,7 +11,7 @@ import orjson
 from django.db import connection, transaction
 
 from countonme.api.json import dumps
-from countonme.models import DeviceGone
+from countonme.scope.exceptions import DeviceGone
 from devices.models import Device
 from sync.tables import TABLES, Table
 

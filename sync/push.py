@@ -20,7 +20,8 @@ from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.fields import get_error_detail
 
-from countonme.models import ID_IN_USE, Conflict, DeviceScoped, Missing
+from countonme.scope.exceptions import ID_IN_USE, Conflict, Missing
+from countonme.scope.models import DeviceScoped
 from devices.models import Device
 from entries.models import FoodEntry
 from goals.models import BodyWeight

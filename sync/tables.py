@@ -15,8 +15,8 @@ from rest_framework.exceptions import ErrorDetail
 
 from countonme.api.fields import StrictModelSerializer, StrictUUIDField
 from countonme.api.json import dumps
-from countonme.models import DeviceScoped
-from countonme.prepared import Prepared
+from countonme.scope.models import DeviceScoped
+from countonme.scope.prepared import Prepared
 from entries.serializers import FoodEntrySerializer
 from goals.serializers import BodyWeightSerializer, WaterEntrySerializer
 from products.serializers import PortionSerializer, ProductSerializer

@@ -12,7 +12,7 @@ import psycopg
 from django.db import connection
 from psycopg import sql
 
-from countonme import embedded
+from countonme.server import embedded
 
 # All that defines the tables and what hangs on them, each as one text.
 SCHEMA = """

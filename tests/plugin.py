@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from countonme import embedded
+from countonme.server import embedded
 
 share = None
 ROOT = Path(__file__).resolve().parent.parent

@@ -17,10 +17,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from countonme import embedded
+from countonme.server import embedded
 
 ROOT = Path(__file__).resolve().parent.parent
-SERVE = [sys.executable, "-m", "countonme.serve"]
+SERVE = [sys.executable, "-m", "countonme.server.serve"]
 MANAGE = [sys.executable, "manage.py"]
 
 

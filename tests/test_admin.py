@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from conftest import Api
-from countonme.models import DeviceScoped, device_scoped_models
+from countonme.scope.models import DeviceScoped, device_scoped_models
 from devices.models import Device
 from entries.models import FoodEntry
 from goals.models import BodyWeight, Goal, WaterEntry

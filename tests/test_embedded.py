@@ -16,13 +16,13 @@ import environ
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from countonme import embedded
+from countonme.server import embedded
 from tests.processes import ROOT, living_in, postmaster, query, wait_until
 
 OWNER = """
 import sys
 from pathlib import Path
-from countonme import embedded
+from countonme.server import embedded
 
 with embedded.running(Path(sys.argv[1])):
     print("up", flush=True)

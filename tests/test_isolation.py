@@ -23,7 +23,7 @@ from django.test.utils import CaptureQueriesContext
 
 from conftest import Api, new_phone
 from countonme.api import docs
-from countonme.models import device_scoped_models
+from countonme.scope.models import device_scoped_models
 from countonme.tests.test_triggers import next_transaction
 
 # Where each kind of row lies, and the call whose examples create some.

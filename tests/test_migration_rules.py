@@ -14,7 +14,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 from django.db.models.functions import Now
 
-from countonme import triggers
+from countonme.scope import triggers
 from tests.test_migrations import own_migrations
 
 BODY = re.compile(r"\$(\w*)\$.*?\$\1\$", re.DOTALL)

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.hashers import check_password
 
-from countonme import embedded, serve
+from countonme.server import embedded, serve
 from tests.processes import (
     MANAGE,
     ROOT,
@@ -238,7 +238,7 @@ def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "run",
     [
-        "runpy.run_module('countonme.serve', run_name='__main__')",
+        "runpy.run_module('countonme.server.serve', run_name='__main__')",
         "runpy.run_path('manage.py', run_name='__main__')",
     ],
     ids=["make run", "manage.py"],
@@ -283,7 +283,7 @@ def test_the_access_log_has_one_line_a_request(second: Run) -> None:
 
 def test_the_example_names_every_setting() -> None:
     read = re.compile(r'(?:env\.\w+|environ\.get)\(\s*"([A-Z_]+)"')
-    sources = ["countonme/settings.py", "countonme/serve.py", "gunicorn.conf.py"]
+    sources = ["countonme/settings.py", "countonme/server/serve.py", "gunicorn.conf.py"]
     settings = {name for source in sources for name in read.findall((ROOT / source).read_text())}
     named = re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
     assert settings <= set(named)

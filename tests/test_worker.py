@@ -22,7 +22,7 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.workers.gthread import TConn
 
-from countonme import embedded
+from countonme.server import embedded
 from countonme.worker import Arrival, PatientWorker
 from tests.processes import Run, copy_of
 

@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from conftest import Api, new_phone
-from countonme.models import device_scoped_models
+from countonme.scope.models import device_scoped_models
 from countonme.tests.test_scope import sample
 from devices import maintenance
 from devices.models import Device

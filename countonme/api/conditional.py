@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from django.conf import settings
 from django.utils.http import parse_etags
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-if TYPE_CHECKING:
-    from devices.models import Device
+from countonme.scope.owner import Owner
 
 
 class NotModified(Exception):
@@ -52,7 +51,7 @@ def etag(request: Request) -> str:
     The revision was read before the rows: a write in between makes the tag older than the answer,
     never newer, so that the phone asks once too often and never keeps what is stale.
     """
-    device = cast("Device", request.user)
+    device = cast("Owner", request.user)
     meta = request.META
     url = (request.scheme, meta.get("HTTP_HOST", ""), request.path, meta["QUERY_STRING"])
     parts = (settings.RELEASE, device.pk, device.revision, *url)

@@ -19,7 +19,7 @@ from rest_framework.fields import get_error_detail
 
 from countonme.api import conditional
 from countonme.api.json import JSONAnswer
-from countonme.models import ID_IN_USE, Conflict, DeviceGone, Missing
+from countonme.scope.exceptions import ID_IN_USE, Conflict, DeviceGone, Missing
 
 logger = logging.getLogger(__name__)
 

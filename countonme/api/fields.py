@@ -22,7 +22,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.fields import get_error_detail
 
-from countonme.text import clean
+from countonme.api.text import clean
 
 # RFC 9562, section 4: written in lower case, read in either.
 UUID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
@@ -45,7 +45,7 @@ class EmptyIsNullMixin(serializers.Field[Any, Any, Any, Any]):
 
 
 class TextField(EmptyIsNullMixin, serializers.CharField):
-    """A string, judged as it is kept: see `countonme.text.clean()`."""
+    """A string, judged as it is kept: see `countonme.api.text.clean()`."""
 
     @property
     def schema_keywords(self) -> dict[str, Any]:

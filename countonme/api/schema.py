@@ -19,7 +19,7 @@ from rest_framework import serializers
 
 from countonme.api.errors import UnsupportedContentEncoding
 from countonme.api.fields import EmptyIsNullMixin, StrictUUIDField
-from countonme.models import Missing
+from countonme.scope.exceptions import Missing
 
 S = TypeVar("S", bound=type[serializers.BaseSerializer[Any]])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 from uuid import UUID
 
 from django.conf import settings
@@ -27,11 +27,11 @@ from countonme.api.errors import (
 from countonme.api.fields import StrictModelSerializer, parse_id
 from countonme.api.json import JSONAnswer
 from countonme.api.query import PageQuery, page_of
-from countonme.models import DeviceScoped, DeviceScopedQuerySet, Missing
-from countonme.prepared import Prepared, Slot
-
-if TYPE_CHECKING:
-    from devices.models import Device
+from countonme.scope.exceptions import Missing
+from countonme.scope.models import DeviceScoped
+from countonme.scope.owner import Owner
+from countonme.scope.prepared import Prepared, Slot
+from countonme.scope.query import DeviceScopedQuerySet
 
 T = TypeVar("T")
 
@@ -76,9 +76,9 @@ class ApiView(APIView):
         return response
 
     @property
-    def device(self) -> Device:
+    def device(self) -> Owner:
         """The device that calls."""
-        return cast("Device", self.request.user)
+        return cast("Owner", self.request.user)
 
     def read_body(self, *, partial: bool = False) -> dict[str, Any]:
         """Return the body's fields, valid each by itself; `partial` where any may be left out.

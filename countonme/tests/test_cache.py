@@ -11,7 +11,7 @@ import pytest
 from django.core.cache import caches
 
 from conftest import Api, forget_caches
-from countonme.cache import ForgivingRedisCache
+from countonme.server.cache import ForgivingRedisCache
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def redis_at(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def configure(port: int) -> None:
         redis = {
-            "BACKEND": "countonme.cache.ForgivingRedisCache",
+            "BACKEND": "countonme.server.cache.ForgivingRedisCache",
             "LOCATION": f"redis://127.0.0.1:{port}/0",
             "KEY_PREFIX": f"port-{port}",
             "OPTIONS": {"socket_timeout": 0.1, "socket_connect_timeout": 0.1},

@@ -15,14 +15,10 @@ from django.db import connection, models
 from django.db.migrations.recorder import MigrationRecorder
 from django.test.utils import isolate_apps
 
-from countonme import checks
-from countonme.models import (
-    AllObjectsManager,
-    DeviceScoped,
-    LiveManager,
-    ScopedForeignKey,
-    device_scoped_models,
-)
+from countonme.scope import checks
+from countonme.scope.keys import ScopedForeignKey
+from countonme.scope.models import DeviceScoped, device_scoped_models
+from countonme.scope.query import AllObjectsManager, LiveManager
 from countonme.tests.test_scope import MODELS, Model, scoped_keys
 from devices.models import Device
 from products.models import Product

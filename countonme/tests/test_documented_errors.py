@@ -13,7 +13,7 @@ from django.test import override_settings
 
 from conftest import Api
 from countonme.api import docs
-from countonme.prepared import Prepared
+from countonme.scope.prepared import Prepared
 from goals.serializers import BY_HAND, METRICS
 
 Call = dict[str, Any]

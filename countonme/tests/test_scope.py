@@ -33,12 +33,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from conftest import Api
-from countonme.models import (
-    DeviceScoped,
-    ScopedForeignKey,
-    UnscopedQuery,
-    device_scoped_models,
-)
+from countonme.scope.exceptions import UnscopedQuery
+from countonme.scope.keys import ScopedForeignKey
+from countonme.scope.models import DeviceScoped, device_scoped_models
 from devices.models import Device
 from entries.models import FoodEntry
 from goals.models import BodyWeight, Goal

@@ -14,7 +14,7 @@ from django.db.models import ProtectedError
 from django.forms import modelform_factory
 
 from conftest import Api
-from countonme.models import DeviceScoped
+from countonme.scope.models import DeviceScoped
 from devices.models import Device
 from entries.models import FoodEntry
 from products.models import Portion, Product

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import Api
-from countonme.text import WordsField, clean, fold, name_constraint, words
+from countonme.api.text import clean, fold, words
 from products.models import Portion, Product
+from products.names import WordsField, name_constraint
 
 # Hypothesis would keep what it finds in a folder of the working tree.
 without_files = settings(database=None, deadline=None)

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from conftest import new_phone
-from countonme import timeouts
+from countonme.server import timeouts
 
 SHOWN = """
     SELECT current_setting('statement_timeout'), current_setting('lock_timeout'),

@@ -15,7 +15,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from conftest import Api
-from countonme.models import DeviceScoped
+from countonme.scope.models import DeviceScoped
 from countonme.tests.test_scope import MODELS, linked_sample, sample, scoped_keys
 from devices.models import Device
 from entries.models import FoodEntry

@@ -5,7 +5,7 @@ import uuid
 import django.utils.timezone
 from django.db import migrations, models
 
-from countonme import triggers
+from countonme.scope import triggers
 
 
 class Migration(migrations.Migration):

@@ -5,11 +5,11 @@ from typing import Any
 from django.apps.registry import Apps
 from django.db import migrations
 
-from countonme import operators
+from countonme.operators import roles
 
 
 def grant(apps: Apps, schema_editor: Any) -> None:
-    operators.grant(apps, apps.get_app_config("devices"), "device")
+    roles.grant(apps, apps.get_app_config("devices"), "device")
 
 
 class Migration(migrations.Migration):

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from conftest import Api
-from countonme.models import device_scoped_models
+from countonme.scope.models import device_scoped_models
 from devices.models import Device
 from goals.serializers import METRICS
 

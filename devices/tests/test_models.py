@@ -11,7 +11,7 @@ import time_machine
 from django.db import IntegrityError, transaction
 
 from conftest import Api
-from countonme.models import Conflict, DeviceGone
+from countonme.scope.exceptions import Conflict, DeviceGone
 from devices.models import TOKEN_FIELDS, Device
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

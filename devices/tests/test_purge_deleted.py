@@ -9,7 +9,7 @@ import time_machine
 from django.core.management import CommandError, call_command
 
 from conftest import Api
-from countonme.models import device_scoped_models
+from countonme.scope.models import device_scoped_models
 from devices import maintenance
 from entries.models import FoodEntry, FoodEntryQuerySet
 from products.models import Portion, Product

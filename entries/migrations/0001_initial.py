@@ -9,9 +9,9 @@ import django.db.models.deletion
 import django.utils.timezone
 from django.db import migrations, models
 
-import countonme.models
-import countonme.text
-from countonme import triggers
+import countonme.scope.keys
+import products.names
+from countonme.scope import triggers
 
 
 class Migration(migrations.Migration):
@@ -55,7 +55,7 @@ class Migration(migrations.Migration):
                         max_length=9,
                     ),
                 ),
-                ("name", countonme.text.NameField(max_length=100)),
+                ("name", products.names.NameField(max_length=100)),
                 (
                     "grams",
                     models.DecimalField(
@@ -135,7 +135,7 @@ class Migration(migrations.Migration):
                 ("eaten_at", models.DateTimeField(blank=True, null=True)),
                 (
                     "device",
-                    countonme.models.ScopedForeignKey(
+                    countonme.scope.keys.ScopedForeignKey(
                         db_constraint=False,
                         db_index=False,
                         editable=False,
@@ -145,7 +145,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "portion",
-                    countonme.models.ScopedForeignKey(
+                    countonme.scope.keys.ScopedForeignKey(
                         blank=True,
                         db_constraint=False,
                         db_index=False,
@@ -157,7 +157,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "product",
-                    countonme.models.ScopedForeignKey(
+                    countonme.scope.keys.ScopedForeignKey(
                         blank=True,
                         db_constraint=False,
                         db_index=False,

@@ -10,9 +10,10 @@ import django.db.models.expressions
 import django.utils.timezone
 from django.db import migrations, models
 
-import countonme.models
+import countonme.scope.constraints
+import countonme.scope.keys
 import goals.models
-from countonme import triggers
+from countonme.scope import triggers
 
 
 class Migration(migrations.Migration):
@@ -54,7 +55,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "device",
-                    countonme.models.ScopedForeignKey(
+                    countonme.scope.keys.ScopedForeignKey(
                         db_constraint=False,
                         db_index=False,
                         editable=False,
@@ -70,7 +71,7 @@ class Migration(migrations.Migration):
                 "default_permissions": ("view", "change", "soft_delete", "restore", "hard_delete"),
                 "default_manager_name": "objects",
                 "constraints": [
-                    countonme.models.DeviceUniqueConstraint(
+                    countonme.scope.constraints.DeviceUniqueConstraint(
                         condition=models.Q(("deleted_at", None)),
                         fields=("device", "date"),
                         name="body_weights_one_a_day",
@@ -329,7 +330,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "device",
-                    countonme.models.ScopedForeignKey(
+                    countonme.scope.keys.ScopedForeignKey(
                         db_constraint=False,
                         db_index=False,
                         editable=False,
@@ -345,7 +346,7 @@ class Migration(migrations.Migration):
                 "default_permissions": ("view", "change", "soft_delete", "restore", "hard_delete"),
                 "default_manager_name": "objects",
                 "constraints": [
-                    countonme.models.DeviceUniqueConstraint(
+                    countonme.scope.constraints.DeviceUniqueConstraint(
                         condition=models.Q(("deleted_at", None)),
                         fields=("device",),
                         name="goals_one_live",
@@ -567,7 +568,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "device",
-                    countonme.models.ScopedForeignKey(
+                    countonme.scope.keys.ScopedForeignKey(
                         db_constraint=False,
                         db_index=False,
                         editable=False,

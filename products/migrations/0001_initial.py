@@ -11,10 +11,11 @@ import django.db.models.lookups
 import django.utils.timezone
 from django.db import migrations, models
 
-import countonme.models
-import countonme.text
+import countonme.scope.constraints
+import countonme.scope.keys
 import products.gtin
-from countonme import triggers
+import products.names
+from countonme.scope import triggers
 from products import gtin
 
 
@@ -37,16 +38,16 @@ class Migration(migrations.Migration):
                 ),
                 ("updated_at", models.DateTimeField(editable=False, null=True)),
                 ("deleted_at", models.DateTimeField(editable=False, null=True)),
-                ("name", countonme.text.NameField(max_length=100)),
+                ("name", products.names.NameField(max_length=100)),
                 (
                     "name_folded",
-                    countonme.text.FoldedField(
+                    products.names.FoldedField(
                         blank=True, db_collation="C", editable=False, source="name"
                     ),
                 ),
                 (
                     "name_words",
-                    countonme.text.WordsField(
+                    products.names.WordsField(
                         blank=True, db_collation="C", editable=False, source="name"
                     ),
                 ),
@@ -107,7 +108,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "device",
-                    countonme.models.ScopedForeignKey(
+                    countonme.scope.keys.ScopedForeignKey(
                         db_constraint=False,
                         db_index=False,
                         editable=False,
@@ -135,10 +136,10 @@ class Migration(migrations.Migration):
                 ),
                 ("updated_at", models.DateTimeField(editable=False, null=True)),
                 ("deleted_at", models.DateTimeField(editable=False, null=True)),
-                ("name", countonme.text.NameField(max_length=100)),
+                ("name", products.names.NameField(max_length=100)),
                 (
                     "name_folded",
-                    countonme.text.FoldedField(
+                    products.names.FoldedField(
                         blank=True, db_collation="C", editable=False, source="name"
                     ),
                 ),
@@ -156,7 +157,7 @@ class Migration(migrations.Migration):
                 ("is_default", models.BooleanField(default=False)),
                 (
                     "device",
-                    countonme.models.ScopedForeignKey(
+                    countonme.scope.keys.ScopedForeignKey(
                         db_constraint=False,
                         db_index=False,
                         editable=False,
@@ -166,7 +167,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "product",
-                    countonme.models.ScopedForeignKey(
+                    countonme.scope.keys.ScopedForeignKey(
                         db_constraint=False,
                         db_index=False,
                         on_delete=django.db.models.deletion.DO_NOTHING,
@@ -201,7 +202,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="product",
-            constraint=countonme.models.DeviceUniqueConstraint(
+            constraint=countonme.scope.constraints.DeviceUniqueConstraint(
                 fields=("device", "id"), name="products_device_id"
             ),
         ),
@@ -280,13 +281,13 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="portion",
-            constraint=countonme.models.DeviceUniqueConstraint(
+            constraint=countonme.scope.constraints.DeviceUniqueConstraint(
                 fields=("device", "product", "id"), name="portions_device_product_id"
             ),
         ),
         migrations.AddConstraint(
             model_name="portion",
-            constraint=countonme.models.DeviceUniqueConstraint(
+            constraint=countonme.scope.constraints.DeviceUniqueConstraint(
                 condition=models.Q(("deleted_at", None), ("is_default", True)),
                 fields=("device", "product"),
                 name="portions_one_default",

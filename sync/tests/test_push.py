@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from conftest import Api
-from countonme.models import device_scoped_models
+from countonme.scope.models import device_scoped_models
 from sync.tests.replica import (
     Replica,
     created,

@@ -117,7 +117,8 @@ def test_a_deletion_by_the_id_in_upper_case_deletes_nothing(phone: Api) -> None:
 @pytest.mark.parametrize("table", ["recipes", "__proto__", "", "a b", "x" * 1000])
 def test_a_table_that_is_not_synced_is_ignored_where_it_is_empty(phone: Api, table: str) -> None:
     drunk = water()
-    for empty in ({}, {"created": []}, {"created": [], "updated": [], "deleted": []}):
+    empties: list[dict[str, Any]] = [{}, {"created": []}, {"created": [], "deleted": []}]
+    for empty in empties:
         assert pushed(phone, created(water_entries=[drunk]) | {table: empty}) == {}
     assert drunk["id"] in live(phone)["water_entries"]
 
@@ -126,7 +127,11 @@ def test_what_stands_in_a_table_that_is_not_synced_is_named_and_the_rest_goes_in
     phone: Api,
 ) -> None:
     drunk = water()
-    unknown = {"created": [{"id": "new"}], "updated": [{"id": new_id()}], "deleted": [new_id()]}
+    unknown: Any = {
+        "created": [{"id": "new"}],
+        "updated": [{"id": new_id()}],
+        "deleted": [new_id()],
+    }
     named = [unknown["created"][0]["id"], unknown["updated"][0]["id"], unknown["deleted"][0]]
     rejected = pushed(phone, created(water_entries=[drunk]) | {"recipes": unknown})
     assert rejected == {"recipes": dict.fromkeys(named, "No table of this name is synced")}

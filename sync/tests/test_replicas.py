@@ -207,7 +207,7 @@ def test_the_models_round_as_the_server_does(rest: Phone, one: Replica) -> None:
     amounts = [chance.randrange(1, 1_000_000) / 100 for _ in range(150)]
     amounts += [chance.randrange(1, 100_000) / 10 for _ in range(150)]
     for _ in range(3):
-        nutrients = {f"{name}_100g": chance.randrange(0, 3500) / 100 for name in MACROS}
+        nutrients: Any = {f"{name}_100g": chance.randrange(0, 3500) / 100 for name in MACROS}
         kcal = chance.randrange(1000)
         food = one.create("products", name="Food", kcal_100g=kcal, **nutrients)
         portion = one.create(

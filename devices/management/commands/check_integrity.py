@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from countonme.models import device_scoped_models
+from countonme.scope.models import device_scoped_models
 
 NAMED = 20
 

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError
 
-from countonme.models import Conflict
+from countonme.scope.exceptions import Conflict
 from devices import transfer
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from countonme.models import device_scoped_models
+from countonme.scope.models import device_scoped_models
 from devices import maintenance
 from devices.management.arguments import age
 

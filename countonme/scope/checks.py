@@ -11,17 +11,15 @@ from typing import Any
 
 from django.apps import apps
 from django.apps.config import AppConfig
+from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 
-from countonme.models import (
-    DeviceScoped,
-    ScopedForeignKey,
-    ScopedQuery,
-    device_scoped_models,
-)
+from countonme.scope.keys import ScopedForeignKey
+from countonme.scope.models import DeviceScoped, device_scoped_models
+from countonme.scope.query import ScopedQuery
 
 TRIGGERS = ("stamp_revision_insert", "stamp_revision_update", "guard_hard_delete")
 
@@ -62,7 +60,7 @@ def check_model(model: type[models.Model]) -> Iterator[CheckMessage]:
     elif owned := next(_references_to_devices(model), None):
         yield Error(
             f"It has rows of devices, by {owned}, and does not derive from DeviceScoped.",
-            hint="Derive it from countonme.models.DeviceScoped.",
+            hint="Derive it from countonme.scope.models.DeviceScoped.",
             obj=model,
             id="countonme.E001",
         )
@@ -88,7 +86,7 @@ def _references(model: type[models.Model]) -> Iterator[Any]:
 
 def _is_of_devices(target: Any) -> bool:
     return isinstance(target, type) and (
-        issubclass(target, DeviceScoped) or target is apps.get_model("devices", "Device")
+        issubclass(target, DeviceScoped) or target is apps.get_model(settings.DEVICE_MODEL)
     )
 
 
@@ -109,7 +107,7 @@ def _check_managers(model: type[DeviceScoped]) -> Iterator[CheckMessage]:
         if not isinstance(query, ScopedQuery) or query.scope is not None:
             yield Error(
                 f"Its manager {manager.name} runs without a device.",
-                hint="Derive it from LiveManager or AllObjectsManager of countonme.models.",
+                hint="Derive it from LiveManager or AllObjectsManager of countonme.scope.query.",
                 obj=model,
                 id="countonme.E002",
             )
@@ -131,7 +129,7 @@ def _check_references(model: type[DeviceScoped]) -> Iterator[CheckMessage]:
         if of_devices and not isinstance(field, ScopedForeignKey):
             yield Error(
                 f"Its field {field.name} could name a row of another device.",
-                hint="Make it a countonme.models.ScopedForeignKey.",
+                hint="Make it a countonme.scope.keys.ScopedForeignKey.",
                 obj=model,
                 id="countonme.E003",
             )
@@ -158,7 +156,7 @@ def _check_tables(connection: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
         if missing:
             yield Error(
                 f"Its table {table} is without {', '.join(missing)}.",
-                hint=f'A migration lacks countonme.triggers.device_scoped_table("{table}").',
+                hint=f'A migration lacks countonme.scope.triggers.device_scoped_table("{table}").',
                 obj=model,
                 id="countonme.E004",
             )
@@ -175,7 +173,7 @@ def _check_tables(connection: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
                 yield Error(
                     f"Its table {table} is without a foreign key that keeps {field.column} to rows "
                     "of the same device.",
-                    hint=f"A migration lacks countonme.triggers.{operation}.",
+                    hint=f"A migration lacks countonme.scope.triggers.{operation}.",
                     obj=model,
                     id="countonme.E005",
                 )

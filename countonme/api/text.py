@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Any
+from collections.abc import Iterator
 
-from django import forms
 from django.core.exceptions import ValidationError
-from django.core.validators import MinLengthValidator
-from django.db import models
-from django.db.models import Q
 
-MAX_NAME_LENGTH = 100
 # Unicode's property White_Space. This and the other tables of characters go into the brackets of a
 # regular expression, Python's or PostgreSQL's.
 WHITE_SPACE = r"\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -137,126 +130,3 @@ def words(text: str) -> list[str]:
 def is_unspaced(word: str) -> bool:
     """Return whether a word of `compounds()` is of a script without blanks: found anywhere."""
     return IN_UNSPACED_SCRIPT.match(word) is not None
-
-
-class DerivedField(models.TextField):  # type: ignore[type-arg]  # generic in the stubs only
-    """A copy of another field in another form, made anew at every save and bulk insert.
-
-    Collation C: sorted by code point, alike on every machine.
-    """
-
-    def __init__(self, source: str = "name", **kwargs: Any) -> None:
-        self.source = source
-        super().__init__(**kwargs | {"editable": False, "blank": True, "db_collation": "C"})
-
-    def deconstruct(self) -> Any:
-        name, path, args, kwargs = super().deconstruct()
-        return name, path, args, kwargs | {"source": self.source}
-
-    def derive(self, value: str) -> str | None:
-        """Return what is stored for a value of the source."""
-        raise NotImplementedError
-
-    def derived(self, row: models.Model) -> str | None:
-        """Return what a row is to have here."""
-        value = getattr(row, self.source)
-        return None if value is None else self.derive(value)
-
-    def is_current(self, row: models.Model) -> bool:
-        """Return whether a row has it."""
-        return bool(getattr(row, self.attname) == self.derived(row))
-
-    def pre_save(self, model_instance: models.Model, add: bool) -> str | None:
-        setattr(model_instance, self.attname, self.derived(model_instance))
-        return getattr(model_instance, self.attname)
-
-
-class FoldedField(DerivedField):
-    """A name without case and accents, to sort by."""
-
-    def derive(self, value: str) -> str:
-        return fold(value)
-
-
-class WordsField(DerivedField):
-    """The words of a name, each after a space, so that ` chick` finds the start of a word."""
-
-    def derive(self, value: str) -> str:
-        return "".join(f" {word}" for word in words(value))
-
-
-def found_by(search: str, *columns: str) -> Q:
-    """Return the condition by which a search finds a row; without a letter or digit it finds none.
-
-    Every word of it starts some word, joined or each piece for itself: `coca-cola` finds
-    Coca-Cola, CocaCola and Coca Cola.
-
-    Args:
-        columns: names of fields, each a `WordsField`; a word may be in any of them.
-    """
-
-    def has(word: str) -> Q:
-        start = word if is_unspaced(word) else f" {word}"
-        return Q(*((f"{column}__contains", start) for column in columns), _connector=Q.OR)
-
-    found = []
-    for pieces in compounds(search):
-        joined = has("".join(pieces))
-        found.append(joined | Q(*map(has, pieces)) if pieces[1:] else joined)
-    return Q(*found) if found else Q(pk__in=[])
-
-
-class CleanFormField(forms.CharField):
-    """A text in a form, made clean before it is judged.
-
-    Args:
-        clean: makes it so.
-    """
-
-    def __init__(self, clean: Callable[[str], str], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.clean_text = clean
-
-    def to_python(self, value: Any) -> Any:
-        return super().to_python(self.clean_text(value) if value else value)
-
-
-class CleanField(models.CharField):  # type: ignore[type-arg]  # generic in the stubs only
-    """A text that is made clean wherever Django reads it: forms, imports, `clean_fields()`."""
-
-    def clean_text(self, text: str) -> str:
-        return clean(text)
-
-    def to_python(self, value: Any) -> Any:
-        value = super().to_python(value)
-        return None if value is None else self.clean_text(value)
-
-    def get_prep_value(self, value: Any) -> Any:
-        """Send what is stored or looked for as it is; Django's own calls `to_python()`."""
-        return models.Field.get_prep_value(self, value)
-
-    def formfield(self, **kwargs: Any) -> Any:
-        """Leave the length to the model's validators: a browser would count what was typed."""
-        form_class = partial(CleanFormField, self.clean_text)
-        return super().formfield(**{"form_class": form_class} | kwargs | {"max_length": None})
-
-
-class NameField(CleanField):
-    """A name: 1 to 100 characters."""
-
-    default_validators = [MinLengthValidator(1)]
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"max_length": MAX_NAME_LENGTH} | kwargs)
-
-
-def name_constraint(table: str, column: str = "name") -> models.CheckConstraint:
-    """Return what the database holds of a name's rules: words with single blanks between them.
-
-    Its length at most stands in the column's type.
-    """
-    word = rf"[^\u0001-\u001f\u007f-\u009f{WHITE_SPACE}]+"
-    return models.CheckConstraint(
-        name=f"{table}_{column}_is_clean",
-        condition=Q(**{f"{column}__regex": f"^{word}( {word})*$"}),
-    )

@@ -24,9 +24,9 @@ import django
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from countonme import embedded, timeouts
+from countonme.server import embedded, timeouts
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
 SHARE = "EMBEDDED_SHARE"  # the environment variable that names the share's descriptor to gunicorn
 # Workers whose master was killed hold the port until they notice, which takes about a second.
 BIND_SECONDS = 5.0

@@ -1,18 +1,10 @@
-"""Who works at the operators' site: roles, navigation, and from where a login comes."""
+"""What each role of operators may do."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.apps import AppConfig
 from django.apps.registry import Apps
-from django.contrib import admin
 from django.contrib.auth.management import create_permissions
-from django.http import HttpRequest
-from django.templatetags.static import static
-from django.urls import reverse
-from rest_framework.request import Request
-from rest_framework.throttling import BaseThrottle
 
 # What each role may do to devices, and to the rows that they own. Superusers may do everything;
 # only they erase, and delete for ever.
@@ -41,29 +33,3 @@ def grant(apps: Apps, config: AppConfig, kind: str) -> None:
             names = [f"{action}_{model._meta.model_name}" for action in actions[kind]]
             owned = permissions.filter(content_type__app_label=config.label, codename__in=names)
             group.permissions.add(*owned)
-
-
-def address(request: HttpRequest) -> str | None:
-    """Return the address that a request comes from, as far as NUM_PROXIES lets it be said."""
-    return BaseThrottle().get_ident(Request(request))
-
-
-def stylesheet(request: HttpRequest) -> str:
-    return static("operators/operators.css")
-
-
-def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """Return the sidebar: what the operator may see, app by app."""
-    sections = [
-        {
-            "title": app["name"],
-            "separator": True,
-            "items": [
-                {"title": model["name"], "link": model["admin_url"], "icon": "chevron_right"}
-                for model in app["models"]
-            ],
-        }
-        for app in admin.site.get_app_list(request)
-    ]
-    home = {"title": "Dashboard", "link": reverse("admin:index"), "icon": "dashboard"}
-    return [{"items": [home]}, *sections]

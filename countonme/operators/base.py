@@ -1,0 +1,287 @@
+"""What operators get for every device-scoped model: find, read, correct, delete and restore."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.models import CHANGE, DELETION, LogEntry
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.forms.models import construct_instance
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import TextFilter
+from unfold.decorators import display
+
+from countonme.scope.exceptions import Conflict, DeviceGone, Missing
+from countonme.scope.models import DeviceScoped
+
+BROKEN_RULES = (Conflict, DeviceGone, Missing, ValidationError, IntegrityError)
+# What one click on a list can touch.
+MAX_SELECTED = 1000
+
+
+class DeletedFilter(admin.SimpleListFilter):
+    title = "deleted"
+    parameter_name = "deleted"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("no", "Live"), ("yes", "Deleted")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() in ("no", "yes"):
+            return queryset.filter(deleted_at__isnull=self.value() == "no")
+        return queryset
+
+
+class DeviceFilter(TextFilter):  # type: ignore[misc]  # unfold comes without types
+    """A device by its id, whole or from its start."""
+
+    title = "device"
+    parameter_name = "of"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if not self.value():
+            return queryset
+        bounds = id_range(self.value())
+        return queryset.filter(device__id__range=bounds) if bounds else queryset.none()
+
+
+class ScopedForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    """A correction by the model's own rules: a rule that it would break is an error of the form."""
+
+    def _post_clean(self) -> None:
+        """Validate the fields, then try the change and take it back.
+
+        Not the constraints, as Django would here: `change()` knows more than they do, such as that
+        another portion loses the default first.
+        """
+        try:
+            self.instance = construct_instance(self, self.instance, self._meta.fields)
+            fields = {field.name for field in self.instance._meta.fields}
+            self.instance.clean_fields(exclude=fields - set(self.fields))
+        except ValidationError as error:
+            self.add_error(None, error)
+        if not self.errors:
+            try:
+                with transaction.atomic():
+                    self.apply()
+                    transaction.set_rollback(True)
+            except BROKEN_RULES as error:
+                self.add_error(None, sentence(error))
+
+    def apply(self) -> None:
+        """Change the stored row by the fields that the operator changed."""
+        row = type(self.instance)._base_manager.get(pk=self.instance.pk)
+        with row.device.locked():
+            row.refresh_from_db()
+            row.change(**{name: self.cleaned_data[name] for name in self.changed_data})
+
+
+class OperatorAdmin(ModelAdmin):  # type: ignore[misc]  # unfold comes without types
+    """A model's pages: nothing is added or deleted but by actions, which say what they did."""
+
+    list_per_page = 50
+    show_full_result_count = False
+    list_fullwidth = True
+    actions_selection_counter = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def may(self, request: HttpRequest, action: str) -> bool:
+        """Return whether the operator has a permission on this model."""
+        return bool(request.user.has_perm(f"{self.opts.app_label}.{action}_{self.opts.model_name}"))
+
+    def note(self, request: HttpRequest, row: Any, message: str, flag: int = CHANGE) -> None:
+        """Write into the log what the operator did to a row."""
+        LogEntry.objects.log_actions(
+            user_id=request.user.pk or 0,
+            queryset=[row],
+            action_flag=flag,
+            change_message=message,
+            single_object=True,
+        )
+
+    def each(
+        self,
+        request: HttpRequest,
+        rows: QuerySet[Any],
+        done: str,
+        act: Callable[[Any], Any],
+        *,
+        flag: int = CHANGE,
+    ) -> None:
+        """Act on rows one by one, each in a transaction of its own; log it, or say why not."""
+        count = 0
+        for row in rows[:MAX_SELECTED]:
+            try:
+                with transaction.atomic():
+                    self.lock(row)
+                    act(row)
+                    self.note(request, row, f"{done}.", flag)
+                count += 1
+            except BROKEN_RULES as error:
+                self.message_user(request, f"{row}: {sentence(error)}", messages.ERROR)
+        self.message_user(request, f"{done}: {count}.", messages.SUCCESS)
+
+    def lock(self, row: Any) -> None:
+        """Lock what a change of a row begins with, and read the row anew."""
+        raise NotImplementedError
+
+    def confirm(
+        self,
+        request: HttpRequest,
+        rows: QuerySet[Any],
+        title: str,
+        consequences: Iterable[str],
+        *,
+        asks_reason: bool = False,
+    ) -> TemplateResponse | None:
+        """Return a page that asks to confirm an action, or None once it is confirmed."""
+        if request.POST.get("confirmed"):
+            return None
+        context = {
+            **self.admin_site.each_context(request),
+            "title": title,
+            "opts": self.opts,
+            "action": request.POST["action"],
+            "checkbox": ACTION_CHECKBOX_NAME,
+            "selected": [row.pk for row in rows],
+            "consequences": list(consequences),
+            "asks_reason": asks_reason,
+        }
+        return TemplateResponse(request, "operators/confirm.html", context)
+
+
+class ScopedAdmin(OperatorAdmin):
+    """All devices' rows, deleted ones included."""
+
+    form = ScopedForm
+    actions: ClassVar[Any] = ["soft_delete", "restore", "hard_delete"]
+    list_filter: ClassVar[Any] = [DeletedFilter, "created_at", DeviceFilter]
+    list_filter_submit = True
+    # What an index serves; anything else would sort the whole table.
+    sortable_by: ClassVar[Any] = ["created_at"]
+    list_select_related: ClassVar[Any] = ["device"]
+    own_readonly: ClassVar[tuple[str, ...]] = ()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return self.model.all_objects.across_devices()
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """Show the newest rows first, or the last deleted: each by its index."""
+        first = "deleted_at" if request.GET.get("deleted") == "yes" else "created_at"
+        return (f"-{first}", "-id")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        kept = ("id", "owner", "revision", "created_at", "updated_at", "deleted_at")
+        return (*self.own_readonly, *kept)
+
+    def has_soft_delete_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, "soft_delete")
+
+    def has_restore_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, "restore")
+
+    def has_hard_delete_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, "hard_delete")
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        form.apply()
+
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> str:
+        """Say what was and what became of it."""
+        changes = (
+            f"{name}: {form.initial.get(name)!s} → {form.cleaned_data[name]!s}"
+            for name in form.changed_data
+        )
+        return "; ".join(changes) or "No fields changed."
+
+    def lock(self, row: Any) -> None:
+        row.device.lock()
+        row.refresh_from_db()
+
+    @display(description="device")
+    def owner(self, row: DeviceScoped) -> SafeString:
+        device: Any = row._meta.get_field("device").related_model
+        view = f"admin:{device._meta.app_label}_{device._meta.model_name}_change"
+        return link(view, str(row.device_id)[:13] + "…", row.device_id)
+
+    @display(
+        description="state",
+        ordering="deleted_at",
+        label={"live": "success", "deleted": "danger"},
+    )
+    def state(self, row: DeviceScoped) -> str:
+        return "live" if row.deleted_at is None else "deleted"
+
+    @admin.action(description="Soft-delete", permissions=["soft_delete"])
+    def soft_delete(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self.each(
+            request, queryset.filter(deleted_at=None), "Soft-deleted", lambda row: row.delete()
+        )
+
+    @admin.action(description="Restore", permissions=["restore"])
+    def restore(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        deleted = queryset.filter(deleted_at__isnull=False)
+        self.each(request, deleted, "Restored", lambda row: row.restore())
+
+    @admin.action(description="Delete for ever…", permissions=["hard_delete"])
+    def hard_delete(self, request: HttpRequest, queryset: QuerySet[Any]) -> TemplateResponse | None:
+        deleted = queryset.filter(deleted_at__isnull=False)
+        consequences = (
+            f"{self.opts.verbose_name} “{row}”" + "".join(f", {rows}" for rows in _listed(row))
+            for row in deleted[:MAX_SELECTED]
+        )
+        page = self.confirm(request, deleted, "Delete for ever?", consequences)
+        if page is None:
+            self.each(
+                request, deleted, "Deleted for ever", lambda row: row.hard_delete(), flag=DELETION
+            )
+        return page
+
+
+def sentence(error: Exception) -> str:
+    """Return a broken rule as an operator reads it."""
+    if isinstance(error, ValidationError):
+        return " ".join(error.messages)
+    if isinstance(error, IntegrityError):
+        return "Another row still needs it, or the database holds a rule that this would break."
+    return "The device is erased." if isinstance(error, DeviceGone) else f"{error}."
+
+
+def link(view: str, text: object, *args: object, query: str = "") -> SafeString:
+    """Return a link to a page of the operators' site."""
+    return format_html('<a href="{}{}">{}</a>', reverse(view, args=args), query, text)
+
+
+def id_range(start: str) -> tuple[UUID, UUID] | None:
+    """Return the first and the last id that start so, which an index finds; None if none can."""
+    digits = start.strip().lower().replace("-", "")
+    if not digits or len(digits) > 32 or set(digits) - set("0123456789abcdef"):
+        return None
+    return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+
+
+def _listed(row: DeviceScoped) -> list[str]:
+    return [
+        f"its {rows.model._meta.verbose_name} “{each}”"
+        for rows in row.goes_along()
+        for each in rows
+    ]

@@ -1,0 +1,38 @@
+"""The operators' site: its navigation and look, and from where a login comes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+
+def address(request: HttpRequest) -> str | None:
+    """Return the address that a request comes from, as far as NUM_PROXIES lets it be said."""
+    return BaseThrottle().get_ident(Request(request))
+
+
+def stylesheet(request: HttpRequest) -> str:
+    return static("operators/operators.css")
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the sidebar: what the operator may see, app by app."""
+    sections = [
+        {
+            "title": app["name"],
+            "separator": True,
+            "items": [
+                {"title": model["name"], "link": model["admin_url"], "icon": "chevron_right"}
+                for model in app["models"]
+            ],
+        }
+        for app in admin.site.get_app_list(request)
+    ]
+    home = {"title": "Dashboard", "link": reverse("admin:index"), "icon": "dashboard"}
+    return [{"items": [home]}, *sections]

@@ -1,0 +1,1 @@
+"""Processes: how gunicorn is run, the private PostgreSQL, timeouts, caches."""

@@ -1,0 +1,108 @@
+"""Names: their fields, how they are sorted and found, and what the database holds of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from django import forms
+from django.core.validators import MinLengthValidator
+from django.db import models
+from django.db.models import Q
+
+from countonme.api.text import WHITE_SPACE, clean, compounds, fold, is_unspaced, words
+from countonme.scope.derived import DerivedField
+
+MAX_NAME_LENGTH = 100
+
+
+class FoldedField(DerivedField):
+    """A name without case and accents, to sort by."""
+
+    def derive(self, value: str) -> str:
+        return fold(value)
+
+
+class WordsField(DerivedField):
+    """The words of a name, each after a space, so that ` chick` finds the start of a word."""
+
+    def derive(self, value: str) -> str:
+        return "".join(f" {word}" for word in words(value))
+
+
+def found_by(search: str, *columns: str) -> Q:
+    """Return the condition by which a search finds a row; without a letter or digit it finds none.
+
+    Every word of it starts some word, joined or each piece for itself: `coca-cola` finds
+    Coca-Cola, CocaCola and Coca Cola.
+
+    Args:
+        columns: names of fields, each a `WordsField`; a word may be in any of them.
+    """
+
+    def has(word: str) -> Q:
+        start = word if is_unspaced(word) else f" {word}"
+        return Q(*((f"{column}__contains", start) for column in columns), _connector=Q.OR)
+
+    found = []
+    for pieces in compounds(search):
+        joined = has("".join(pieces))
+        found.append(joined | Q(*map(has, pieces)) if pieces[1:] else joined)
+    return Q(*found) if found else Q(pk__in=[])
+
+
+class CleanFormField(forms.CharField):
+    """A text in a form, made clean before it is judged.
+
+    Args:
+        clean: makes it so.
+    """
+
+    def __init__(self, clean: Callable[[str], str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.clean_text = clean
+
+    def to_python(self, value: Any) -> Any:
+        return super().to_python(self.clean_text(value) if value else value)
+
+
+class CleanField(models.CharField):  # type: ignore[type-arg]  # generic in the stubs only
+    """A text that is made clean wherever Django reads it: forms, imports, `clean_fields()`."""
+
+    def clean_text(self, text: str) -> str:
+        return clean(text)
+
+    def to_python(self, value: Any) -> Any:
+        value = super().to_python(value)
+        return None if value is None else self.clean_text(value)
+
+    def get_prep_value(self, value: Any) -> Any:
+        """Send what is stored or looked for as it is; Django's own calls `to_python()`."""
+        return models.Field.get_prep_value(self, value)
+
+    def formfield(self, **kwargs: Any) -> Any:
+        """Leave the length to the model's validators: a browser would count what was typed."""
+        form_class = partial(CleanFormField, self.clean_text)
+        return super().formfield(**{"form_class": form_class} | kwargs | {"max_length": None})
+
+
+class NameField(CleanField):
+    """A name: 1 to 100 characters."""
+
+    default_validators = [MinLengthValidator(1)]
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"max_length": MAX_NAME_LENGTH} | kwargs)
+
+
+def name_constraint(table: str, column: str = "name") -> models.CheckConstraint:
+    """Return what the database holds of a name's rules: words with single blanks between them.
+
+    Its length at most stands in the column's type.
+    """
+    word = rf"[^\u0001-\u001f\u007f-\u009f{WHITE_SPACE}]+"
+    return models.CheckConstraint(
+        name=f"{table}_{column}_is_clean",
+        condition=Q(**{f"{column}__regex": f"^{word}( {word})*$"}),
+    )
