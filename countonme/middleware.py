@@ -101,6 +101,30 @@ class PagesMiddleware:
         return response
 
 
+class RefusedHostFilter(logging.Filter):
+    """Make one line of what Django logs of a host that ALLOWED_HOSTS does not name.
+
+    Its message says what to set, and escapes the host. Anybody may send any host: each is logged
+    once an hour, and at most 100 an hour, by each process.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: set[str] = set()
+        self.hour_ends = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.created >= self.hour_ends:
+            self.lines.clear()
+            self.hour_ends = record.created + 3600
+        line = record.getMessage()[:600]  # whole, where the host is no longer than a host can be
+        if line in self.lines or len(self.lines) >= 100:
+            return False
+        self.lines.add(line)
+        record.msg, record.args, record.exc_info = line, (), None
+        return True
+
+
 class RequestIdFilter(logging.Filter):
     """Give log records the id of the request that they belong to."""
 

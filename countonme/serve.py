@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import ipaddress
 import os
 import secrets
 import signal
@@ -29,6 +30,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 SHARE = "EMBEDDED_SHARE"  # the environment variable that names the share's descriptor to gunicorn
 # Workers whose master was killed hold the port until they notice, which takes about a second.
 BIND_SECONDS = 5.0
+# By these the emulators of Android's makers and of Genymotion call their machine's loopback.
+EMULATORS = ["10.0.2.2", "10.0.3.2"]
 STOPPING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
 # Python drops an exception that a signal's handler raises inside a finalizer: hence noted as well.
 received: list[int] = []
@@ -86,13 +89,13 @@ def serve() -> NoReturn:
     host = os.environ.get("HOST") or "127.0.0.1"
     # Bound before all else, so that a port that is taken costs nothing. Early requests wait.
     with listen(host, os.environ.get("PORT") or "8000") as listener:
-        allow_host(host)
+        address, port = listener.getsockname()[:2]
+        allow_host(host, address)
         ensure_secret_key(data_dir)
         own = not os.environ.get("DATABASE_URL")
         with embedded.running(data_dir) if own else nullcontext() as share:
             with timeouts.lifted(locks=False):
                 prepare()
-            address, port = listener.getsockname()[:2]
             name = f"[{address}]" if ":" in address else address
             print(f"CountOnMe serves on http://{name}:{port} (Ctrl-C stops it).", flush=True)
             # From here to gunicorn's own handlers nobody would stop the database.
@@ -128,11 +131,17 @@ def listen(host: str, port: str) -> socket.socket:
             time.sleep(0.1)
 
 
-def allow_host(host: str) -> None:
-    """Let requests name the address that is served, unless ALLOWED_HOSTS says which may."""
+def allow_host(host: str, address: str) -> None:
+    """Let requests name the host that is served, unless ALLOWED_HOSTS says which may.
+
+    Args:
+        address: where that host was found to listen.
+    """
     if os.environ.get("ALLOWED_HOSTS"):
         return
     local = ["localhost", "127.0.0.1", "[::1]"]
+    if ipaddress.ip_address(address).is_loopback:
+        local += EMULATORS
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - the operator asked for it
         own = socket.gethostname()
         local += [own, own + ".local"]

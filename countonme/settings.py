@@ -277,7 +277,10 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "countonme.middleware.RequestIdFilter"}},
+    "filters": {
+        "refused_host": {"()": "countonme.middleware.RefusedHostFilter"},
+        "request_id": {"()": "countonme.middleware.RequestIdFilter"},
+    },
     "formatters": {
         "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
     },
@@ -293,7 +296,6 @@ LOGGING = {
         "django": {"handlers": [], "propagate": True},
         # The access log has these already, with their status.
         "django.request": {"level": "ERROR"},
-        # Any scanner's wrong Host would be a traceback.
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        "django.security.DisallowedHost": {"filters": ["refused_host"]},
     },
 }

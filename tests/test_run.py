@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.hashers import check_password
 
-from countonme import embedded
+from countonme import embedded, serve
 from tests.processes import (
     MANAGE,
     ROOT,
@@ -112,6 +112,37 @@ def test_an_answer_without_content_has_neither_type_nor_length(second: Run) -> N
     for _, headers, content in empty:
         assert content == b""
         assert not headers.keys() & {"Content-Type", "Content-Length"}
+
+
+@pytest.mark.parametrize("host", ["localhost", "10.0.2.2", "10.0.3.2"])
+def test_an_emulator_on_this_machine_is_let_in(second: Run, host: str) -> None:
+    assert call(second, "GET", "/health", Host=f"{host}:{second.port}")[0] == 200
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.20"])  # noqa: S104 - nothing is bound
+def test_emulators_addresses_are_nobodys_where_others_can_call(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ALLOWED_HOSTS")
+    serve.allow_host(host, host)
+    assert "10.0." not in os.environ["ALLOWED_HOSTS"]
+
+
+def test_hosts_that_were_chosen_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLOWED_HOSTS", "api.example.org")
+    serve.allow_host("127.0.0.1", "127.0.0.1")
+    assert os.environ["ALLOWED_HOSTS"] == "api.example.org"
+
+
+def test_a_host_that_is_refused_is_one_line_that_says_what_to_set(second: Run) -> None:
+    for _ in range(2):
+        status, _, body = call(second, "GET", "/v1/products", Host="192.168.1.20:8000")
+        assert (status, body) == (400, b'{"detail":"Host not allowed"}')
+    call(second, "GET", "/health", **{"X-Request-ID": "after-the-host"})
+    wait_until(lambda: "after-the-host" in second.output)
+    (line,) = (line for line in second.output.splitlines() if "192.168.1.20" in line)
+    assert line.endswith("You may need to add '192.168.1.20' to ALLOWED_HOSTS.")
+    assert "Traceback" not in second.output
 
 
 def test_the_first_start_alone_prints_a_password(first: Path, second: Run) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator, Mapping
-from http import HTTPStatus
 from math import ceil
 from typing import Any
 
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import DisallowedHost, SuspiciousOperation
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db import Error, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -149,7 +148,8 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer what Django itself refuses, as a host that is not ours."""
-    return _answer(400, HTTPStatus.BAD_REQUEST.phrase.capitalize())
+    is_host = isinstance(exception, DisallowedHost)
+    return _answer(400, "Host not allowed" if is_host else "Bad request")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

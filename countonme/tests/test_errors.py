@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import uuid
 from codecs import BOM_UTF8
 from collections.abc import Iterator
@@ -11,12 +12,14 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+import time_machine
 from django.db import close_old_connections, connection
 from django.test import Client
 from rest_framework.response import Response
 
 from conftest import Api
 from countonme.api import docs
+from countonme.middleware import RefusedHostFilter
 from devices.views import DeviceView
 from products.models import Product
 from products.views import ProductViewSet
@@ -115,14 +118,70 @@ class TestBadRequest:
         headers = {"Content-Type": "application/json"}
         assert phone.request("POST", "/v1/products", headers=headers).status_code == 400
 
-    @pytest.mark.parametrize("path", ["/v1/products", "/nonsense"])
-    def test_a_host_that_is_not_ours(self, phone: Api, path: str) -> None:
-        response = phone.get(path, Host="evil.example")
-        assert response.status_code == 400
-        assert list(response.json()) == ["detail"]
-
     def test_a_thousand_unknown_parameters_are_no_crash(self, phone: Api) -> None:
         assert phone.get("/v1/products?" + "&".join(["a"] * 1001)).status_code in (200, 400)
+
+
+class TestRefusedHost:
+    """A host that ALLOWED_HOSTS does not name, and what the log says of it."""
+
+    @pytest.fixture
+    def log(self, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+        """A log in a new hour."""
+        # One for each time that Django was set up: countonme.wsgi does it as well.
+        for refused in logging.getLogger("django.security.DisallowedHost").filters:
+            assert isinstance(refused, RefusedHostFilter)
+            refused.hour_ends = 0.0
+        return caplog
+
+    @pytest.mark.parametrize("path", ["/v1/products", "/nonsense", "/health", "/admin/login/"])
+    def test_it_is_400_and_one_line_that_says_what_to_set(
+        self, phone: Api, log: pytest.LogCaptureFixture, path: str
+    ) -> None:
+        response = phone.get(path, Host="192.168.1.20:8000")
+        assert response.status_code == 400
+        assert response.json() == {"detail": "Host not allowed"}
+        (record,) = log.records
+        assert record.getMessage() == (
+            "Invalid HTTP_HOST header: '192.168.1.20:8000'. "
+            "You may need to add '192.168.1.20' to ALLOWED_HOSTS."
+        )
+        assert record.exc_info is None
+
+    def test_the_longest_name_is_logged_with_what_to_set(
+        self, phone: Api, log: pytest.LogCaptureFixture
+    ) -> None:
+        name = ".".join(["a" * 63] * 4)[:253]
+        phone.get("/health", Host=f"{name}:65535")
+        assert log.messages[0].endswith(f"{name}' to ALLOWED_HOSTS.")
+
+    @pytest.mark.parametrize("host", ["a\nb", "a\r\x00", "\x1b[31m", "a\x85b\u2028", "a" * 8000])
+    def test_none_breaks_the_line_or_fills_the_log(
+        self, phone: Api, log: pytest.LogCaptureFixture, host: str
+    ) -> None:
+        assert phone.get("/health", Host=host).status_code == 400
+        (line,) = log.messages
+        assert line.isprintable()
+        assert len(line) <= 600
+
+    def test_each_is_logged_once_an_hour(self, phone: Api, log: pytest.LogCaptureFixture) -> None:
+        with time_machine.travel(0, tick=False) as clock:
+            for seconds, lines in ((0, 2), (3599, 2), (1, 4)):
+                clock.shift(seconds)
+                for host in ("a.example", "b.example", "a.example"):
+                    phone.get("/health", Host=host)
+                assert len(log.records) == lines
+
+    def test_at_most_a_hundred_an_hour_are_logged(
+        self, phone: Api, log: pytest.LogCaptureFixture
+    ) -> None:
+        with time_machine.travel(0, tick=False) as clock:
+            for number in range(110):
+                phone.get("/health", Host=f"{number}.example")
+            assert len(log.records) == 100
+            clock.shift(3600)
+            phone.get("/health", Host="109.example")
+            assert len(log.records) == 101
 
 
 class TestUnknownRoute:
