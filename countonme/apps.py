@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
+from django.conf import settings
 from django.core import checks
 from django.db.models.signals import post_migrate
 
@@ -8,7 +9,7 @@ from countonme.server import timeouts
 
 
 class CountOnMeConfig(AppConfig):
-    """The kernel: what the apps share."""
+    """The project, and what the apps stand on."""
 
     name = "countonme"
     verbose_name = "CountOnMe"
@@ -19,4 +20,6 @@ class CountOnMeConfig(AppConfig):
 
         checks.register(check_models, checks.Tags.models)
         checks.register(check_tables, checks.Tags.database)
-        post_migrate.connect(timeouts.set_on_role, sender=self)
+        # Django sends the signal for apps with models alone.
+        owner = apps.get_model(settings.DEVICE_MODEL)._meta.app_config
+        post_migrate.connect(timeouts.set_on_role, sender=owner)
