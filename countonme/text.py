@@ -15,9 +15,9 @@ from django.db import models
 from django.db.models import Q
 
 MAX_NAME_LENGTH = 100
-# All white space (Unicode's property White_Space) and all control characters. This and the tables
-# below go into the brackets of a regular expression.
-UNCLEAN = r"\u0001-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+# Unicode's property White_Space. This and the other tables of characters go into the brackets of a
+# regular expression, Python's or PostgreSQL's.
+WHITE_SPACE = r"\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 # Control characters that are no white space, and halves of surrogate pairs.
 FORBIDDEN = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 # What is typed for an apostrophe (Unicode's confusables.txt has most of them under U+0027).
@@ -153,7 +153,7 @@ class DerivedField(models.TextField):  # type: ignore[type-arg]  # generic in th
         name, path, args, kwargs = super().deconstruct()
         return name, path, args, kwargs | {"source": self.source}
 
-    def derive(self, value: str) -> str:
+    def derive(self, value: str) -> str | None:
         """Return what is stored for a value of the source."""
         raise NotImplementedError
 
@@ -255,7 +255,8 @@ def name_constraint(table: str, column: str = "name") -> models.CheckConstraint:
 
     Its length at most stands in the column's type.
     """
+    word = rf"[^\u0001-\u001f\u007f-\u009f{WHITE_SPACE}]+"
     return models.CheckConstraint(
         name=f"{table}_{column}_is_clean",
-        condition=Q(**{f"{column}__regex": f"^[^{UNCLEAN}]+( [^{UNCLEAN}]+)*$"}),
+        condition=Q(**{f"{column}__regex": f"^{word}( {word})*$"}),
     )

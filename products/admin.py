@@ -15,7 +15,7 @@ from unfold.decorators import action
 
 from countonme.admin import DeletedFilter, DeviceFilter, ScopedAdmin, sentence
 from countonme.text import clean, fold, found_by
-from products import moderation
+from products import gtin, moderation
 from products.models import Portion, Product
 
 
@@ -42,8 +42,9 @@ class ProductAdmin(NamedAdmin):
     actions_list = ["moderate"]
 
     def found(self, term: str) -> Q:
-        barcode = Q(gtin_14=term.zfill(14)) if term.isdecimal() and len(term) <= 14 else Q()
-        return super().found(term) | found_by(term, "name_words") | barcode
+        gtin_14 = gtin.to_gtin_14(gtin.compact(term))
+        has_barcode = Q(gtin_14=gtin_14) if gtin_14 else Q()
+        return super().found(term) | found_by(term, "name_words") | has_barcode
 
     @action(description="Moderate by name", url_path="moderation", permissions=["soft_delete"])
     def moderate(self, request: HttpRequest) -> HttpResponse:

@@ -68,8 +68,9 @@ class ProductQuerySet(DeviceScopedQuerySet["Product"]):
         return self.filter(found_by(text, "name_words"))
 
     def with_barcode(self, barcode: str) -> ProductQuerySet:
-        """Return the rows of a GTIN, whatever its number of leading zeros."""
-        return self.filter(gtin_14=gtin.normalize(barcode))
+        """Return the rows of a barcode, in whatever form they have it; none where it is none."""
+        gtin_14 = gtin.to_gtin_14(barcode)
+        return self.filter(gtin_14=gtin_14) if gtin_14 else self.none()
 
     def in_order(self) -> Self:
         """Sort by the folded name."""
@@ -100,7 +101,7 @@ class Product(DeviceScoped):
     protein_100g = macro_100g_field()
     carbs_100g = macro_100g_field()
     fat_100g = macro_100g_field()
-    barcode = models.CharField(max_length=14, null=True, blank=True, validators=[gtin.validate])
+    barcode = gtin.BarcodeField()
     gtin_14 = gtin.NormalizedField("barcode", null=True)
 
     objects: ClassVar[Any] = LiveManager.from_queryset(ProductQuerySet)()

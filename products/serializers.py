@@ -38,10 +38,13 @@ PRODUCT = {
 
 
 class BarcodeField(TextField):
-    """A GTIN."""
+    """A barcode, kept without blanks and hyphens."""
 
     default_validators = [gtin.validate]
-    schema_keywords: ClassVar[dict[str, Any]] = {"pattern": gtin.PATTERN}
+    schema_keywords: ClassVar[dict[str, Any]] = {"pattern": gtin.TYPED_PATTERN}
+
+    def clean_text(self, text: str) -> str:
+        return gtin.compact(text)
 
 
 @example("100 g", PORTION, response_only=True)
@@ -75,10 +78,10 @@ class ProductSerializer(StrictModelSerializer):
     """A food; energy and macronutrients per 100 g."""
 
     barcode = BarcodeField(
-        max_length=gtin.LENGTH,
         required=False,
         allow_null=True,
-        help_text="A GTIN of 8, 12, 13 or 14 digits with a right check digit.",
+        help_text="A GTIN of 8, 12, 13 or 14 digits with a right check digit, or a UPC-E of 8 with "
+        "its own; blanks and hyphens are taken out.",
     )
 
     class Meta:
@@ -124,5 +127,6 @@ class ProductQuery(IncludeQuery, PageQuery):
     )
     barcode = BarcodeField(
         required=False,
-        help_text="A GTIN of 8, 12, 13 or 14 digits; leading zeros do not matter.",
+        help_text="A GTIN of 8, 12, 13 or 14 digits, or a UPC-E of 8, which is found as the UPC-A "
+        "that it stands for; leading zeros, blanks and hyphens do not matter.",
     )

@@ -128,6 +128,27 @@ def test_a_corrected_name_is_kept_as_a_phones_is(operator: Client, phone: Api, m
     assert LogEntry.objects.get().change_message.endswith("→ Crème fraîche")
 
 
+@pytest.mark.parametrize("searched", ["042100005264", "04252614", "0-425261-4", "0 42100 00526 4"])
+def test_a_product_is_found_by_its_barcode_in_any_form(
+    operator: Client, phone: Api, searched: str
+) -> None:
+    product, other = phone.product(barcode="04252614"), phone.product(barcode="96385074")
+    page = operator.get("/admin/products/product/", {"q": searched}).content.decode()
+    assert product["id"] in page
+    assert other["id"] not in page
+
+
+def test_a_corrected_barcode_is_kept_as_a_phones_is(operator: Client, world: Any) -> None:
+    row = world[Product]
+    for typed in ("04252615", "4006381333931 4006381333931", "x"):
+        page = correct(operator, row, barcode=typed).content.decode()
+        assert "A barcode is a GTIN" in page
+    for typed, kept in (("4 006381\u2011333931 ", "4006381333931"), ("- ", None)):
+        assert correct(operator, row, barcode=typed).status_code == 302
+        row.refresh_from_db()
+        assert row.barcode == kept
+
+
 def test_a_row_is_read_and_corrected(operator: Client, world: Any) -> None:
     response = correct(operator, world[Product], name="Turkey")
     assert response.status_code == 302

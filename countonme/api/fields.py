@@ -45,10 +45,13 @@ class TextField(serializers.CharField):
         """Clean it before DRF asks whether it is blank."""
         if isinstance(data, str):
             try:
-                data = clean(data)
+                data = self.clean_text(data)
             except DjangoValidationError as error:
                 raise serializers.ValidationError(get_error_detail(error)) from error
         return super().run_validation(data)
+
+    def clean_text(self, text: str) -> str:
+        return clean(text)
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):

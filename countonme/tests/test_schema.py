@@ -146,9 +146,19 @@ def test_an_id_in_a_path_is_described_in_lower_case(document: dict[str, Any]) ->
 def test_a_barcode_to_look_for_is_described_as_one(document: dict[str, Any]) -> None:
     parameters = document["paths"]["/v1/products"]["get"]["parameters"]
     (barcode,) = (parameter for parameter in parameters if parameter["name"] == "barcode")
-    jsonschema.validate("4006381333931", barcode["schema"])
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate("rice", barcode["schema"])
+    for typed in ("4006381333931", "4 006381 333931", "0-425261-4", " 0 06 14141 00041 5 "):
+        jsonschema.validate(typed, barcode["schema"])
+    for typed in ("rice", "400-638", "123456789", "12 3456 7890", "1" * 15, ""):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(typed, barcode["schema"])
+
+
+def test_a_barcode_may_be_sent_with_blanks_and_hyphens(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    sent = schemas["ProductRequest"]["properties"]["barcode"]
+    jsonschema.validate("4 006381-333931", sent)
+    assert "maxLength" not in sent
+    assert "pattern" not in schemas["Product"]["properties"]["barcode"]
 
 
 def test_a_day_is_described_with_its_bounds(document: dict[str, Any]) -> None:

@@ -70,17 +70,28 @@ def test_it_works(phone: Api, exported: Path) -> None:
     assert snapshot(phone) == before
 
 
-def test_names_are_cleaned_as_over_the_api(phone: Api, exported: Path) -> None:
+def test_names_and_barcodes_are_cleaned_as_over_the_api(phone: Api, exported: Path) -> None:
     document = orjson.loads(exported.read_bytes())
     for table in ("products", "portions", "food_entries"):
         for row in document["rows"][table]:
             row["name"] = " Cre\u0300me\u3000\n fraîche "
+    document["rows"]["products"][0]["barcode"] = "0-425261-4"
     exported.write_bytes(orjson.dumps(document))
     forget(phone)
     phone.token = load(exported)
     (product,) = phone.get("/v1/products?include=portions&search=creme").json()
+    assert product["barcode"] == "04252614"
     named = [product, *product["portions"], *phone.get("/v1/food-entries").json()]
     assert {row["name"] for row in named} == {"Crème fraîche"}
+
+
+def test_a_barcode_of_hyphens_alone_is_none(phone: Api, exported: Path) -> None:
+    document = orjson.loads(exported.read_bytes())
+    document["rows"]["products"][0]["barcode"] = " - "
+    exported.write_bytes(orjson.dumps(document))
+    forget(phone)
+    phone.token = load(exported)
+    assert [row["barcode"] for row in phone.get("/v1/products").json()] == [None]
 
 
 def test_a_round_trip_keeps_every_row_deleted_ones_included(

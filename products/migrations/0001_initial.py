@@ -98,12 +98,7 @@ class Migration(migrations.Migration):
                         ],
                     ),
                 ),
-                (
-                    "barcode",
-                    models.CharField(
-                        blank=True, max_length=14, null=True, validators=[products.gtin.validate]
-                    ),
-                ),
+                ("barcode", products.gtin.BarcodeField(blank=True, max_length=14, null=True)),
                 (
                     "gtin_14",
                     products.gtin.NormalizedField(
@@ -216,8 +211,8 @@ class Migration(migrations.Migration):
                 condition=models.Q(
                     (
                         "name__regex",
-                        "^[^\\u0001-\\u0020\\u007f-\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+"
-                        "( [^\\u0001-\\u0020\\u007f-\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+)*$",
+                        "^[^\\u0001-\\u001f\\u007f-\\u009f\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+"
+                        "( [^\\u0001-\\u001f\\u007f-\\u009f\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+)*$",
                     ),
                 ),
                 name="products_name_is_clean",
@@ -304,8 +299,8 @@ class Migration(migrations.Migration):
                 condition=models.Q(
                     (
                         "name__regex",
-                        "^[^\\u0001-\\u0020\\u007f-\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+"
-                        "( [^\\u0001-\\u0020\\u007f-\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+)*$",
+                        "^[^\\u0001-\\u001f\\u007f-\\u009f\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+"
+                        "( [^\\u0001-\\u001f\\u007f-\\u009f\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+)*$",
                     ),
                 ),
                 name="portions_name_is_clean",
@@ -318,6 +313,7 @@ class Migration(migrations.Migration):
                 name="portions_grams_in_range",
             ),
         ),
+        gtin.functions(),
         gtin.constraint("products", "barcode", "gtin_14"),
         triggers.scoped_foreign_key("portions", "product_id", "products"),
         triggers.device_scoped_table("products"),

@@ -234,16 +234,31 @@ def test_a_search_finds_what_expands_when_it_is_folded(phone: Api, search: str) 
         ("96385074", "000096385074", "0000096385074", "00000096385074"),
         ("4006381333931", "04006381333931"),
         ("10614141000415",),
+        ("04252614", "042100005264", "0042100005264", "00042100005264"),
+        ("17537740", "175370000070"),
+        ("01245608", "012000004568"),
     ],
 )
-def test_barcodes_are_compared_without_leading_zeros(
-    phone: Api, spellings: tuple[str, ...]
-) -> None:
+def test_barcodes_are_compared_whatever_their_form(phone: Api, spellings: tuple[str, ...]) -> None:
     phone.product(barcode="73513537")
     phone.product()
     same = [phone.product(id=IDS[n], barcode=code) for n, code in enumerate(spellings)]
     for asked in spellings:
         assert phone.get(f"/v1/products?barcode={asked}").json() == same
+
+
+@pytest.mark.parametrize(
+    "asked", ["4 006381 333931", "4-006381-333931", "\u00a04006381\u2011333931"]
+)
+def test_blanks_and_hyphens_in_a_barcode_do_not_matter(phone: Api, asked: str) -> None:
+    product = phone.product(barcode="400-6381-333931")
+    assert phone.get(f"/v1/products?barcode={quote(asked)}").json() == [product]
+
+
+def test_a_gtin_8_that_could_be_a_upc_e_is_no_upc_a(phone: Api) -> None:
+    product = phone.product(barcode="11245605")
+    assert phone.get("/v1/products?barcode=112000004565").json() == []
+    assert phone.get("/v1/products?barcode=000011245605").json() == [product]
 
 
 def test_a_barcode_finds_all_products_that_have_it(phone: Api, other: Api) -> None:
@@ -259,11 +274,29 @@ def test_an_unused_barcode_finds_nothing(phone: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "barcode", ["", "1", "96385075", "4006381333932", "x", "%00", "%EF%BC%99" * 8, "9638507%0A4"]
+    "barcode",
+    [
+        "",
+        "-",
+        "%20",
+        "1",
+        "04252615",
+        "96385075",
+        "4006381333932",
+        "x",
+        "%00",
+        "%EF%BC%99" * 8,
+        "9638507%1C4",
+    ],
 )
 def test_an_invalid_barcode_is_refused(phone: Api, barcode: str) -> None:
     response = phone.get(f"/v1/products?barcode={barcode}")
     assert {tuple(loc) for loc, _ in offences(response)} == {("query", "barcode")}
+
+
+def test_what_is_no_barcode_does_not_find_products_without_one(phone: Api) -> None:
+    phone.product()
+    assert list(Product.objects.for_device(phone.device).with_barcode("x")) == []
 
 
 def test_search_and_barcode_both_count(phone: Api) -> None:

@@ -98,6 +98,9 @@ def test_it_works(phone: Api, product_id: uuid.UUID) -> None:
         {"barcode": "036000291452", "gtin_14": "00036000291452"},
         {"barcode": "4006381333931", "gtin_14": "04006381333931"},
         {"barcode": "10614141000415", "gtin_14": "10614141000415"},
+        {"barcode": "04252614", "gtin_14": "00042100005264"},
+        {"barcode": "14252611", "gtin_14": "00142100005261"},
+        {"barcode": "11245605", "gtin_14": "00000011245605"},
     ],
 )
 def test_it_takes_what_is_just_within_the_rules(phone: Api, values: dict[str, Any]) -> None:
@@ -157,11 +160,14 @@ def test_it_refuses_macros_that_an_update_brings_over_100(phone: Api) -> None:
         "９６３８５０７４",
         "96385074\n",
         " 96385074",
+        "9638-5074",
+        "04252615",
         "abcdefgh",
     ],
 )
 def test_it_refuses_a_barcode_that_is_none(phone: Api, barcode: str) -> None:
-    refuse_product(phone, barcode=barcode, gtin_14=barcode.zfill(14))
+    for gtin_14 in (barcode.zfill(14), None):
+        refuse_product(phone, barcode=barcode, gtin_14=gtin_14)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +177,9 @@ def test_it_refuses_a_barcode_that_is_none(phone: Api, barcode: str) -> None:
         ("96385074", "96385074"),
         ("96385074", "00000073513537"),
         ("96385074", ""),
+        ("04252614", "00000004252614"),
+        ("01245608", "00000001245608"),
+        ("11245605", "00112000004565"),
         (None, "00000096385074"),
         (None, ""),
     ],
