@@ -256,6 +256,8 @@ class TestModeration:
         assert [row["name"] for row in moderation.names("ellogg's")] == ["Kellogg\u2019s"]
         assert [row["name"] for row in moderation.names("sp*m")] == ["S-p-a-m"]
         assert moderation.names("am*sp") == []
+        phone.product(name="Fizzy Cola")
+        assert [row["name"] for row in moderation.names("cola-fizzy")] == ["Fizzy Cola"]
 
     def test_white_space_in_a_pattern_is_one_blank(self, phone: Api) -> None:
         phone.product(name="buy pills")

@@ -85,6 +85,15 @@ def test_names_and_barcodes_are_cleaned_as_over_the_api(phone: Api, exported: Pa
     assert {row["name"] for row in named} == {"Crème fraîche"}
 
 
+def test_a_barcode_of_hyphens_alone_is_none(phone: Api, exported: Path) -> None:
+    document = orjson.loads(exported.read_bytes())
+    document["rows"]["products"][0]["barcode"] = " - "
+    exported.write_bytes(orjson.dumps(document))
+    forget(phone)
+    phone.token = load(exported)
+    assert [row["barcode"] for row in phone.get("/v1/products").json()] == [None]
+
+
 def test_a_round_trip_keeps_every_row_deleted_ones_included(
     phone: Api, exported: Path, tmp_path: Path
 ) -> None:

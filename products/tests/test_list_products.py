@@ -294,6 +294,11 @@ def test_an_invalid_barcode_is_refused(phone: Api, barcode: str) -> None:
     assert {tuple(loc) for loc, _ in offences(response)} == {("query", "barcode")}
 
 
+def test_what_is_no_barcode_does_not_find_products_without_one(phone: Api) -> None:
+    phone.product()
+    assert list(Product.objects.for_device(phone.device).with_barcode("x")) == []
+
+
 def test_search_and_barcode_both_count(phone: Api) -> None:
     phone.product(name="Milk", barcode="96385074")
     bread = phone.product(name="Bread", barcode="96385074")

@@ -166,7 +166,8 @@ def test_it_refuses_macros_that_an_update_brings_over_105(phone: Api) -> None:
     ],
 )
 def test_it_refuses_a_barcode_that_is_none(phone: Api, barcode: str) -> None:
-    refuse_product(phone, barcode=barcode, gtin_14=barcode.zfill(14))
+    for gtin_14 in (barcode.zfill(14), None):
+        refuse_product(phone, barcode=barcode, gtin_14=gtin_14)
 
 
 @pytest.mark.parametrize(
