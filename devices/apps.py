@@ -7,3 +7,7 @@ class DevicesConfig(AppConfig):
     """Who is calling."""
 
     name = "devices"
+
+    def ready(self) -> None:
+        """Have the document know the tokens."""
+        from devices import schema  # noqa: F401  # drf-spectacular finds it by its class

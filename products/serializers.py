@@ -106,6 +106,8 @@ class ProductWithPortionsSerializer(ProductSerializer):
 
     portions = PortionSerializer(many=True, required=False, help_text="With `include=portions`.")
 
+    at_times = {"portions"}
+
     class Meta(ProductSerializer.Meta):
         fields = [*ProductSerializer.Meta.fields, "portions"]
 

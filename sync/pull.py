@@ -13,7 +13,8 @@ from django.db import connection, transaction
 from countonme.api.json import dumps
 from countonme.scope.exceptions import DeviceGone
 from devices.models import Device
-from sync.tables import TABLES, Table
+from sync.registry import synced
+from sync.tables import Table
 
 # Rows are turned into JSON so many at a time: as Python's objects they take ten times the room.
 BATCH = 1000
@@ -34,7 +35,7 @@ def pull(device: Device, after: int, whole: Collection[str] = ()) -> dict[str, A
         DeviceGone: the device was erased meanwhile.
     """
     if after == device.revision and not whole:
-        return {"changes": {name: _changes() for name in TABLES}, "timestamp": after}
+        return {"changes": {name: _changes() for name in synced()}, "timestamp": after}
     with snapshot():
         now = Device.by_id(device.pk)
         if now is None or now.erased_at is not None:
@@ -43,8 +44,8 @@ def pull(device: Device, after: int, whole: Collection[str] = ()) -> dict[str, A
         if is_replaced:
             after = 0
         changes = {
-            name: _of_table(table, device.pk, after, is_whole=name in whole)
-            for name, table in TABLES.items()
+            name: _of_table(changed.table, device.pk, after, is_whole=name in whole)
+            for name, changed in synced().items()
         }
     answer: dict[str, Any] = {"changes": changes, "timestamp": now.revision}
     return answer | ({"experimentalStrategy": "replacement"} if is_replaced else {})

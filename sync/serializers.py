@@ -12,51 +12,30 @@ from rest_framework.exceptions import ErrorDetail
 from countonme.api.fields import QueryIntegerField, Reader
 from countonme.api.query import QuerySerializer
 from countonme.api.schema import example
-from sync.tables import TABLES
+from sync.registry import synced
 
 MAX_DIGITS = 18
 KINDS = ("created", "updated", "deleted")
 
-PRODUCT = "5b0f0b1e-9a58-4c40-8a3b-0c7f3d2b9e10"
-PORTION = "8d7d1a5e-6f3c-4e0a-9a55-2f7b0f6f2a11"
-PIECE = {
-    "id": "0d9c3c55-52b1-4a0e-8f3e-5b7b1d1c6f12",
-    "product_id": PRODUCT,
-    "name": "1 piece",
-    "grams": 174,
-    "is_default": False,
+# A record of each table, for examples.
+RECORDS = {
+    name: {column: changes.example[column] for column in changes.table.columns}
+    for name, changes in synced().items()
 }
-FOOD = {
-    "id": "3f2b8c1a-7d6e-4f5a-9b8c-1d2e3f4a5b6c",
-    "name": "Oat Flakes",
-    "kcal_100g": 372,
-    "protein_100g": 13.5,
-    "carbs_100g": 58.7,
-    "fat_100g": 7,
-    "barcode": "96385074",
-}
-EATEN = {
-    "id": "c0a8c1d2-7d3f-4b7e-9a4e-5f6a7b8c9d0e",
-    "product_id": PRODUCT,
-    "portion_id": PORTION,
-    "date": "2025-02-05",
-    "meal_type": "lunch",
-    "name": "Chicken Breast",
-    "grams": 150,
-    "quantity": 1.5,
-    "kcal": 247.5,
-    "protein": 46.5,
-    "carbs": 0,
-    "fat": 5.4,
-    "eaten_at": None,
-}
-WEIGHT = {"id": "9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d", "date": "2025-02-06", "weight_kg": 72.5}
-WATER = {"id": "1b2c3d4e-5f6a-4b7c-8d9e-0f1a2b3c4d5e", "date": "2025-02-05", "ml": 250}
+# Of the table that names no other.
+FIRST = next(iter(RECORDS))
 
 
-def changes(**tables: dict[str, list[Any]]) -> dict[str, Any]:
-    """Return a whole object of changes, for examples."""
-    return {name: {kind: tables.get(name, {}).get(kind, []) for kind in KINDS} for name in TABLES}
+def example_changes(kind: str = "", *tables: str) -> dict[str, Any]:
+    """Return a whole object of changes; of some tables a record was changed in this way."""
+
+    def listed(name: str) -> list[Any]:
+        return [RECORDS[name]["id"] if kind == "deleted" else RECORDS[name]]
+
+    return {
+        name: {each: listed(name) if each == kind and name in tables else [] for each in KINDS}
+        for name in RECORDS
+    }
 
 
 class NumberOrNullField(serializers.CharField):
@@ -121,7 +100,7 @@ class PushQuery(QuerySerializer):
 
 def _table_serializer(name: str, *, pushed: bool) -> Any:
     """Return the description of a table's changes."""
-    table = TABLES[name]
+    table = synced()[name].table
     parts: dict[str, Any] = {
         "created": table.serializer(many=True, required=False),
         "updated": table.serializer(many=True, required=False),
@@ -132,31 +111,12 @@ def _table_serializer(name: str, *, pushed: bool) -> Any:
     return type(f"{kind}{base}Serializer", (serializers.Serializer,), parts)
 
 
-PUSHED: Any = {name: _table_serializer(name, pushed=True)(required=False) for name in TABLES}
-PULLED: Any = {name: _table_serializer(name, pushed=False)() for name in TABLES}
+PUSHED: Any = {name: _table_serializer(name, pushed=True)(required=False) for name in synced()}
+PULLED: Any = {name: _table_serializer(name, pushed=False)() for name in synced()}
 
 
-@example(
-    "An evening offline",
-    changes(
-        products={"created": [FOOD]},
-        portions={"created": [PIECE]},
-        food_entries={"created": [EATEN]},
-        body_weights={"created": [WEIGHT]},
-        water_entries={"created": [WATER]},
-    ),
-    request_only=True,
-)
-@example(
-    "What was deleted",
-    {
-        "products": {"created": [], "updated": [], "deleted": [PRODUCT]},
-        "food_entries": {"created": [], "updated": [], "deleted": [EATEN["id"]]},
-        "body_weights": {"created": [], "updated": [], "deleted": [WEIGHT["id"]]},
-        "water_entries": {"created": [], "updated": [], "deleted": [WATER["id"]]},
-    },
-    request_only=True,
-)
+@example("An evening offline", example_changes("created", *RECORDS), request_only=True)
+@example("What was deleted", example_changes("deleted", *RECORDS), request_only=True)
 class ChangesSerializer(Reader, serializers.Serializer[Any]):
     """What a phone changed: by table, whole records and the ids of deleted ones.
 
@@ -199,7 +159,7 @@ def _tables_of(migration: Any) -> set[str]:
     tables, columns = migration["tables"], migration["columns"]
     if not isinstance(tables, list) or not isinstance(columns, list):
         raise TypeError
-    return {*tables, *(added["table"] for added in columns)} & TABLES.keys()
+    return {*tables, *(added["table"] for added in columns)} & synced().keys()
 
 
 def _misshapen(kind: str, rows: Any) -> list[ErrorDetail]:
@@ -226,20 +186,18 @@ class PulledTablesSerializer(serializers.Serializer[Any]):
     vars().update(PULLED)
 
 
-@example(
-    "A new product",
-    {"changes": changes(products={"updated": [FOOD]}, portions={"deleted": [PORTION]})}
-    | {"timestamp": 42},
-)
+@example("A new record", {"changes": example_changes("updated", FIRST), "timestamp": 42})
 @example(
     "After a purge",
     {
-        "changes": changes(products={"updated": [FOOD]}),
+        "changes": example_changes("updated", *RECORDS),
         "timestamp": 42,
         "experimentalStrategy": "replacement",
     },
 )
 class PullSerializer(serializers.Serializer[Any]):
+    at_times = {"experimentalStrategy"}
+
     changes = PulledTablesSerializer()
     timestamp = serializers.IntegerField(help_text="The device's revision; for the next call.")
     experimentalStrategy = serializers.ChoiceField(  # noqa: N815  # the library's name
@@ -250,8 +208,8 @@ class PullSerializer(serializers.Serializer[Any]):
 @example(
     "A record was left out",
     {
-        "experimentalRejectedIds": {"products": [FOOD["id"]]},
-        "rejected": {"products": {FOOD["id"]: "name: This field may not be blank."}},
+        "experimentalRejectedIds": {FIRST: [RECORDS[FIRST]["id"]]},
+        "rejected": {FIRST: {RECORDS[FIRST]["id"]: "name: This field may not be blank."}},
     },
 )
 @example("All went well", {"experimentalRejectedIds": {}, "rejected": {}})

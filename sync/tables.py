@@ -1,12 +1,12 @@
-"""What is synced: the tables and columns that a phone has, and nothing else."""
+"""A table of the phone's: its columns, its rows here, and how a record of it is read."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db.models.functions import Coalesce
@@ -15,11 +15,11 @@ from rest_framework.exceptions import ErrorDetail
 
 from countonme.api.fields import StrictModelSerializer, StrictUUIDField
 from countonme.api.json import dumps
+from countonme.scope.keys import ScopedForeignKey
 from countonme.scope.models import DeviceScoped
 from countonme.scope.prepared import Prepared
-from entries.serializers import FoodEntrySerializer
-from goals.serializers import BodyWeightSerializer, WaterEntrySerializer
-from products.serializers import PortionSerializer, ProductSerializer
+
+S = TypeVar("S", bound=type[StrictModelSerializer])
 
 
 class PhoneIdField(StrictUUIDField):
@@ -35,58 +35,43 @@ def parse_phone_id(value: Any) -> UUID | None:
     return UUID(value) if is_one else None
 
 
-def columns(of: type[StrictModelSerializer]) -> list[str]:
-    """Return the columns of a phone's records: those of REST, but for when they were written."""
+def references(model: type[DeviceScoped]) -> Iterator[ScopedForeignKey]:
+    """Yield the foreign keys of a model that name other rows of the device."""
+    for field in model._meta.concrete_fields:
+        if isinstance(field, ScopedForeignKey) and field.name != "device":
+            yield field
+
+
+def record_serializer(of: S) -> S:
+    """Return the serializer of a phone's records, made of that of REST.
+
+    A record has an `id`, names other records by the phone's ids, and does not say when it was
+    written.
+    """
     own: Any = of.Meta
-    return [name for name in own.fields if name not in ("created_at", "updated_at")]
-
-
-class ProductRecordSerializer(ProductSerializer):
-    id = PhoneIdField()
-
-    class Meta(ProductSerializer.Meta):
-        fields = columns(ProductSerializer)
-
-
-class PortionRecordSerializer(PortionSerializer):
-    id = PhoneIdField()
-    product_id = PhoneIdField()
-
-    class Meta(PortionSerializer.Meta):
-        fields = columns(PortionSerializer)
-
-
-class FoodEntryRecordSerializer(FoodEntrySerializer):
-    id = PhoneIdField()
-    product_id = PhoneIdField(required=False, allow_null=True)
-    portion_id = PhoneIdField(required=False, allow_null=True)
-
-    class Meta(FoodEntrySerializer.Meta):
-        fields = columns(FoodEntrySerializer)
-
-
-class BodyWeightRecordSerializer(BodyWeightSerializer):
-    id = PhoneIdField()
-
-    class Meta(BodyWeightSerializer.Meta):
-        fields = columns(BodyWeightSerializer)
-
-
-class WaterEntryRecordSerializer(WaterEntrySerializer):
-    id = PhoneIdField()
-
-    class Meta(WaterEntrySerializer.Meta):
-        fields = columns(WaterEntrySerializer)
+    columns = [name for name in own.fields if name not in ("created_at", "updated_at")]
+    fields: dict[str, Any] = {"id": PhoneIdField()}
+    for key in references(own.model):
+        fields[key.attname] = PhoneIdField(required=not key.null, allow_null=key.null)
+    name = of.__name__.replace("Serializer", "RecordSerializer")
+    meta = type("Meta", (own,), {"fields": columns})
+    made: Any = type(name, (of,), {**fields, "Meta": meta, "__doc__": of.__doc__})
+    return made
 
 
 class Table:
-    """One table of the phone's: its rows here, and how a record of it is read and written."""
+    """One synced table."""
 
     def __init__(self, serializer: type[StrictModelSerializer]) -> None:
         self.serializer = serializer
-        self.model: type[DeviceScoped] = serializer.Meta.model
+        meta: Any = serializer.Meta
+        self.model: Any = meta.model
         self.name: str = self.model._meta.db_table
         self.columns = serializer.columns()
+        # The model whose rows a column names.
+        self.references: dict[str, Any] = {
+            key.attname: key.related_model for key in references(self.model)
+        }
 
     @cached_property
     def live(self) -> Prepared:
@@ -137,22 +122,6 @@ class Table:
         return values
 
     @cached_property
-    def _required(self) -> Iterable[str]:
+    def _required(self) -> list[str]:
         fields = self.serializer.shared(partial=True).fields.items()
         return [name for name, field in fields if field.required and name != "id"]
-
-
-# Each after those that its rows name.
-TABLES = {
-    table.name: table
-    for table in map(
-        Table,
-        (
-            ProductRecordSerializer,
-            PortionRecordSerializer,
-            FoodEntryRecordSerializer,
-            BodyWeightRecordSerializer,
-            WaterEntryRecordSerializer,
-        ),
-    )
-}

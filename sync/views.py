@@ -11,8 +11,9 @@ from rest_framework.request import Request
 from countonme.api.json import JSONAnswer
 from countonme.api.views import ApiView
 from devices.models import Device
+from sync.changes import CHANGED
 from sync.pull import pull
-from sync.push import CHANGED, push
+from sync.push import push
 from sync.serializers import ChangesSerializer, PullQuery, PullSerializer, PushQuery, PushSerializer
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import force_instance
 from drf_spectacular.types import OpenApiTypes
@@ -24,8 +23,6 @@ from countonme.scope.exceptions import Missing
 S = TypeVar("S", bound=type[serializers.BaseSerializer[Any]])
 
 BOUNDS = ("maximum", "minimum", "maxLength", "minLength", "pattern")
-# Of answers, the fields that are not always there.
-AT_TIMES = {"portions", "experimentalStrategy"}
 INTEGER, STRING = {"type": "integer"}, {"type": "string"}
 
 
@@ -98,18 +95,6 @@ class FieldErrorSerializer(serializers.Serializer[Any]):
 )
 class ValidationErrorSerializer(ErrorSerializer):
     errors = FieldErrorSerializer(many=True)  # type: ignore[assignment]  # a field, in DRF too
-
-
-class DeviceTokenScheme(OpenApiAuthenticationExtension):
-    target_class = "devices.authentication.DeviceTokenAuthentication"
-    name = "deviceToken"
-
-    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
-        return {
-            "type": "http",
-            "scheme": "bearer",
-            "description": "The token that `POST /v1/auth/register` handed out.",
-        }
 
 
 class ApiSchema(AutoSchema):
@@ -202,6 +187,25 @@ class ApiSchema(AutoSchema):
             if "pattern" in schema:
                 schema["pattern"] = f"^$|{schema['pattern']}"
 
+    def _map_basic_serializer(self, serializer: Any, direction: str) -> Any:
+        """Say of answers what holds for them, where the serializer describes requests as well.
+
+        Every field is there, but for those that a serializer lists as `at_times`; an id is never
+        null; bounds are for requests.
+        """
+        schema = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]  # theirs
+        if direction == "response" and "properties" in schema:
+            fields = schema["properties"]
+            schema["required"] = [
+                name for name in fields if name not in getattr(serializer, "at_times", ())
+            ]
+            for field in fields.values():
+                for bound in BOUNDS:
+                    field.pop(bound, None)
+            if "id" in fields:
+                fields["id"]["type"] = "string"
+        return schema
+
     def _errors(self, operation: dict[str, Any]) -> dict[int, list[str]]:
         """Return the sentences of each error that the call may answer."""
         errors: dict[int, list[str]] = {}
@@ -248,25 +252,6 @@ class ApiSchema(AutoSchema):
             media_types=["application/json"],
         )
         return answer | ({"headers": ERROR_HEADERS[status]} if status in ERROR_HEADERS else {})
-
-
-def complete_answers(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Say of answers what holds for them: every field is there, also an id; bounds are of requests.
-
-    A hook of drf-spectacular's, which describes both from the same serializer.
-    """
-    for name, component in result["components"]["schemas"].items():
-        if name.endswith("Request") or "properties" not in component:
-            continue
-        component["required"] = [
-            field for field in component["properties"] if field not in AT_TIMES
-        ]
-        for field in component["properties"].values():
-            for bound in BOUNDS:
-                field.pop(bound, None)
-        if "id" in component["properties"]:
-            component["properties"]["id"]["type"] = "string"
-    return result
 
 
 def example(name: str, value: dict[str, Any], **kwargs: Any) -> Callable[[S], S]:

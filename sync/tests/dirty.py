@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from sync.tables import TABLES
+from sync.registry import synced
 from sync.tests.replica import new_id
 
 BLANKS = ["", " ", "  ", "\t", "\n", "\r\n", "\u00a0", "\u2003", "\u3000", "\u2028"]
@@ -107,8 +107,8 @@ KEYS = {"portions": {"product_id"}, "food_entries": {"product_id", "portion_id"}
 
 def records(table: str) -> st.SearchStrategy[dict[str, Any]]:
     columns = COLUMNS[table]
-    synced = {*TABLES[table].columns} - {"id"} - KEYS.get(table, set())
-    assert columns.keys() == synced, f"{table}: every synced column has its values here"
+    columns_synced = {*synced()[table].table.columns} - {"id"} - KEYS.get(table, set())
+    assert columns.keys() == columns_synced, f"{table}: every synced column has its values here"
     return st.fixed_dictionaries(columns)
 
 

@@ -1,0 +1,55 @@
+"""How food entries are synced."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from countonme.scope.exceptions import Missing
+from entries.models import FoodEntry
+from entries.serializers import LOGGED, TOTALS, FoodEntrySerializer
+from products.models import Portion, Product
+from sync.changes import TableChanges
+from sync.registry import register
+from sync.tables import parse_phone_id, record_serializer
+
+
+@register
+class FoodEntryChanges(TableChanges):
+    """An entry is worked out from the rows that it names as they will be, deleted ones too."""
+
+    serializer = record_serializer(FoodEntrySerializer)
+    example = {
+        "id": "c0a8c1d2-7d3f-4b7e-9a4e-5f6a7b8c9d0e",
+        **LOGGED,
+        **TOTALS,
+        "portion_id": None,
+        "name": "Chicken Breast",
+        "quantity": None,
+        "eaten_at": None,
+    }
+
+    def build(self, key: UUID, record: dict[str, Any]) -> FoodEntry:
+        values = self.read(key, self._without_unknown(record))
+        entry: FoodEntry = self.current(key)
+        self.assign(entry, entry.settled(values, self.push.find))
+        return entry
+
+    def _without_unknown(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Return a record without what the server never had, if it can stand so.
+
+        Raises:
+            Missing: it can't.
+        """
+        product, portion = (
+            parse_phone_id(record.get(name)) for name in ("product_id", "portion_id")
+        )
+        if product is not None and self.push[Product].find(product) is None:
+            if record.get("name") is None or record.get("kcal") is None:
+                raise Missing(Product)
+            return record | {"product_id": None, "portion_id": None, "quantity": None}
+        if product and portion and self.push[Portion].find(portion) is None:
+            if record.get("grams") is None:
+                raise Missing(Portion)
+            return record | {"portion_id": None, "quantity": None}
+        return record
