@@ -36,10 +36,11 @@ bench: $(INSTALLED) $(BENCH_INSTALLED) ## Measure beside FastAPI and a limit, in
 
 # mypy's plugin and some commands read the settings.
 check: export SECRET_KEY = $(shell $(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))')
-check: $(INSTALLED) ## Lint, formatting, types, migrations, deployment settings, schema
+check: $(INSTALLED) ## Lint, formatting, types, imports, migrations, deployment settings, schema
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	DEBUG=false HTTPS=true ALLOWED_HOSTS=api.example.org CORS_ORIGINS=https://example.org \
 		CSRF_TRUSTED_ORIGINS=https://api.example.org NUM_PROXIES=1 \
@@ -58,7 +59,7 @@ requirements: $(INSTALLED) ## Compile every requirements*.txt from its requireme
 	$(PIP_COMPILE) $(ARGS) bench/requirements.in
 
 clean: ## Remove what can be made again; never DATA_DIR
-	rm -rf $(VENV) staticfiles .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) staticfiles .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 	find . -name '.git' -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp goes first and comes back last: a killed install is started afresh.

@@ -16,7 +16,7 @@ from devices.management.arguments import age
 class Command(BaseCommand):
     help = (
         "Remove for ever what was soft-deleted longer ago than an age, and at once all that "
-        "erased devices owned. Products and portions that a diary entry names stay. Works in "
+        "erased devices owned. What a row that stays still names stays too. Works in "
         f"batches of {maintenance.BATCH}, each a short transaction, beside live traffic; after an "
         "interruption, run it again."
     )

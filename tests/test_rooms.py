@@ -1,0 +1,64 @@
+"""Which package may know which. `make check` asks for imports; this for names in strings."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+
+from tests.processes import ROOT
+
+# Each may name what stands after it, and nothing before.
+ORDER = [
+    "goals",
+    "entries",
+    "products",
+    "sync",
+    "devices",
+    "countonme/operators",
+    "countonme/server",
+    "countonme/api",
+    "countonme/scope",
+]
+APPS = [name for name in ORDER if "/" not in name]
+
+
+def names_of(app: str) -> str:
+    """Return the pattern of what names an app in a string: its modules, models and tables."""
+    tables = [model._meta.db_table for model in apps.get_app_config(app).get_models()]
+    # Device scope speaks of devices.
+    tables = [table for table in tables if table != "devices"]
+    return "|".join([rf"\b{app}\.([A-Z]|models\b)", *(rf"\b{table}\b" for table in tables)])
+
+
+def strings(path: Path) -> Iterator[str]:
+    """Yield a module's strings, docstrings aside."""
+    tree = ast.parse(path.read_text())
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and id(node) not in docstrings:
+            yield str(node.value)
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_no_string_names_what_stands_above(package: str) -> None:
+    above = [app for app in APPS if ORDER.index(app) < ORDER.index(package)]
+    pattern = re.compile("|".join(map(names_of, above)) or "(?!)")
+    named = [
+        f"{path.relative_to(ROOT)}: {text!r}"
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if not {"tests", "migrations"} & set(path.parts)
+        for text in strings(path)
+        if pattern.search(text)
+    ]
+    assert named == []
