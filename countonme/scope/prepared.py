@@ -36,15 +36,20 @@ class Statement:
         """Execute, and return what a method of the cursor then gives.
 
         The cursor keeps what psycopg has found out about the statement's types. Where queries are
-        logged, as by tests that count them, Django has a new one for each.
+        logged or wrapped (`connection.execute_wrappers`), as tests and tracing do, Django has a new
+        cursor for each.
 
         Raises:
             DatabaseError: as Django words it.
         """
         db: Any = connections[DEFAULT_DB_ALIAS]
-        cursor = self._open(db) if db.queries_logged else self._kept(db)
+        if db.queries_logged or db.execute_wrappers:
+            with self._open(db) as cursor:
+                cursor.execute(sql.decode(), parameters)
+                return fetch and getattr(cursor, fetch)()
         db.validate_no_broken_transaction()
         with db.wrap_database_errors:
+            cursor = self._kept(db)
             cursor.execute(sql, parameters)
             return fetch and getattr(cursor, fetch)()
 
@@ -108,7 +113,7 @@ class Prepared(Statement):
         They are let go after the last, which a kept cursor would not.
         """
         with self._open(connections[DEFAULT_DB_ALIAS]) as cursor:
-            cursor.execute(self._statements[ROWS], self._bound(values))
+            cursor.execute(self._statements[ROWS].decode(), self._bound(values))
             while rows := cursor.fetchmany(size):
                 yield rows
 
@@ -146,11 +151,13 @@ class PreparedInsert(Statement):
         self.sql = f"INSERT INTO {table} ({columns}) VALUES ({slots})".encode()  # noqa: S608  # our names
 
     def run(self, row: Model) -> None:
-        """Insert a row, whose values have the types that psycopg has for their columns.
+        """Insert a row, its values prepared as Django's `save()` does.
 
         Raises:
             IntegrityError: the database refuses it.
         """
-        self._run(self.sql, [field.pre_save(row, True) for field in self.fields])
+        db = connections[DEFAULT_DB_ALIAS]
+        values = [field.get_db_prep_save(field.pre_save(row, True), db) for field in self.fields]
+        self._run(self.sql, values)
         row._state.adding = False
         row._state.db = DEFAULT_DB_ALIAS
