@@ -23,9 +23,9 @@ class FoodEntryChanges(TableChanges):
         "id": "c0a8c1d2-7d3f-4b7e-9a4e-5f6a7b8c9d0e",
         **LOGGED,
         **TOTALS,
-        "portion_id": None,
+        "portion_id": "8d7d1a5e-6f3c-4e0a-9a55-2f7b0f6f2a11",
         "name": "Chicken Breast",
-        "quantity": None,
+        "quantity": 1.5,
         "eaten_at": None,
     }
 
