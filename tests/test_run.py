@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -195,6 +196,14 @@ def test_database_url_is_used_instead(data_dir: Path, tmp_path: Path) -> None:
         run.wait_until_ready().terminate()
         assert query(data_dir, "SELECT 1") == [(1,)]
     assert not (tmp_path / "data" / "postgres").exists()
+
+
+def test_where_a_database_is_named_the_private_one_is_not_even_imported(tmp_path: Path) -> None:
+    code = "import countonme.wsgi, sys; sys.exit('countonme.embedded' in sys.modules)"
+    production = {"SECRET_KEY": secrets.token_urlsafe(64), "DATABASE_URL": "postgres://db/none"}
+    (tmp_path / "static").mkdir()
+    done = finished(tmp_path / "data", [sys.executable, "-c", code], **production)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_database_url_that_does_not_answer_is_one_sentence(tmp_path: Path) -> None:
