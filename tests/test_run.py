@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
@@ -240,12 +239,3 @@ def test_the_example_names_every_setting() -> None:
 def test_a_port_that_is_none_is_one_sentence(tmp_path: Path) -> None:
     done = finished(tmp_path / "data", SERVE, PORT="99999")
     assert_one_sentence(done, "PORT must be a number ")
-
-
-def test_what_gunicorn_refuses_is_json(second: Run) -> None:
-    with socket.create_connection(("127.0.0.1", second.port), timeout=10) as connection:
-        connection.sendall(b"GET /v1/products/" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
-        head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 414")
-    assert b"Content-Type: application/json" in head
-    assert set(json.loads(body)) == {"detail"}
