@@ -5,6 +5,11 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 BENCH_VENV := .data/bench/venv
 BENCH_INSTALLED := $(BENCH_VENV)/installed
+NEXT_VENV := .data/next/venv
+# The newest Python here, pyenv's too, because the newest Django asks for more than the project does.
+PYENV := $(lastword $(sort $(wildcard $(HOME)/.pyenv/versions/3.1[2-9].*/bin/python)))
+NEXT_PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 $(PYENV) $(BIN)/python; do \
+	$$python -c '' 2>/dev/null && echo $$python && break; done)
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 # Evaluated only where .venv has to be made.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -17,16 +22,27 @@ PIP_COMPILE := CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/pip-compile -q 
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 .DEFAULT_GOAL := help
-.PHONY: help run test attack bench check audit requirements clean FORCE
+.PHONY: help run test test-next attack bench check audit requirements clean FORCE
 
 help: ## Print this
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: $(INSTALLED) ## Serve on http://HOST:PORT (127.0.0.1:8000), data in DATA_DIR (.data) or at DATABASE_URL
 	@exec $(BIN)/python -m countonme.server.serve
 
 test: $(INSTALLED) ## Run all tests in parallel, on the embedded PostgreSQL or DATABASE_URL; ARGS go to pytest
 	@exec $(BIN)/python -m pytest -n auto $(ARGS)
+
+test-next: $(INSTALLED) ## Run the tests on the newest Django that this machine's Python takes: what is coming; ARGS go to pytest
+	@test -x $(NEXT_VENV)/bin/python || $(NEXT_PYTHON) -m venv $(NEXT_VENV)
+	@$(NEXT_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade django
+	@present=$$($(BIN)/python -c 'import django; print(django.VERSION[:2])'); \
+	if $(NEXT_VENV)/bin/python -c "import django, sys; sys.exit(django.VERSION[:2] > $$present)"; then \
+		echo "Nothing to try: $$($(NEXT_VENV)/bin/python --version) takes no newer Django."; exit; \
+	fi; \
+	grep -v '^django==' requirements-dev.txt >$(NEXT_VENV)/requirements.txt && \
+	$(NEXT_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $(NEXT_VENV)/requirements.txt && \
+	exec $(NEXT_VENV)/bin/python -m pytest -n auto $(ARGS)
 
 attack: $(INSTALLED) ## Attack live servers of its own, for minutes: crashes, races, abuse; ARGS go to pytest
 	@exec $(BIN)/python -m pytest attacks $(ARGS)

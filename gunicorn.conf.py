@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import MutableMapping
@@ -14,7 +12,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from gunicorn import util
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
@@ -23,7 +20,8 @@ from gunicorn.workers.base import Worker
 # more than 12 workers of 4 threads by default, however many cores there are.
 workers = int(os.environ.get("WEB_CONCURRENCY") or min(max(os.cpu_count() or 2, 2), 12))
 threads = int(os.environ.get("THREADS") or 4)
-worker_class = "countonme.worker.PatientWorker"
+# A thread is a request's from its first byte to the last of its answer: nginx keeps that short.
+worker_class = "gthread"
 # Not preloaded: a reload (SIGHUP) takes new code, and code that can't be imported ends in on_exit.
 preload_app = False
 
@@ -34,21 +32,11 @@ graceful_timeout = 30
 # never sends a request into a connection that is just being closed here.
 keepalive = 75
 
+# And not a faster one where that happens to be installed, which the tests would not have seen.
+http_parser = "python"
 limit_request_line = 8190
 limit_request_fields = 64
 limit_request_field_size = 8190
-
-
-def write_error(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
-    """Answer what is no HTTP request, or too long a one, with JSON like everything else."""
-    body = json.dumps({"detail": reason})
-    head = f"HTTP/1.1 {status_int} {reason}\r\nConnection: close\r\n"
-    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    util.write_nonblock(sock, (head + body).encode("latin1"))
-
-
-# gunicorn has no setting for it; its own answer is HTML that repeats the request.
-util.write_error = write_error
 
 # Heartbeat files in memory: on a disk that stalls they would make the master kill good workers.
 MEMORY = "/dev/shm"  # noqa: S108 - gunicorn makes its files there safely
@@ -57,9 +45,11 @@ worker_tmp_dir = MEMORY if os.access(MEMORY, os.W_OK) else None
 control_socket_disable = True
 
 # No header changes what the request is: Django alone reads X-Forwarded-Proto, only with HTTPS=true,
-# and X-Forwarded-For, as far as NUM_PROXIES says.
+# and X-Forwarded-For, as far as NUM_PROXIES says. Who calls over a Unix socket gunicorn believes in
+# any case, but then only what these lists name.
 forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
 
 loglevel = os.environ.get("LOG_LEVEL", "info").lower()
 accesslog = "-"

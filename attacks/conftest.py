@@ -1,4 +1,4 @@
-"""A live server to attack: gunicorn as it is deployed, on a PostgreSQL of its own."""
+"""A live server to attack, on a PostgreSQL of its own: as `make run` starts it, or deployed."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from attacks.client import Phone
-from tests.processes import MANAGE, ROOT, SERVE, Run, copy_of, environment, first_start
+from tests.nginx import NGINX, Deployed
+from tests.processes import MANAGE, ROOT, Run, copy_of, environment, first_start
 
 Start = Callable[..., Run]
+Deploy = Callable[..., Deployed]
 Tell = Callable[[str], None]
 
 # Attacks come from one address, and cheap hashes leave the processors to what is attacked.
@@ -32,14 +35,16 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def starting(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+def starting(
+    first: Path, tmp_path_factory: pytest.TempPathFactory, kind: Callable[..., Run] = Run
+) -> Iterator[Callable[..., Any]]:
     """Start servers, each on data of its own, with these settings; all are stopped."""
     with ExitStack() as ends:
 
-        def start(**environment: str) -> Run:
+        def start(**settings: Any) -> Run:
             folder = tmp_path_factory.mktemp("attacked")
             data_dir = ends.enter_context(copy_of(first, folder))
-            run = Run(data_dir, SERVE, **UNTHROTTLED | environment)
+            run = kind(data_dir, **UNTHROTTLED | settings)
             ends.callback(run.kill)
             return run.wait_until_ready()
 
@@ -51,6 +56,15 @@ def start(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
     """Start servers for the tests of a file."""
     with starting(first, tmp_path_factory) as start:
         yield start
+
+
+@pytest.fixture(scope="module")
+def deploy(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploy]:
+    """Start servers behind nginx for the tests of a file."""
+    if not NGINX:
+        pytest.skip("nginx is not installed")
+    with starting(first, tmp_path_factory, Deployed) as deploy:
+        yield deploy
 
 
 @pytest.fixture

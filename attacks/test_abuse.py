@@ -14,25 +14,26 @@ from pathlib import Path
 import pytest
 
 from attacks.client import Answer, Phone
-from attacks.conftest import Start
+from attacks.conftest import Deploy, Start
+from tests.nginx import Deployed
 from tests.processes import Run, children, wait_until
 
 GIB = 1024**3
 
 
 @pytest.fixture(scope="module")
-def server(start: Start) -> Run:
+def server(deploy: Deploy) -> Deployed:
     """One server for all tests of this file."""
-    return start()
+    return deploy()
 
 
-def memory_mb(run: Run) -> float:
-    """Return the largest resident memory of a worker so far, in MB."""
-    peaks = []
-    for pid in children(run.process.pid) - {run.process.pid}:
+def memory_mb(server: Deployed) -> float:
+    """Return the resident memory of gunicorn's processes and nginx's, at their largest, in MB."""
+    total = 0.0
+    for pid in children(server.process.pid) | children(server.nginx.process.pid):
         status = Path(f"/proc/{pid}/status").read_text()
-        peaks.append(int(status.partition("VmHWM:")[2].split()[0]) / 1024)
-    return max(peaks)
+        total += int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    return total
 
 
 def raw(port: int, head: bytes, *, repeat: bytes, times: int) -> bytes:
@@ -57,7 +58,7 @@ def assert_refused(answer: bytes, status: int) -> None:
     assert set(json.loads(answer.partition(b"\r\n\r\n")[2])) == {"detail"}
 
 
-def test_a_body_of_a_gibibyte(server: Run, phone: Phone) -> None:
+def test_a_body_of_a_gibibyte(server: Deployed, phone: Phone) -> None:
     before = memory_mb(server)
     head = (
         f"POST /v1/products HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {phone.token}\r\n"
@@ -71,7 +72,7 @@ def test_a_body_of_a_gibibyte(server: Run, phone: Phone) -> None:
     assert phone.get("/v1/products").json() == []
 
 
-def test_the_same_without_a_length(server: Run, phone: Phone) -> None:
+def test_the_same_without_a_length(server: Deployed, phone: Phone) -> None:
     before = memory_mb(server)
     head = (
         f"POST /v1/products HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {phone.token}\r\n"
@@ -79,7 +80,7 @@ def test_the_same_without_a_length(server: Run, phone: Phone) -> None:
     head += "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunk = b"100000\r\n" + b" " * 2**20 + b"\r\n"
     answer = raw(server.port, head.encode(), repeat=chunk, times=1024)
-    assert_refused(answer, 411)
+    assert_refused(answer, 413)
     assert memory_mb(server) - before < 20
     assert phone.get("/v1/products").json() == []
 
@@ -91,7 +92,7 @@ def test_a_hundred_thousand_brackets(phone: Phone, bracket: str) -> None:
     assert answer.json() == {"detail": "The body is not valid JSON"}
 
 
-def test_headers_of_ten_megabytes(server: Run) -> None:
+def test_headers_of_ten_megabytes(server: Deployed) -> None:
     before = memory_mb(server)
     line = b"X-Padding: " + b"a" * 8000 + b"\r\n"
     answer = raw(

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -14,15 +15,16 @@ from typing import Any
 import django
 
 from bench import auth, compare, endurance, scale
-from bench.load import CONNECTIONS, BenchError, require_wrk
+from bench.load import CONNECTIONS, BenchError, require_programs
 from bench.servers import DATA_DIR, WORKERS, connect
 from countonme.server import embedded, serve
+from tests.nginx import NGINX
 
 RESULTS = Path(__file__).with_name("results.json")
 QUICK_RESULTS = DATA_DIR / "quick.json"
 PACKAGES = ["django", "djangorestframework", "gunicorn", "psycopg", "orjson"]
 VERBS = {
-    "compare": "ours, FastAPI and the limit on every endpoint; authentication (under 10 minutes)",
+    "compare": "ours, FastAPI and the limit on every endpoint; authentication (about 10 minutes)",
     "quick": f"the same in one short round, into {QUICK_RESULTS.name}: does the bench work?",
     "scale": "latencies with 200 and with 200,000 devices, the triggers' cost (about 15 minutes)",
     "memory": "a worker's memory after 10,000 and 100,000 requests",
@@ -43,7 +45,7 @@ def main() -> None:
     asked = parser.parse_args()
     serve.exit_on_signals()
     try:
-        require_wrk()
+        require_programs()
         prepare()
         with embedded.running(DATA_DIR):
             found = {"machine": machine(), **run(asked.verb, asked.rounds, asked.seconds)}
@@ -54,10 +56,10 @@ def main() -> None:
     path = QUICK_RESULTS if asked.verb == "quick" else RESULTS
     results = json.loads(path.read_text()) if path.exists() else {}
     path.write_text(json.dumps(results | found, indent=2) + "\n")
-    print(
-        json.dumps({name: value for name, value in found.items() if name != "endpoints"}, indent=2)
-    )
-    print_table(found.get("endpoints", {}))
+    tables = {name: found.pop(name) for name in ("endpoints", "directly") if name in found}
+    print(json.dumps(found, indent=2))
+    for name, endpoints in tables.items():
+        print_table(name, endpoints)
     print(f"Written to {path}.")
 
 
@@ -93,7 +95,8 @@ def run(verb: str, rounds: int, seconds: int) -> dict[str, Any]:
     }
     return {
         "setup": setup,
-        "endpoints": compare.measure(rounds, seconds),
+        "endpoints": compare.measure(rounds, seconds, behind_nginx=True),
+        "directly": compare.measure(max(1, rounds // 2), seconds, behind_nginx=False),
         "auth": auth.measure(comparisons=10, many=10_000) if quick else auth.measure(),
     }
 
@@ -106,24 +109,24 @@ def machine() -> str:
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             model = line.partition(":")[2].strip()
+    nginx = subprocess.run([str(NGINX), "-v"], capture_output=True, text=True).stderr
     versions = (f"{name} {metadata.version(name)}" for name in PACKAGES)
     return ", ".join(
         [
             f"{os.cpu_count()} × {model}",
             f"Python {platform.python_version()}",
             f"PostgreSQL {postgresql}",
+            f"nginx {nginx.strip().rpartition('/')[2]}",
             *versions,
         ]
     )
 
 
-def print_table(endpoints: dict[str, dict[str, Any]]) -> None:
+def print_table(title: str, endpoints: dict[str, dict[str, Any]]) -> None:
     """Print the endpoints' figures, a line each."""
-    if not endpoints:
-        return
     columns = ("rps", "p50_ms", "p99_ms", "fastapi_p99_ms", "vs_fastapi", "vs_limit", "spread")
     width = max(map(len, endpoints))
-    print(f"{'endpoint':{width}}", *(f"{column:>15}" for column in columns))
+    print(f"{title:{width}}", *(f"{column:>15}" for column in columns))
     for name, figures in endpoints.items():
         cells = ("–" if figures[column] is None else figures[column] for column in columns)
         print(f"{name:{width}}", *(f"{cell:>15}" for cell in cells))

@@ -19,8 +19,8 @@ PEER, LIMIT = "fastapi", "limit"
 OWN = ["id", "created_at"]
 
 
-def measure(rounds: int, seconds: float) -> dict[str, Any]:
-    """Measure every endpoint; return the figures by its name.
+def measure(rounds: int, seconds: float, *, behind_nginx: bool) -> dict[str, Any]:
+    """Measure every endpoint, as deployed or without nginx; return the figures by its name.
 
     Raises:
         BenchError: contestants answer or write differently, or a request failed.
@@ -30,12 +30,15 @@ def measure(rounds: int, seconds: float) -> dict[str, Any]:
         with connect(url) as connection:
             entries = world.DEVICES * world.DAYS * world.ENTRIES_A_DAY
             fill.fill(connection, world.DEVICES, entries, world.PRODUCTS)
-        servers = [ends.enter_context(serving(name, url)) for name in COMMANDS]
+        servers = [
+            ends.enter_context(serving(name, url, behind_nginx=behind_nginx)) for name in COMMANDS
+        ]
         verify(servers, url)
         under_load(servers, url, 1)  # warms up
         runs: dict[str, Runs] = defaultdict(lambda: defaultdict(list))
         for number in range(rounds):
-            print(f"Round {number + 1} of {rounds} …", flush=True)
+            where = "behind nginx" if behind_nginx else "directly"
+            print(f"Round {number + 1} of {rounds}, {where} …", flush=True)
             # Each goes first in turn.
             turn = number % len(servers)
             measured = under_load([*servers[turn:], *servers[:turn]], url, seconds)

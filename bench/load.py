@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from bench.world import Call
+from tests.nginx import NGINX
 
 CONNECTIONS = 8
 SCRIPT = Path(__file__).with_name("load.lua")
@@ -30,10 +31,11 @@ class Measured:
     p99_ms: float
 
 
-def require_wrk() -> None:
-    """Raise BenchError where wrk is not installed."""
-    if shutil.which("wrk") is None:
-        raise BenchError("wrk is missing: install it (on Debian: apt-get install wrk).")
+def require_programs() -> None:
+    """Raise BenchError where wrk or nginx is not installed."""
+    for name, found in (("wrk", shutil.which("wrk")), ("nginx", NGINX)):
+        if found is None:
+            raise BenchError(f"{name} is missing: install it (on Debian: apt-get install {name}).")
 
 
 def run(port: int, calls: Sequence[Call], seconds: float) -> Measured:

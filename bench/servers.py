@@ -5,14 +5,14 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
@@ -20,28 +20,30 @@ import psycopg
 from bench.load import BenchError
 from bench.world import Call
 from countonme.server import embedded
+from tests.nginx import Nginx, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA_DIR = ROOT / ".data" / "bench"
 PEER_PYTHON = DATA_DIR / "venv" / "bin" / "python"
 WORKERS = 2
 START_SECONDS = 60
+UNLOGGED = {"access_log /var/log/nginx/access.log countonme;": "access_log off;"}
 
 GUNICORN = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "--bind"]
 UVICORN = [str(PEER_PYTHON), "-m", "uvicorn", "--loop", "uvloop", "--http", "httptools"]
 COMMANDS = {
-    "ours": [*GUNICORN, "127.0.0.1:{port}", "countonme.wsgi"],
+    "ours": [*GUNICORN, "{address}", "countonme.wsgi"],
     "fastapi": [
-        *(*UVICORN, "--workers", str(WORKERS), "--port", "{port}"),
+        *(*UVICORN, "--workers", str(WORKERS), "{uvicorns}"),
         "bench.contestants.fastapi_peer:app",
     ],
-    "limit": [*GUNICORN, "127.0.0.1:{port}", "bench.contestants.limit"],
+    "limit": [*GUNICORN, "{address}", "bench.contestants.limit"],
 }
 
 
 @dataclass(frozen=True)
 class Server:
-    """A contestant that serves."""
+    """A contestant that serves; the port is nginx's where that stands in front."""
 
     name: str
     port: int
@@ -66,46 +68,60 @@ class Server:
 
 
 @contextmanager
-def serving(name: str, url: str) -> Iterator[Server]:
+def serving(name: str, url: str, *, behind_nginx: bool = True) -> Iterator[Server]:
     """Start a contestant on a database; it is stopped at the end of the block.
+
+    As it is deployed it listens on a Unix socket, behind nginx; else on a port.
 
     Raises:
         BenchError: it does not answer.
     """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    log = DATA_DIR / f"{name}.log"
-    with log.open("wb") as errors:
-        # Access logs go to stdout, of all three.
-        process = subprocess.Popen(
-            [word.format(port=port) for word in COMMANDS[name]],
-            cwd=ROOT,
-            env=environment(url),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-        )
-    server = Server(name, port, process.pid)
-    try:
+    port = free_port()
+    with TemporaryDirectory() as folder, ExitStack() as ends:
+        socket = f"{folder}/socket"
+        if behind_nginx:
+            # Of all three the access logs go nowhere.
+            nginx = Nginx(Path(folder), f"unix:{socket}", changes=UNLOGGED)
+            ends.callback(nginx.stop)
+            words = {"address": f"unix:{socket}", "uvicorns": f"--uds={socket}"}
+            port = nginx.port
+        else:
+            words = {"address": f"127.0.0.1:{port}", "uvicorns": f"--port={port}"}
+        log = DATA_DIR / f"{name}.log"
+        with log.open("wb") as errors:
+            process = subprocess.Popen(
+                [word.format(**words) for word in COMMANDS[name]],
+                cwd=ROOT,
+                env=environment(url),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+            )
+        ends.callback(stop, process)
+        server = Server(name, port, process.pid)
         wait_until_ready(server, process, log)
         yield server
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def wait_until_ready(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            server.send(Call(0, "GET", "/v1/products"))
-            return
+            # Until the contestant listens, nginx answers 503.
+            if server.send(Call(0, "GET", "/v1/products"))[0] != 503:
+                return
         except OSError:
-            time.sleep(0.05)
+            pass
+        time.sleep(0.05)
     raise BenchError(f"{server.name} does not serve; see {log}.")
 
 

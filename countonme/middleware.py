@@ -11,6 +11,7 @@ from typing import Any
 
 from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured, MiddlewareNotUsed
 from django.http import HttpRequest, HttpResponse
 from django.utils.module_loading import import_string
 
@@ -74,13 +75,28 @@ class BrowsersCorsMiddleware(CorsMiddleware):
 
 
 class PagesMiddleware:
-    """All that pages need, for pages; an answer of the API is data, for which two headers do."""
+    """All that pages need, for pages; an answer of the API is data, for which two headers do.
+
+    Raises:
+        ImproperlyConfigured: one of the pages' middleware has a hook that would never be called.
+    """
+
+    # Django collects these from MIDDLEWARE alone.
+    NOT_CALLED = ("process_exception", "process_template_response")
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = self.for_pages = get_response
         self.before_views: list[Callable[..., HttpResponse | None]] = []
         for name in reversed(settings.PAGES_MIDDLEWARE):
-            self.for_pages = import_string(name)(self.for_pages)
+            try:
+                self.for_pages = import_string(name)(self.for_pages)
+            except MiddlewareNotUsed:
+                continue
+            for hook in self.NOT_CALLED:
+                if hasattr(self.for_pages, hook):
+                    raise ImproperlyConfigured(
+                        f"{name} has {hook}(), which is called of MIDDLEWARE alone: move it there."
+                    )
             if hasattr(self.for_pages, "process_view"):
                 self.before_views.insert(0, self.for_pages.process_view)
 

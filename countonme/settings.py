@@ -10,8 +10,6 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from countonme.server import embedded
-
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 env.read_env(BASE_DIR / ".env")
@@ -30,6 +28,15 @@ def secret_key() -> str:
     if not DEBUG and (len(key) < 50 or len(set(key)) < 5 or key.startswith("django-insecure")):
         raise ImproperlyConfigured("SECRET_KEY is too weak: set 50 random characters or more.")
     return key
+
+
+def database_url() -> str:
+    """Return DATABASE_URL, or where it is not set the address of the private PostgreSQL."""
+    if url := env.str("DATABASE_URL", ""):
+        return url
+    from countonme.server import embedded
+
+    return embedded.database_url(DATA_DIR)
 
 
 def source_digest() -> str:
@@ -113,9 +120,7 @@ TEMPLATES = [
     },
 ]
 
-database: dict[str, Any] = env.db_url_config(
-    env.str("DATABASE_URL", "") or embedded.database_url(DATA_DIR)
-)
+database: dict[str, Any] = env.db_url_config(database_url())
 if database["ENGINE"] != "django.db.backends.postgresql":
     raise ImproperlyConfigured("DATABASE_URL must be a postgres:// URL.")
 options = {"connect_timeout": 5} | database.pop("OPTIONS", {})
