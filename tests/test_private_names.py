@@ -30,40 +30,38 @@ from tests.processes import ROOT
 # Module, attribute, and who leans on it.
 NAMES = {
     # Device scope: the query refuses to compile, to combine and to change its class.
-    "django.db.models.sql:Query.get_compiler": "countonme.scope.query.ScopedQuery",
-    "django.db.models.sql:Query.chain": "countonme.scope.query.ScopedQuery",
-    "django.db.models.sql:Query.is_empty": "countonme.scope.query.ScopedQuery",
-    "django.db.models.sql:Query.is_sliced": "countonme.scope.query.DeviceScopedQuerySet",
-    "django.db.models.query:QuerySet._merge_sanity_check": "countonme.scope.query.DeviceScopedQuerySet",
-    "django.db.models.query:QuerySet._combinator_query": "countonme.scope.query.DeviceScopedQuerySet",
-    "django.db.models.query:QuerySet._raw_delete": "countonme.scope.query.DeviceScopedQuerySet",
+    "django.db.models.sql:Query.get_compiler": "scope.query.ScopedQuery",
+    "django.db.models.sql:Query.chain": "scope.query.ScopedQuery",
+    "django.db.models.sql:Query.is_empty": "scope.query.ScopedQuery",
+    "django.db.models.sql:Query.is_sliced": "scope.query.DeviceScopedQuerySet",
+    "django.db.models.query:QuerySet._merge_sanity_check": "scope.query.DeviceScopedQuerySet",
+    "django.db.models.query:QuerySet._combinator_query": "scope.query.DeviceScopedQuerySet",
+    "django.db.models.query:QuerySet._raw_delete": "scope.query.DeviceScopedQuerySet",
     "django.db.models.query:QuerySet._update": "countonme/tests/test_scope.py",
-    "django.db.models:Model._do_update": "countonme.scope.models.DeviceScoped",
-    "django.db.models:Model._get_field_expression_map": "countonme.scope.constraints.DeviceUniqueConstraint",
+    "django.db.models:Model._do_update": "scope.models.DeviceScoped",
+    "django.db.models:Model._get_field_expression_map": "scope.constraints.DeviceUniqueConstraint",
     # Keys and managers that carry the device.
-    "django.db.models:ForeignKey.forward_related_accessor_class": (
-        "countonme.scope.keys.ScopedForeignKey"
-    ),
-    "django.db.models:ForeignKey.related_accessor_class": "countonme.scope.keys.ScopedForeignKey",
-    "django.db.models:ForeignKey.get_reverse_path_info": "countonme.scope.keys.ScopedForeignKey",
-    "django.db.models:ForeignKey.get_reverse_related_filter": "countonme.scope.keys.ScopedForeignKey",
+    "django.db.models:ForeignKey.forward_related_accessor_class": ("scope.keys.ScopedForeignKey"),
+    "django.db.models:ForeignKey.related_accessor_class": "scope.keys.ScopedForeignKey",
+    "django.db.models:ForeignKey.get_reverse_path_info": "scope.keys.ScopedForeignKey",
+    "django.db.models:ForeignKey.get_reverse_related_filter": "scope.keys.ScopedForeignKey",
     "django.db.models.fields.related_descriptors:ForwardManyToOneDescriptor.get_object": (
-        "countonme.scope.keys.ScopedForwardDescriptor"
+        "scope.keys.ScopedForwardDescriptor"
     ),
     "django.db.models.fields.related_descriptors:ReverseManyToOneDescriptor.related_manager_cls": (
-        "countonme.scope.keys.ScopedReverseDescriptor"
+        "scope.keys.ScopedReverseDescriptor"
     ),
     # Statements that are compiled once.
-    "django.db.backends.base.base:BaseDatabaseWrapper.wrap_database_errors": "countonme.scope.prepared",
+    "django.db.backends.base.base:BaseDatabaseWrapper.wrap_database_errors": "scope.prepared",
     "django.db.backends.base.base:BaseDatabaseWrapper.validate_no_broken_transaction": (
-        "countonme.scope.prepared"
+        "scope.prepared"
     ),
-    "django.db.backends.base.base:BaseDatabaseWrapper.queries_logged": "countonme.scope.prepared",
+    "django.db.backends.base.base:BaseDatabaseWrapper.queries_logged": "scope.prepared",
     # Operators' forms, roles and migrations.
-    "django.forms:ModelForm._post_clean": "countonme.operators.base.ScopedForm",
-    "django.forms.models:construct_instance": "countonme.operators.base.ScopedForm",
+    "django.forms:ModelForm._post_clean": "operators.base.ScopedForm",
+    "django.forms.models:construct_instance": "operators.base.ScopedForm",
     "django.contrib.auth.management:create_permissions": "countonme.operators",
-    "django.contrib.admin.helpers:ACTION_CHECKBOX_NAME": "countonme.operators.base",
+    "django.contrib.admin.helpers:ACTION_CHECKBOX_NAME": "operators.base",
     "django.db.migrations.executor:MigrationExecutor.migration_plan": "countonme.health",
     # Requests.
     "django.db:close_old_connections": "countonme.wsgi",
@@ -111,7 +109,7 @@ def test_a_queryset_keeps_its_rows_in_result_cache() -> None:
 
 
 def test_the_database_cache_keeps_its_tables_name() -> None:
-    """countonme.server.cache.AtomicDatabaseCache."""
+    """server.cache.AtomicDatabaseCache."""
     cache: Any = DatabaseCache("name of a table", {})
     assert cache._table == "name of a table"
 
@@ -127,7 +125,7 @@ def test_django_asks_whether_an_answer_was_logged() -> None:
 
 
 def test_django_wraps_a_cursor_of_psycopg_that_has_a_format(db: None) -> None:
-    """countonme.scope.prepared.Statement."""
+    """scope.prepared.Statement."""
     with connection.cursor() as wrapper:
         cursor = wrapper.cursor
         assert isinstance(cursor, Cursor)
