@@ -14,7 +14,7 @@ from typing import Any
 
 import django
 
-from bench import auth, compare, endurance, scale
+from bench import auth, compare, endurance, scale, sync
 from bench.load import CONNECTIONS, BenchError, require_programs
 from bench.servers import DATA_DIR, WORKERS, connect
 from countonme.server import embedded, serve
@@ -27,6 +27,7 @@ VERBS = {
     "compare": "ours, FastAPI and the limit on every endpoint; authentication (about 10 minutes)",
     "quick": f"the same in one short round, into {QUICK_RESULTS.name}: does the bench work?",
     "scale": "latencies with 200 and with 200,000 devices, the triggers' cost (about 15 minutes)",
+    "sync": "a push of 5,000 entries, the same again, a pull of 20,000 rows, one with nothing new",
     "memory": "a worker's memory after 10,000 and 100,000 requests",
     "sustain": "five minutes of mixed load",
 }
@@ -81,6 +82,8 @@ def run(verb: str, rounds: int, seconds: int) -> dict[str, Any]:
     match verb:
         case "scale":
             return scale.measure(rounds, seconds)
+        case "sync":
+            return {"sync_ms": sync.measure()}
         case "memory":
             return {"memory_mb_per_worker": endurance.memory()}
         case "sustain":
