@@ -229,8 +229,7 @@ if CORS_ALLOW_ALL_ORIGINS:
     CORS_ALLOWED_ORIGINS = []
 CORS_ALLOW_CREDENTIALS = False
 CORS_EXPOSE_HEADERS = ["ETag", "Link", "Retry-After", "X-Request-ID"]
-# Any, because tracing libraries add theirs. By the Fetch standard * leaves authorization out;
-# browsers from before 2019 read the other names.
+# Any, because tracing libraries add theirs. By the Fetch standard * leaves authorization out.
 CORS_ALLOW_HEADERS = ["*", "authorization", "content-type", "if-none-match", "x-request-id"]
 CORS_URLS_REGEX = r"^/(v1/.*|health.*|openapi\.json)$"
 

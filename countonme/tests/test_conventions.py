@@ -12,6 +12,7 @@ import pytest
 from django.http import HttpResponse
 
 from conftest import Api, new_phone
+from countonme.middleware import ALLOWED_HEADERS
 from countonme.wsgi import application
 from devices.models import Device
 from products.models import Product
@@ -532,13 +533,15 @@ class TestCORS:
         assert response.status_code == expected
         assert response.headers["Access-Control-Allow-Origin"] == "*"
 
-    def preflight(self, client: Api, path: str, method: str = "PATCH") -> Any:
-        asked = {
+    def preflight(
+        self, client: Api, path: str, method: str = "PATCH", asked: str = "authorization, if-match"
+    ) -> Any:
+        headers = {
             "Origin": ORIGIN,
             "Access-Control-Request-Method": method,
-            "Access-Control-Request-Headers": "authorization, content-type, if-none-match",
+            "Access-Control-Request-Headers": asked,
         }
-        return client.request("OPTIONS", path, headers=asked)
+        return client.request("OPTIONS", path, headers=headers)
 
     @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
     def test_a_preflight_needs_no_token(self, nobody: Api, method: str) -> None:
@@ -555,6 +558,20 @@ class TestCORS:
         assert {"*", "authorization"} <= set(
             response.headers["Access-Control-Allow-Headers"].split(", ")
         )
+
+    def test_a_preflight_lists_the_headers_that_it_asks_for(self, nobody: Api) -> None:
+        asked = "traceparent,X-Sentry-Trace, baggage"
+        allowed = self.preflight(nobody, "/v1/products", asked=asked).headers[ALLOWED_HEADERS]
+        assert {"*", "authorization", "traceparent", "X-Sentry-Trace", "baggage"} <= {
+            name.strip() for name in allowed.split(",")
+        }
+
+    @pytest.mark.parametrize("asked", ["a b", "a\u00e4", "a,,b", "a;b", "(a)", ",", "a\tb"])
+    def test_a_preflight_repeats_nothing_that_is_no_list_of_names(
+        self, nobody: Api, asked: str
+    ) -> None:
+        response = self.preflight(nobody, "/v1/products", asked=asked)
+        assert asked not in response.headers[ALLOWED_HEADERS]
 
     def test_a_preflight_is_kept_for_a_day_whatever_headers_it_asks_for(self, nobody: Api) -> None:
         response = self.preflight(nobody, "/v1/products")
