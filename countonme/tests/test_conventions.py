@@ -566,7 +566,7 @@ class TestCORS:
             name.strip() for name in allowed.split(",")
         }
 
-    @pytest.mark.parametrize("asked", ["a b", "a\u00e4", "a,,b", "a;b", "(a)", ",", "a\tb"])
+    @pytest.mark.parametrize("asked", ["a b", "a\u00e4", "a,,b", "a;b", "(a)", "a,,", "a\tb"])
     def test_a_preflight_repeats_nothing_that_is_no_list_of_names(
         self, nobody: Api, asked: str
     ) -> None:
