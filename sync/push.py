@@ -275,6 +275,8 @@ class Push:
         row: Any = part.model(device_id=self.device.pk, id=key) if old is None else copy(old)
         if part is self.entries:
             values = row.settled(values, self._find)
+        elif part is self.products and old is not None:
+            values.pop("unit", None)  # chosen once
         elif part is self.portions and old is not None:
             if values.get("product_id", old.product_id) != old.product_id:
                 raise serializers.ValidationError(OTHER_PRODUCT)

@@ -12,7 +12,9 @@ from rest_framework.exceptions import ErrorDetail
 from countonme.api.fields import QueryIntegerField, Reader
 from countonme.api.query import QuerySerializer
 from countonme.api.schema import example
-from sync.tables import TABLES
+from entries.serializers import ENTRY as LOGGED
+from products.serializers import PRODUCT as LISTED
+from sync.tables import TABLES, FoodEntryRecordSerializer, ProductRecordSerializer
 
 MAX_DIGITS = 18
 KINDS = ("created", "updated", "deleted")
@@ -27,28 +29,13 @@ PIECE = {
     "is_default": False,
 }
 FOOD = {
-    "id": "3f2b8c1a-7d6e-4f5a-9b8c-1d2e3f4a5b6c",
-    "name": "Oat Flakes",
-    "kcal_100g": 372,
-    "protein_100g": 13.5,
-    "carbs_100g": 58.7,
-    "fat_100g": 7,
+    **{name: LISTED[name] for name in ProductRecordSerializer.Meta.fields},
     "barcode": "96385074",
 }
 EATEN = {
-    "id": "c0a8c1d2-7d3f-4b7e-9a4e-5f6a7b8c9d0e",
-    "product_id": PRODUCT,
+    **{name: LOGGED[name] for name in FoodEntryRecordSerializer.Meta.fields},
     "portion_id": PORTION,
-    "date": "2025-02-05",
-    "meal_type": "lunch",
-    "name": "Chicken Breast",
-    "grams": 150,
     "quantity": 1.5,
-    "kcal": 247.5,
-    "protein": 46.5,
-    "carbs": 0,
-    "fat": 5.4,
-    "eaten_at": None,
 }
 WEIGHT = {"id": "9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d", "date": "2025-02-06", "weight_kg": 72.5}
 WATER = {"id": "1b2c3d4e-5f6a-4b7c-8d9e-0f1a2b3c4d5e", "date": "2025-02-05", "ml": 250}

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from attacks.client import Phone
-from products.models import MACROS
+from products.nutrients import MACROS
 from sync.tests import dirty
 from sync.tests.histories import History, server_rows
 from sync.tests.replicas import NODE_PROJECT, PAGE, TABLES, Replica, Replicas, Rows, Synced, printed
