@@ -58,16 +58,23 @@ class FoodEntryQuerySet(DeviceScopedQuerySet["FoodEntry"]):
 
         The sums are exact, and then as JSON has numbers: the nearest double.
         """
+        return self._grouped(by)
+
+    def unknown_and_totals(self, *by: str) -> models.QuerySet[FoodEntry, dict[str, Any]]:
+        """Return, before the sums, also of how many entries each of `OPTIONAL` is null."""
+        unknown = {f"unknown_{name}": Count("pk", filter=Q(**{name: None})) for name in OPTIONAL}
+        return self._grouped(by, **unknown)
+
+    def _grouped(
+        self, by: Iterable[str], **counts: Count
+    ) -> models.QuerySet[FoodEntry, dict[str, Any]]:
         sums = {
             name: Cast(Coalesce(Sum(name), Value(Decimal(0))), models.FloatField())
             for name in NAMES
         }
-        return self.order_by(*by).values(*by).annotate(entries=Count("pk"), **sums)
-
-    def totals_and_unknown(self, *by: str) -> models.QuerySet[FoodEntry, dict[str, Any]]:
-        """Return also of how many entries each nutrient that may be unknown is null."""
-        unknown = {f"unknown_{name}": Count("pk") - Count(name) for name in OPTIONAL}
-        return self.totals(*by).annotate(**unknown)
+        rows = self.order_by(*by).values(*by)
+        # The sums last: they take the columns' names.
+        return rows.annotate(entries=Count("pk"), **counts, **sums)
 
 
 @bounded()

@@ -19,8 +19,8 @@ def day(device: Owner, when: date) -> dict[str, Any]:
     Beside them stands of how many entries a nutrient is unknown.
     """
     rows = _BY_MEAL_TYPE.rows(device=device.pk, date=when)
-    sums = [row[:UNKNOWN_FROM] for row in rows]
-    unknown = map(sum, zip(*(row[UNKNOWN_FROM:] for row in rows), strict=True))
+    sums = [(meal_type, entries, *rest[COUNTS:]) for meal_type, entries, *rest in rows]
+    unknown = map(sum, zip(*(rest[:COUNTS] for _, _, *rest in rows), strict=True))
     return {
         "date": when,
         "entries": sum(entries for _, entries, *_ in rows),
@@ -62,11 +62,11 @@ def _cents(rows: Iterable[Sequence[Any]]) -> Iterator[int]:
 
 # As a row of a day without an entry.
 NOTHING = (None, 0, *(0.0 for _ in NAMES))
-# Where in the rows of a day the counts begin, after the sums.
-UNKNOWN_FROM = len(NOTHING)
+# So many counts stand before the sums of a day.
+COUNTS = len(OPTIONAL)
 _BY_MEAL_TYPE = Prepared(
     lambda device, date: (
-        FoodEntry.objects.for_device(device).filter(date=date).totals_and_unknown("meal_type")
+        FoodEntry.objects.for_device(device).filter(date=date).unknown_and_totals("meal_type")
     ),
     *("device", "date"),
 )
