@@ -13,11 +13,14 @@ import time_machine
 
 from conftest import Api
 from entries.tests.test_create_entry import FIELDS, PATH, WHEN
+from products.nutrients import NAMES, OPTIONAL
 from products.tests.test_create_product import as_thread, at_once, offences, request_body
 from products.tests.test_get_product import MALFORMED, WELL_FORMED
 
 CUSTOM = {
+    **dict.fromkeys(NAMES, 0.5),
     "name": "Crème",
+    "unit": "ml",
     "kcal": 250.25,
     "protein": 1.5,
     "carbs": 20,
@@ -42,6 +45,9 @@ REFUSED = [
     ("kcal", "1", "invalid"),
     ("protein", 1000.01, "max_value"),
     ("fat", 1000.005, "max_value"),
+    *((name, 1000.01, "max_value") for name in OPTIONAL),
+    ("unit", "kg", "invalid_choice"),
+    ("unit", None, "null"),
     ("grams", 0, "min_value"),
     ("grams", 10_000.01, "max_value"),
     ("quantity", 0, "min_value"),
@@ -130,7 +136,9 @@ def change_sources(phone: Api, entry: dict[str, Any]) -> None:
 
 def test_it_works(phone: Api, custom: dict[str, Any], update: Any) -> None:
     changes = {
+        **dict.fromkeys(NAMES, 0.25),
         "name": "Soup",
+        "unit": "g",
         "kcal": 1,
         "protein": 2,
         "carbs": 3,
@@ -179,6 +187,8 @@ def test_put_and_patch_do_the_same(
     ("field", "value"),
     [
         ("name", "Soup"),
+        ("unit", "g"),
+        *((name, 0.75) for name in OPTIONAL),
         ("kcal", 0),
         ("protein", None),
         ("carbs", 0.01),
