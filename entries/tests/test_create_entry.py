@@ -136,12 +136,14 @@ def test_grams_of_a_product(phone: Api, product: dict[str, Any]) -> None:
     entry = phone.entry(product_id=product["id"], grams=150.5)
     assert list(entry) == FIELDS
     assert entry == {
+        **dict.fromkeys(OPTIONAL),
         "id": entry["id"],
         "product_id": product["id"],
         "portion_id": None,
         "date": "2025-02-05",
         "meal_type": "lunch",
         "name": "Chicken Breast",
+        "unit": "g",
         "grams": 150.5,
         "quantity": None,
         "kcal": 248.33,
@@ -162,12 +164,14 @@ def test_portions_of_a_product(
     entry = phone.entry(product_id=product["id"], portion_id=portion["id"], quantity=1.5)
     assert list(entry) == FIELDS
     assert entry == {
+        **dict.fromkeys(OPTIONAL),
         "id": entry["id"],
         "product_id": product["id"],
         "portion_id": portion["id"],
         "date": "2025-02-05",
         "meal_type": "lunch",
         "name": "Chicken Breast",
+        "unit": "g",
         "grams": 225,
         "quantity": 1.5,
         "kcal": 371.25,
@@ -186,12 +190,14 @@ def test_something_without_a_product(phone: Api) -> None:
     entry = phone.entry(name="Soup", kcal=250.25, protein=1.5, fat=0, grams=300)
     assert list(entry) == FIELDS
     assert entry == {
+        **dict.fromkeys(OPTIONAL),
         "id": entry["id"],
         "product_id": None,
         "portion_id": None,
         "date": "2025-02-05",
         "meal_type": "lunch",
         "name": "Soup",
+        "unit": "g",
         "grams": 300,
         "quantity": None,
         "kcal": 250.25,
