@@ -12,6 +12,7 @@ import pytest
 
 from conftest import Api
 from countonme.api import docs
+from products.nutrients import OPTIONAL
 from products.tests.test_create_product import offences, request_body
 
 ID = "0b7a1f3e-5a57-4c5e-9f4b-0d7b8e1c2a3f"
@@ -68,11 +69,11 @@ KINDS = {
 }
 # Fields with two decimals, by kind, and what they keep.
 DECIMALS = [
-    *(("product", f"{macro}_100g", "0", "100") for macro in ("protein", "carbs", "fat")),
+    *(("product", f"{name}_100g", "0", "100") for name in OPTIONAL),
     ("portion", "grams", "0.01", "10000"),
     ("entry", "kcal", "0", "10000"),
     ("entry", "grams", "0.01", "10000"),
-    *(("entry", macro, "0", "1000") for macro in ("protein", "carbs", "fat")),
+    *(("entry", name, "0", "1000") for name in OPTIONAL),
     ("entry by grams", "grams", "0.01", "10000"),
     # The portion has a gram.
     ("entry by portions", "quantity", "0.01", "10000"),
