@@ -68,7 +68,6 @@ class PortionSerializer(StrictModelSerializer):
     {"name": "Chicken Breast", "brand": "Farm", "unit": "g", **PER_100G, "barcode": "96385074"},
     request_only=True,
 )
-@example("A drink", {"name": "Orange Juice", "unit": "ml", "kcal_100g": 45}, request_only=True)
 class ProductSerializer(StrictModelSerializer):
     """A food; energy and nutrients per 100 g, or of a drink (`unit` is `ml`) per 100 ml."""
 

@@ -739,7 +739,9 @@ class Worlds(RuleBasedStateMachine):
 
         self.agree(self.ask(actor, "GET", f"/v1/products/{key}/portions"), portions)
         for path, expected in {
-            f"products?search={name[:2]}": world.list_products(lambda row: row["name"] == name),
+            f"products?search={name[:2]}": world.list_products(
+                lambda row: name in (row["name"], row["brand"])
+            ),
             f"products?barcode={barcode}": world.list_products(
                 lambda row: row["barcode"] == barcode
             ),

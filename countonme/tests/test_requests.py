@@ -121,6 +121,7 @@ ROUNDED = {
 }
 # Optional fields that are strings in JSON, by kind; and the id, of every kind.
 NULLABLE_STRINGS = [
+    ("product", "brand"),
     ("product", "barcode"),
     ("entry", "eaten_at"),
     ("entry", "product_id"),
@@ -304,10 +305,11 @@ class TestEmptyString:
         assert response.json()[field] is None
 
     def test_in_an_update_it_clears_an_optional_string(self, phone: Api) -> None:
-        product = phone.product(barcode="96385074")
+        product = phone.product(brand="Farm", barcode="96385074")
         entry = phone.entry(eaten_at="2025-02-05T12:30:00Z")
         for method in ("PUT", "PATCH"):
             for path, field, value in (
+                (f"/v1/products/{product['id']}", "brand", "Farm"),
                 (f"/v1/products/{product['id']}", "barcode", "96385074"),
                 (f"/v1/food-entries/{entry['id']}", "eaten_at", "2025-02-05T12:30:00Z"),
             ):
