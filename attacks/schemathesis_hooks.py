@@ -10,12 +10,13 @@ import schemathesis
 from schemathesis.core.failures import AcceptedNegativeData, Failure
 
 from attacks.client import Phone
+from products.nutrients import NAMES
 
 PORT = int(os.environ["ATTACKED_PORT"])
 ANSWERS = os.environ["ATTACK_ANSWERS"]
 ENDS_THE_TOKEN = {"POST /v1/auth/rotate", "DELETE /v1/auth/device"}
 # What a product or a portion decides: it is ignored where it is sent with one.
-DECIDED = {"name", "kcal", "protein", "carbs", "fat", "grams"}
+DECIDED = {"name", "unit", "grams", *NAMES}
 GOAL = {
     "daily_calories_kcal": 2000,
     "protein_percent": 30,

@@ -20,8 +20,8 @@ MIB = 1024 * 1024
 # 200 products of 50 portions: more than sockets' buffers hold.
 MANY_PORTIONS = """
     INSERT INTO products
-        (id, device_id, name, name_folded, name_words, kcal_100g, revision, created_at)
-        SELECT gen_random_uuid(), '{device_id}', n::text, n::text, ' ' || n, 1, 0, now()
+        (id, device_id, name, name_folded, name_words, unit, kcal_100g, revision, created_at)
+        SELECT gen_random_uuid(), '{device_id}', n::text, n::text, ' ' || n, 'g', 1, 0, now()
         FROM generate_series(1, 200) AS n;
     INSERT INTO portions
         (id, device_id, product_id, name, name_folded, grams, is_default, revision, created_at)

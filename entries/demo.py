@@ -9,38 +9,52 @@ from typing import Any, NamedTuple
 
 from devices.models import Device
 from entries.models import FoodEntry, MealType
-from products.models import Portion, Product
+from products.models import Portion, Product, Unit
+from products.nutrients import per_100g
 
 
 class Food(NamedTuple):
+    """A product, by its values per 100 g in the order of `NUTRIENTS`, and a portion of it."""
+
     name: str
-    kcal: int
-    protein: str
-    carbs: str
-    fat: str
+    per_100g: tuple[float | None, ...]
     portion: str
     grams: int
+    brand: str | None = None
+    unit: Unit = Unit.GRAMS
+
+    def values(self) -> dict[str, Any]:
+        """Return the columns of the product."""
+        named = {"name": self.name, "brand": self.brand, "unit": self.unit}
+        return named | per_100g(self.per_100g)
 
 
 # Per 100 g; rounded from USDA FoodData Central, SR Legacy (2018).
 FOODS = {
-    "oats": Food("Rolled oats", 379, "13.2", "67.7", "6.5", "1 bowl", 50),
-    "milk": Food("Milk 1.5 %", 46, "3.4", "4.8", "1.5", "1 glass", 200),
-    "banana": Food("Banana", 89, "1.1", "22.8", "0.3", "1 banana", 118),
-    "egg": Food("Egg, boiled", 155, "12.6", "1.1", "10.6", "1 egg", 50),
-    "bread": Food("Whole-wheat bread", 247, "13", "41.3", "3.4", "1 slice", 36),
-    "cheese": Food("Gouda", 356, "24.9", "2.2", "27.4", "1 slice", 28),
-    "chicken": Food("Chicken Breast", 165, "31", "0", "3.6", "1 fillet", 150),
-    "rice": Food("White rice, cooked", 130, "2.7", "28.2", "0.3", "1 cup", 158),
-    "broccoli": Food("Broccoli, cooked", 35, "2.4", "7.2", "0.4", "1 serving", 120),
-    "salmon": Food("Salmon, baked", 206, "22.1", "0", "12.4", "1 fillet", 140),
-    "potatoes": Food("Potatoes, boiled", 87, "1.9", "20.1", "0.1", "1 serving", 200),
-    "lentils": Food("Lentils, cooked", 116, "9", "20.1", "0.4", "1 bowl", 250),
-    "pasta": Food("Pasta, cooked", 158, "5.8", "30.9", "0.9", "1 plate", 220),
-    "tomato": Food("Tomato sauce", 24, "1.2", "5.3", "0.3", "1 ladle", 125),
-    "apple": Food("Apple", 52, "0.3", "13.8", "0.2", "1 apple", 182),
-    "yoghurt": Food("Yoghurt, plain", 61, "3.5", "4.7", "3.3", "1 cup", 150),
-    "almonds": Food("Almonds", 579, "21.2", "21.6", "49.9", "1 handful", 28),
+    "oats": Food("Rolled oats", (379, 13.2, 67.7, 6.5, 10.1, 1, 1.1, 0.02), "1 bowl", 50),
+    "milk": Food(
+        "Milk 1.5 %",
+        (46, 3.4, 4.8, 1.5, 0, 4.8, 1, 0.11),
+        "1 glass",
+        200,
+        "Meadow",
+        Unit.MILLILITRES,
+    ),
+    "banana": Food("Banana", (89, 1.1, 22.8, 0.3, 2.6, 12.2, 0.1, 0), "1 banana", 118),
+    "egg": Food("Egg, boiled", (155, 12.6, 1.1, 10.6, 0, 1.1, 3.3, 0.31), "1 egg", 50),
+    "bread": Food("Whole-wheat bread", (247, 13, 41.3, 3.4, 6.8, 6, 0.7, 1.13), "1 slice", 36),
+    "cheese": Food("Gouda", (356, 24.9, 2.2, 27.4, 0, 2.2, 17.6, 2.05), "1 slice", 28, "Meadow"),
+    "chicken": Food("Chicken Breast", (165, 31, 0, 3.6, 0, 0, 1, 0.19), "1 fillet", 150),
+    "rice": Food("White rice, cooked", (130, 2.7, 28.2, 0.3, 0.4, 0.1, 0.1, 0), "1 cup", 158),
+    "broccoli": Food("Broccoli, cooked", (35, 2.4, 7.2, 0.4, 3.3, 1.4, 0.1, 0.1), "1 serving", 120),
+    "salmon": Food("Salmon, baked", (206, 22.1, 0, 12.4, 0, 0, 2.4, 0.15), "1 fillet", 140),
+    "potatoes": Food("Potatoes, boiled", (87, 1.9, 20.1, 0.1, 1.8, 0.9, 0, 0.01), "1 serving", 200),
+    "lentils": Food("Lentils, cooked", (116, 9, 20.1, 0.4, 7.9, 1.8, 0.1, 0.01), "1 bowl", 250),
+    "pasta": Food("Pasta, cooked", (158, 5.8, 30.9, 0.9, 1.8, 0.6, 0.2, 0), "1 plate", 220),
+    "tomato": Food("Tomato sauce", (24, 1.2, 5.3, 0.3), "1 ladle", 125),
+    "apple": Food("Apple", (52, 0.3, 13.8, 0.2, 2.4, 10.4, 0, 0), "1 apple", 182),
+    "yoghurt": Food("Yoghurt, plain", (61, 3.5, 4.7, 3.3, 0, 4.7, 2.1, 0.12), "1 cup", 150),
+    "almonds": Food("Almonds", (579, 21.2, 21.6, 49.9, 12.5, 4.4, 3.8, 0), "1 handful", 28),
 }
 MEALS: dict[MealType, list[tuple[str, ...]]] = {
     MealType.BREAKFAST: [
@@ -78,14 +92,7 @@ def fill(device: Device, last: date, days: int, chance: random.Random) -> None:
 
 
 def _stock(device: Device, food: Food) -> Portion:
-    product, _ = Product.add(
-        device.pk,
-        name=food.name,
-        kcal_100g=food.kcal,
-        protein_100g=Decimal(food.protein),
-        carbs_100g=Decimal(food.carbs),
-        fat_100g=Decimal(food.fat),
-    )
+    product, _ = Product.add(device.pk, **food.values())
     portion, _ = Portion.add(
         device.pk, product=product, name=food.portion, grams=Decimal(food.grams), is_default=True
     )

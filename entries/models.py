@@ -16,19 +16,27 @@ from django.db.models import Count, F, Q, Sum, Value
 from django.db.models.functions import Cast, Coalesce, Round
 from django.db.models.lookups import Exact
 
+from countonme.scope.bounds import bounded
 from countonme.scope.exceptions import Missing
 from countonme.scope.keys import ScopedForeignKey
 from countonme.scope.models import DeviceScoped
 from countonme.scope.query import AllObjectsManager, DeviceScopedQuerySet, LiveManager
-from products.models import CENT, MACROS, MAX_GRAMS, Portion, Product, grams_field, rounded
+from products.models import (
+    CENT,
+    Portion,
+    Product,
+    grams_field,
+    rounded,
+    unit_constraint,
+    unit_field,
+)
 from products.names import NameField, name_constraint
+from products.nutrients import MAX_GRAMS, NAMES, NUTRIENTS, OPTIONAL
 
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2100, 12, 31)
 MAX_QUANTITY = 10_000
-# What a client may send for something without a product, and what a product can come to.
-MAX_SENT_KCAL, MAX_KCAL = 10_000, 100_000
-MAX_SENT_MACRO, MAX_MACRO = 1000, 10_000
-NUTRIENTS = ("kcal", *MACROS)
+# What a product decides of an entry, besides the grams of a portion.
+WORKED_OUT = ("name", "unit", *NAMES)
 # A row of a model by its id.
 Find = Callable[[type[DeviceScoped], uuid.UUID], Any]
 
@@ -50,13 +58,26 @@ class FoodEntryQuerySet(DeviceScopedQuerySet["FoodEntry"]):
 
         The sums are exact, and then as JSON has numbers: the nearest double.
         """
+        return self._grouped(by)
+
+    def unknown_and_totals(self, *by: str) -> models.QuerySet[FoodEntry, dict[str, Any]]:
+        """Return, before the sums, also of how many entries each of `OPTIONAL` is null."""
+        unknown = {f"unknown_{name}": Count("pk", filter=Q(**{name: None})) for name in OPTIONAL}
+        return self._grouped(by, **unknown)
+
+    def _grouped(
+        self, by: Iterable[str], **counts: Count
+    ) -> models.QuerySet[FoodEntry, dict[str, Any]]:
         sums = {
             name: Cast(Coalesce(Sum(name), Value(Decimal(0))), models.FloatField())
-            for name in NUTRIENTS
+            for name in NAMES
         }
-        return self.order_by(*by).values(*by).annotate(entries=Count("pk"), **sums)
+        rows = self.order_by(*by).values(*by)
+        # The sums last: they take the columns' names.
+        return rows.annotate(entries=Count("pk"), **counts, **sums)
 
 
+@bounded()
 class FoodEntry(DeviceScoped):
     """Something eaten on a day: so many grams or portions of a product, or without a product."""
 
@@ -65,6 +86,7 @@ class FoodEntry(DeviceScoped):
     date = models.DateField(validators=[MinValueValidator(FIRST_DAY), MaxValueValidator(LAST_DAY)])
     meal_type = models.CharField(max_length=9, choices=MealType)
     name = NameField()
+    unit = unit_field()
     grams = grams_field(null=True, blank=True)
     quantity = models.DecimalField(
         max_digits=7,
@@ -73,21 +95,7 @@ class FoodEntry(DeviceScoped):
         blank=True,
         validators=[MinValueValidator(CENT), MaxValueValidator(MAX_QUANTITY)],
     )
-    kcal = models.DecimalField(
-        max_digits=8,
-        decimal_places=2,
-        validators=[MinValueValidator(0), MaxValueValidator(MAX_KCAL)],
-    )
-    protein, carbs, fat = (
-        models.DecimalField(
-            max_digits=7,
-            decimal_places=2,
-            null=True,
-            blank=True,
-            validators=[MinValueValidator(0), MaxValueValidator(MAX_MACRO)],
-        )
-        for _ in MACROS
-    )
+    vars().update({nutrient.name: nutrient.field() for nutrient in NUTRIENTS})
     eaten_at = models.DateTimeField(null=True, blank=True)
 
     product_id: uuid.UUID | None
@@ -122,29 +130,9 @@ class FoodEntry(DeviceScoped):
         ]
         constraints = [
             name_constraint("food_entries"),
-            models.CheckConstraint(
-                name="food_entries_date_in_range", condition=Q(date__range=(FIRST_DAY, LAST_DAY))
-            ),
+            unit_constraint("food_entries"),
             models.CheckConstraint(
                 name="food_entries_meal_type", condition=Q(meal_type__in=MealType.values)
-            ),
-            models.CheckConstraint(
-                name="food_entries_grams_in_range",
-                condition=Q(grams=None) | Q(grams__gt=0, grams__lte=MAX_GRAMS),
-            ),
-            models.CheckConstraint(
-                name="food_entries_quantity_in_range",
-                condition=Q(quantity=None) | Q(quantity__gt=0, quantity__lte=MAX_QUANTITY),
-            ),
-            models.CheckConstraint(
-                name="food_entries_kcal_in_range", condition=Q(kcal__range=(0, MAX_KCAL))
-            ),
-            *(
-                models.CheckConstraint(
-                    name=f"food_entries_{macro}_in_range",
-                    condition=Q(**{macro: None}) | Q(**{f"{macro}__range": (0, MAX_MACRO)}),
-                )
-                for macro in MACROS
             ),
             models.CheckConstraint(
                 name="food_entries_amount_is_whole",
@@ -194,7 +182,7 @@ class FoodEntry(DeviceScoped):
         return limit, f"A day has at most {limit} food entries"
 
     def change(self, **values: Any) -> bool:
-        """Update; name, grams, kcal and macros are worked out again only if their sources change.
+        """Update; name, unit, grams and nutrients are worked out anew only if their sources change.
 
         Raises:
             ValidationError, Missing, Conflict: as `add()` does.
@@ -230,13 +218,15 @@ class FoodEntry(DeviceScoped):
     def violations(cls) -> Iterator[tuple[str, Iterable[DeviceScoped]]]:
         """Ask also for what entries were worked out from, where that has not changed since."""
         yield from super().violations()
+        named = cls.all_objects.across_devices().filter(product__isnull=False)
+        yield "unit is the product's", named.exclude(unit=F("product__unit"))
         rows = cls.all_objects.across_devices().filter(updated_at=None)
         of_product = rows.filter(
             Q(product__updated_at=None) | Q(product__updated_at__lte=F("created_at")),
             product__isnull=False,
         )
         unknown = Value(Decimal(-1))
-        for name in NUTRIENTS:
+        for name in NAMES:
             share = Round(F(f"product__{name}_100g") * F("grams") / Value(Decimal(100)), 2)
             is_right = Exact(Coalesce(F(name), unknown), Coalesce(share, unknown))
             yield f"{name} is the product's for these grams", of_product.exclude(is_right)
@@ -250,7 +240,7 @@ class FoodEntry(DeviceScoped):
     def _without_product(self, values: dict[str, Any]) -> dict[str, Any]:
         if values.get("portion_id") is not None:
             raise _required("product_id")
-        sent = {name: values[name] for name in ("name", "grams", *NUTRIENTS) if name in values}
+        sent = {name: values[name] for name in (*WORKED_OUT, "grams") if name in values}
         missing = [name for name in ("name", "kcal") if sent.get(name, getattr(self, name)) is None]
         if not sent.get("name", self.name):
             missing = ["name", *(name for name in missing if name != "name")]
@@ -287,7 +277,7 @@ class FoodEntry(DeviceScoped):
         }
 
     def _worked_out(self, amount: dict[str, Any], find: Find) -> dict[str, Any]:
-        """Return name, grams, kcal and macros of an amount, from the rows as they are now."""
+        """Return name, unit, grams and nutrients of an amount, from the rows as they are now."""
         product = find(Product, amount["product_id"])
         grams = amount["grams"]
         if amount["portion_id"] is not None:
@@ -300,7 +290,8 @@ class FoodEntry(DeviceScoped):
                     f"The portion's grams times the quantity must be {CENT} to {MAX_GRAMS}.",
                     code="max_value" if grams > MAX_GRAMS else "min_value",
                 )
-        return {"name": product.name, "grams": grams, **product.nutrition(grams)}
+        named = {"name": product.name, "unit": product.unit, "grams": grams}
+        return named | product.nutrition(grams)
 
     def _named(self, model: type[DeviceScoped], id: uuid.UUID) -> Any:
         """Return a row that the entry names: a live one, or be it deleted, if it names it already.

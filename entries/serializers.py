@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from rest_framework import serializers
@@ -17,14 +18,10 @@ from countonme.api.fields import (
 )
 from countonme.api.query import PageQuery, QuerySerializer, RangeMixin
 from countonme.api.schema import example
-from entries.models import (
-    MAX_SENT_KCAL,
-    MAX_SENT_MACRO,
-    NUTRIENTS,
-    FoodEntry,
-    MealType,
-)
+from entries.models import WORKED_OUT, FoodEntry, MealType
+from products.models import Product
 from products.names import MAX_NAME_LENGTH
+from products.nutrients import NAMES, NUTRIENTS, Nutrient, per_100g
 
 LOGGED = {
     "product_id": "5b0f0b1e-9a58-4c40-8a3b-0c7f3d2b9e10",
@@ -32,7 +29,36 @@ LOGGED = {
     "meal_type": "lunch",
     "grams": 150,
 }
-TOTALS = {"kcal": 247.5, "protein": 46.5, "carbs": 0, "fat": 5.4}
+CHICKEN = Product(**per_100g(nutrient.example_100g for nutrient in NUTRIENTS))
+TOTALS = {name: float(value or 0) for name, value in CHICKEN.nutrition(Decimal(150)).items()}
+
+
+ENTRY = {
+    "id": "c0a8c1d2-7d3f-4b7e-9a4e-5f6a7b8c9d0e",
+    **LOGGED,
+    "portion_id": None,
+    "name": "Chicken Breast",
+    "unit": "g",
+    "quantity": None,
+    **TOTALS,
+    "eaten_at": None,
+    "created_at": "2025-02-05T12:30:00Z",
+    "updated_at": None,
+}
+UNKNOWN = {"fiber": 1}
+
+
+def sent_field(nutrient: Nutrient) -> NumberField:
+    """Return the field of a nutrient that a client may log without a product."""
+    return NumberField(
+        max_digits=None,
+        decimal_places=2,
+        min_value=0,
+        max_value=nutrient.max_sent,
+        required=False,
+        allow_null=not nutrient.is_required,
+        help_text=f"In {nutrient.unit}.",
+    )
 
 
 @example("Grams of a product", LOGGED, request_only=True)
@@ -44,24 +70,10 @@ TOTALS = {"kcal": 247.5, "protein": 46.5, "carbs": 0, "fat": 5.4}
 )
 @example(
     "Without a product",
-    {"name": "Soup", "kcal": 250, "date": "2025-02-05", "meal_type": "dinner"},
+    {"name": "Soup", "unit": "ml", "kcal": 250, "date": "2025-02-05", "meal_type": "dinner"},
     request_only=True,
 )
-@example(
-    "Grams of a product",
-    {
-        "id": "c0a8c1d2-7d3f-4b7e-9a4e-5f6a7b8c9d0e",
-        **LOGGED,
-        **TOTALS,
-        "portion_id": None,
-        "name": "Chicken Breast",
-        "quantity": None,
-        "eaten_at": None,
-        "created_at": "2025-02-05T12:30:00Z",
-        "updated_at": None,
-    },
-    response_only=True,
-)
+@example("Grams of a product", ENTRY, response_only=True)
 class FoodEntrySerializer(StrictModelSerializer):
     """Something eaten: grams or portions of a product, or a name and its kcal.
 
@@ -71,20 +83,7 @@ class FoodEntrySerializer(StrictModelSerializer):
 
     product_id = StrictUUIDField(required=False, allow_null=True)
     portion_id = StrictUUIDField(required=False, allow_null=True)
-    kcal = NumberField(
-        max_digits=None, decimal_places=2, min_value=0, max_value=MAX_SENT_KCAL, required=False
-    )
-    protein, carbs, fat = (
-        NumberField(
-            max_digits=None,
-            decimal_places=2,
-            min_value=0,
-            max_value=MAX_SENT_MACRO,
-            required=False,
-            allow_null=True,
-        )
-        for _ in range(3)
-    )
+    vars().update({nutrient.name: sent_field(nutrient) for nutrient in NUTRIENTS})
 
     class Meta:
         model = FoodEntry
@@ -95,12 +94,10 @@ class FoodEntrySerializer(StrictModelSerializer):
             "date",
             "meal_type",
             "name",
+            "unit",
             "grams",
             "quantity",
-            "kcal",
-            "protein",
-            "carbs",
-            "fat",
+            *NAMES,
             "eaten_at",
             "created_at",
             "updated_at",
@@ -113,7 +110,7 @@ class FoodEntrySerializer(StrictModelSerializer):
         ignored: set[str] = set()
         has_product = not is_null(data.get("product_id"))
         if has_product:
-            ignored |= {"name", *NUTRIENTS}
+            ignored |= {*WORKED_OUT}
         if self.partial and not is_null(data.get("portion_id")):
             ignored.add("grams")
         kept = {name: value for name, value in data.items() if name not in ignored}
@@ -162,9 +159,17 @@ class DailyQuery(RangeQuery):
 
 
 class TotalsSerializer(serializers.Serializer[Any]):
-    """Exact sums; a macro counts as 0 where it is null."""
+    """Exact sums; a nutrient counts as 0 where it is null."""
 
-    kcal, protein, carbs, fat = (NumberField(max_digits=None, decimal_places=2) for _ in range(4))
+    vars().update({name: NumberField(max_digits=None, decimal_places=2) for name in NAMES})
+
+
+def unknown_field() -> serializers.DictField:
+    """Return the field that says of how many entries each nutrient is null."""
+    return serializers.DictField(
+        child=serializers.IntegerField(),
+        help_text="Of how many entries a nutrient is null; those over 0 alone.",
+    )
 
 
 class DayTotalsSerializer(serializers.Serializer[Any]):
@@ -175,9 +180,16 @@ class DayTotalsSerializer(serializers.Serializer[Any]):
 
 @example(
     "A lunch",
-    {"date": "2025-02-05", "entries": 1, "totals": TOTALS, "by_meal_type": {"lunch": TOTALS}},
+    {
+        "date": "2025-02-05",
+        "entries": 1,
+        "totals": TOTALS,
+        "unknown": UNKNOWN,
+        "by_meal_type": {"lunch": TOTALS},
+    },
 )
 class DaySerializer(DayTotalsSerializer):
+    unknown = unknown_field()
     by_meal_type = serializers.DictField(
         child=TotalsSerializer(), help_text="Only the meal types logged."
     )

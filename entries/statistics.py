@@ -9,17 +9,24 @@ from typing import Any
 
 from countonme.scope.owner import Owner
 from countonme.scope.prepared import Prepared
-from entries.models import NUTRIENTS, FoodEntry
+from entries.models import FoodEntry
+from products.nutrients import NAMES, OPTIONAL
 
 
 def day(device: Owner, when: date) -> dict[str, Any]:
-    """Return a day's number of entries and exact totals, in kcal and grams, also by meal type."""
+    """Return a day's number of entries and exact totals, in kcal and grams, also by meal type.
+
+    Beside them stands of how many entries a nutrient is unknown.
+    """
     rows = _BY_MEAL_TYPE.rows(device=device.pk, date=when)
+    sums = [(meal_type, entries, *rest[COUNTS:]) for meal_type, entries, *rest in rows]
+    unknown = map(sum, zip(*(rest[:COUNTS] for _, _, *rest in rows), strict=True))
     return {
         "date": when,
         "entries": sum(entries for _, entries, *_ in rows),
-        "totals": _totals(*(cents / 100 for cents in _cents(rows))),
-        "by_meal_type": {meal_type: _totals(*sums) for meal_type, _, *sums in rows},
+        "totals": _totals(cents / 100 for cents in _cents(sums)),
+        "unknown": {n: count for n, count in zip(OPTIONAL, unknown, strict=False) if count},
+        "by_meal_type": {meal_type: _totals(of_meal) for meal_type, _, *of_meal in sums},
     }
 
 
@@ -34,14 +41,14 @@ def daily(device: Owner, first: date, last: date) -> dict[str, Any]:
     for n in range((last - first).days + 1):
         when = first + timedelta(n)
         _, entries, *sums = logged.get(when, NOTHING)
-        days.append({"date": when, "entries": entries, "totals": _totals(*sums)})
+        days.append({"date": when, "entries": entries, "totals": _totals(sums)})
     logged_days = len(rows) or 1
     means = ((2 * cents + logged_days) // (2 * logged_days) / 100 for cents in _cents(rows))
-    return {"from": first, "to": last, "days": days, "average": _totals(*means)}
+    return {"from": first, "to": last, "days": days, "average": _totals(means)}
 
 
-def _totals(kcal: float, protein: float, carbs: float, fat: float) -> dict[str, float]:
-    return {"kcal": kcal, "protein": protein, "carbs": carbs, "fat": fat}
+def _totals(sums: Iterable[float]) -> dict[str, float]:
+    return dict(zip(NAMES, sums, strict=True))
 
 
 def _cents(rows: Iterable[Sequence[Any]]) -> Iterator[int]:
@@ -54,9 +61,13 @@ def _cents(rows: Iterable[Sequence[Any]]) -> Iterator[int]:
 
 
 # As a row of a day without an entry.
-NOTHING = (None, 0, *(0.0 for _ in NUTRIENTS))
+NOTHING = (None, 0, *(0.0 for _ in NAMES))
+# So many counts stand before the sums of a day.
+COUNTS = len(OPTIONAL)
 _BY_MEAL_TYPE = Prepared(
-    lambda device, date: FoodEntry.objects.for_device(device).filter(date=date).totals("meal_type"),
+    lambda device, date: (
+        FoodEntry.objects.for_device(device).filter(date=date).unknown_and_totals("meal_type")
+    ),
     *("device", "date"),
 )
 _BY_DAY = Prepared(

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from countonme.scope.exceptions import Missing
 from entries.models import FoodEntry
-from entries.serializers import LOGGED, TOTALS, FoodEntrySerializer
+from entries.serializers import ENTRY, FoodEntrySerializer
 from products.models import Portion, Product
 from sync.changes import TableChanges
 from sync.registry import register
@@ -19,15 +19,7 @@ class FoodEntryChanges(TableChanges):
     """An entry is worked out from the rows that it names as they will be, deleted ones too."""
 
     serializer = record_serializer(FoodEntrySerializer)
-    example = {
-        "id": "c0a8c1d2-7d3f-4b7e-9a4e-5f6a7b8c9d0e",
-        **LOGGED,
-        **TOTALS,
-        "portion_id": "8d7d1a5e-6f3c-4e0a-9a55-2f7b0f6f2a11",
-        "name": "Chicken Breast",
-        "quantity": 1.5,
-        "eaten_at": None,
-    }
+    example = ENTRY | {"portion_id": "8d7d1a5e-6f3c-4e0a-9a55-2f7b0f6f2a11", "quantity": 1.5}
 
     def build(self, key: UUID, record: dict[str, Any]) -> FoodEntry:
         values = self.read(key, self._without_unknown(record))

@@ -16,6 +16,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Cast
 from django.utils import timezone
 
+from countonme.scope.bounds import bounded
 from countonme.scope.constraints import DeviceUniqueConstraint
 from countonme.scope.exceptions import Conflict
 from countonme.scope.models import DeviceScoped
@@ -25,6 +26,7 @@ from goals import formulas
 from goals.formulas import GRAMS, PERCENTS
 from products.models import CENT
 
+BIRTH_DATE = (date(1850, 1, 1), LAST_DAY)
 # What is under 50 cm was meant in metres or feet.
 HEIGHT_CM, CURRENT_WEIGHT_KG, WEIGHT_KG = (50, 300), (10, 500), (CENT, 500)
 # What a client may send, and what a calculation can come to.
@@ -54,7 +56,6 @@ NAMES: dict[str, Iterable[str]] = {
     "bmi_category": [*formulas.BMI_CATEGORIES, formulas.OBESE],
 }
 BOUNDS: dict[str, tuple[Any, Any]] = {
-    "birth_date": (date(1850, 1, 1), LAST_DAY),
     "height_cm": HEIGHT_CM,
     "current_weight_kg": CURRENT_WEIGHT_KG,
     "target_weight_kg": WEIGHT_KG,
@@ -119,6 +120,7 @@ def decimal_field(
     )
 
 
+@bounded()
 class Goal(DeviceScoped):
     """What to eat and drink a day: calculated from a body's metrics, or set by hand."""
 
@@ -187,11 +189,9 @@ class Goal(DeviceScoped):
                 )
                 for name, values in NAMES.items()
             ),
-            *(
-                models.CheckConstraint(
-                    name=f"goals_{name}_in_range", condition=Q(**{f"{name}__range": bounds})
-                )
-                for name, bounds in BOUNDS.items()
+            # Its field has none: they are another day each day.
+            models.CheckConstraint(
+                name="goals_birth_date_in_range", condition=Q(birth_date__range=BIRTH_DATE)
             ),
         ]
 
@@ -310,6 +310,7 @@ class BodyWeightQuerySet(DeviceScopedQuerySet["BodyWeight"]):
         return list(rows.values_list("date", "weight_kg"))
 
 
+@bounded(weight_kg="weight")
 class BodyWeight(DayRow):
     """What a body weighed on a day."""
 
@@ -332,13 +333,6 @@ class BodyWeight(DayRow):
                 condition=Q(deleted_at=None),
                 violation_error_message="A day has one body weight.",
             ),
-            models.CheckConstraint(
-                name="body_weights_date_in_range", condition=Q(date__range=(FIRST_DAY, LAST_DAY))
-            ),
-            models.CheckConstraint(
-                name="body_weights_weight_in_range",
-                condition=Q(weight_kg__range=WEIGHT_KG),
-            ),
         ]
 
     def __str__(self) -> str:
@@ -356,6 +350,7 @@ class WaterEntryQuerySet(DeviceScopedQuerySet["WaterEntry"]):
         return self.order_by("-date", "created_at", "id")
 
 
+@bounded()
 class WaterEntry(DayRow):
     """Water drunk on a day."""
 
@@ -378,14 +373,6 @@ class WaterEntry(DayRow):
                 condition=Q(deleted_at=None),
             ),
             models.Index(fields=["device", "revision"], name="water_entries_by_revision"),
-        ]
-        constraints = [
-            models.CheckConstraint(
-                name="water_entries_date_in_range", condition=Q(date__range=(FIRST_DAY, LAST_DAY))
-            ),
-            models.CheckConstraint(
-                name="water_entries_ml_in_range", condition=Q(ml__range=(1, MAX_ML))
-            ),
         ]
 
     def __str__(self) -> str:

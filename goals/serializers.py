@@ -10,7 +10,7 @@ from rest_framework import serializers
 from countonme.api.fields import DayField, NumberField, StrictModelSerializer
 from countonme.api.query import PageQuery, QuerySerializer, RangeMixin
 from countonme.api.schema import example
-from entries.serializers import RangeQuery, TotalsSerializer
+from entries.serializers import TOTALS, UNKNOWN, RangeQuery, TotalsSerializer, unknown_field
 from goals.formulas import GRAMS, PERCENTS
 from goals.models import (
     BODY,
@@ -24,6 +24,7 @@ from goals.models import (
     Goal,
     WaterEntry,
 )
+from products.nutrients import MACROS
 
 DAILY = ("daily_calories_kcal", *PERCENTS, *GRAMS, "water_ml")
 
@@ -78,8 +79,9 @@ MANUAL = {
     "fat_grams": 66,
     **WRITTEN,
 }
-EATEN = {"kcal": 1240.5, "protein": 96.2, "carbs": 118, "fat": 41.3}
-LEFT = {"kcal": 244.5, "protein": 14.8, "carbs": 11, "fat": 15.7, "water_ml": 892}
+# Of the calculated goal, after a lunch and 1.5 l of water.
+LEFT = {"kcal": 1237.5, "protein": 64.5, "carbs": 129, "fat": 51.6, "water_ml": 892}
+EATEN = {"eaten": TOTALS, "unknown": UNKNOWN}
 
 OPTIONAL = {"required": False, "allow_null": True}
 SENT_KCAL = {"daily_calories_kcal": {"max_value": MAX_SENT_KCAL}}
@@ -168,24 +170,28 @@ class GoalSerializer(StrictModelSerializer):
         ]
 
 
-class LeftSerializer(TotalsSerializer):
+class LeftSerializer(serializers.Serializer[Any]):
     """The goal less what was eaten and drunk: kcal, grams and ml; negative where it was more."""
 
+    vars().update(
+        {name: NumberField(max_digits=None, decimal_places=2) for name in ("kcal", *MACROS)}
+    )
     water_ml = serializers.IntegerField()
 
 
 @example(
     "A day",
-    {"date": "2025-02-05", "goal": CALCULATED, "eaten": EATEN, "left": LEFT, "water_ml": 1500},
+    {"date": "2025-02-05", "goal": CALCULATED, **EATEN, "left": LEFT, "water_ml": 1500},
 )
 @example(
     "Without a goal",
-    {"date": "2025-02-05", "goal": None, "eaten": EATEN, "left": None, "water_ml": 1500},
+    {"date": "2025-02-05", "goal": None, **EATEN, "left": None, "water_ml": 1500},
 )
 class ProgressSerializer(serializers.Serializer[Any]):
     date = DayField()
     goal = GoalSerializer(allow_null=True)
     eaten = TotalsSerializer()
+    unknown = unknown_field()
     left = LeftSerializer(allow_null=True)
     water_ml = serializers.IntegerField(help_text="Drunk.")
 

@@ -12,7 +12,8 @@ from entries import statistics as diary
 from entries.models import FoodEntry
 from goals import formulas
 from goals.models import BodyWeight, Goal, WaterEntry
-from products.models import MACROS, rounded
+from products.models import rounded
+from products.nutrients import MACROS
 
 WARM_UP = timedelta(days=60)
 
@@ -24,7 +25,8 @@ def progress(device: Owner, when: date) -> dict[str, Any]:
     where it was more than the goal.
     """
     goal = Goal.objects.for_device(device).first()
-    eaten = diary.day(device, when)["totals"]
+    logged = diary.day(device, when)
+    eaten = logged["totals"]
     water = WaterEntry.objects.for_device(device).filter(date=when)
     drunk = water.aggregate(ml=Sum("ml", default=0))["ml"]
     left = None
@@ -34,7 +36,14 @@ def progress(device: Owner, when: date) -> dict[str, Any]:
         # To the cent, which is what both have: what doubles are off by is far less.
         left = {name: round(aim - eaten[name], 2) for name, aim in aims.items()}
         left["water_ml"] = goal.water_ml - drunk
-    return {"date": when, "goal": goal, "eaten": eaten, "left": left, "water_ml": drunk}
+    return {
+        "date": when,
+        "goal": goal,
+        "eaten": eaten,
+        "unknown": logged["unknown"],
+        "left": left,
+        "water_ml": drunk,
+    }
 
 
 def weight(device: Owner, first: date, last: date) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from unfold.decorators import action
 from countonme.api.text import clean, fold
 from countonme.operators.base import DeletedFilter, DeviceFilter, ScopedAdmin, sentence
 from products import gtin, moderation
-from products.models import Portion, Product
+from products.models import SEARCHED, Portion, Product
 from products.names import found_by
 
 
@@ -39,13 +39,14 @@ class NamedAdmin(ScopedAdmin):
 @admin.register(Product)
 class ProductAdmin(NamedAdmin):
     list_display = ["name", "state", "kcal_100g", "barcode", "owner", "created_at"]
-    search_help_text = "A part of the name, the starts of its words, or a barcode"
+    search_help_text = "A part of the name, the starts of words of name or brand, or a barcode"
     actions_list = ["moderate"]
+    own_readonly = ("unit",)
 
     def found(self, term: str) -> Q:
         gtin_14 = gtin.to_gtin_14(gtin.compact(term))
         has_barcode = Q(gtin_14=gtin_14) if gtin_14 else Q()
-        return super().found(term) | found_by(term, "name_words") | has_barcode
+        return super().found(term) | found_by(term, *SEARCHED) | has_barcode
 
     @action(description="Moderate by name", url_path="moderation", permissions=["soft_delete"])
     def moderate(self, request: HttpRequest) -> HttpResponse:

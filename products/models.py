@@ -17,6 +17,7 @@ from django.db.models.functions import Coalesce
 from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 
+from countonme.scope.bounds import bounded
 from countonme.scope.constraints import DeviceUniqueConstraint
 from countonme.scope.exceptions import Conflict
 from countonme.scope.keys import ScopedForeignKey
@@ -24,13 +25,13 @@ from countonme.scope.models import DeviceScoped
 from countonme.scope.query import AllObjectsManager, DeviceScopedQuerySet, LiveManager
 from products import gtin
 from products.names import FoldedField, NameField, WordsField, found_by, name_constraint
+from products.nutrients import MACROS, MAX_GRAMS, NUTRIENTS
 
-MAX_KCAL_100G = 1000
-MAX_GRAMS = 10_000
 CENT = Decimal("0.01")
-MACROS = ("protein", "carbs", "fat")
+MACROS_100G = tuple(f"{macro}_100g" for macro in MACROS)
 # Of a label that rounds each up; the sum of the exact ones is 100 at most.
 MAX_MACROS_100G = 105
+UNIT_IS_KEPT = "The unit of a product can't be changed"
 ZERO = Value(Decimal(0), output_field=models.DecimalField())
 
 
@@ -39,15 +40,21 @@ def rounded(value: Decimal) -> Decimal:
     return value.quantize(CENT, ROUND_HALF_UP)
 
 
-def macro_100g_field() -> models.DecimalField[Any, Any]:
-    """Return the field of a macronutrient in grams per 100 g, null where unknown."""
-    return models.DecimalField(
-        max_digits=5,
-        decimal_places=2,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0), MaxValueValidator(100)],
-    )
+class Unit(models.TextChoices):
+    """What amounts are counted in: of a drink, "grams" and "100g" in names mean millilitres."""
+
+    GRAMS = "g", "g"
+    MILLILITRES = "ml", "ml"
+
+
+def unit_field() -> models.CharField[Any, Any]:
+    """Return the field of a unit."""
+    return models.CharField(max_length=2, choices=Unit, default=Unit.GRAMS)
+
+
+def unit_constraint(table: str) -> models.CheckConstraint:
+    """Return what the database holds of a unit's rule."""
+    return models.CheckConstraint(name=f"{table}_unit", condition=Q(unit__in=Unit.values))
 
 
 def grams_field(**kwargs: Any) -> models.DecimalField[Any, Any]:
@@ -60,10 +67,14 @@ def grams_field(**kwargs: Any) -> models.DecimalField[Any, Any]:
     )
 
 
+# What a search looks in.
+SEARCHED = ("name_words", "brand_words")
+
+
 class ProductQuerySet(DeviceScopedQuerySet["Product"]):
     def search(self, text: str) -> ProductQuerySet:
-        """Return the rows where every word of a text starts some word of the name."""
-        return self.filter(found_by(text, "name_words"))
+        """Return the rows where every word of a text starts some word of name or brand."""
+        return self.filter(found_by(text, *SEARCHED))
 
     def with_barcode(self, barcode: str) -> ProductQuerySet:
         """Return the rows of a barcode, in whatever form they have it; none where it is none."""
@@ -87,21 +98,21 @@ class ProductQuerySet(DeviceScopedQuerySet["Product"]):
             return self.filter(pk__in=doomed).update(deleted_at=moment)
 
 
+@bounded(**{nutrient.column_100g: nutrient.name for nutrient in NUTRIENTS})
 class Product(DeviceScoped):
-    """A food, with its energy and macronutrients per 100 g."""
+    """A food, with its energy and nutrients per 100 g, or of a drink per 100 ml."""
 
     name = NameField()
     name_folded = FoldedField()
     name_words = WordsField()
-    kcal_100g = models.SmallIntegerField(
-        validators=[MinValueValidator(0), MaxValueValidator(MAX_KCAL_100G)]
-    )
-    protein_100g = macro_100g_field()
-    carbs_100g = macro_100g_field()
-    fat_100g = macro_100g_field()
+    brand = NameField(null=True, blank=True)
+    brand_words = WordsField("brand", null=True)
+    unit = unit_field()
+    vars().update({nutrient.column_100g: nutrient.field_100g() for nutrient in NUTRIENTS})
     barcode = gtin.BarcodeField()
     gtin_14 = gtin.NormalizedField("barcode", null=True)
 
+    kcal_100g: int
     objects: ClassVar[Any] = LiveManager.from_queryset(ProductQuerySet)()
     all_objects: ClassVar[Any] = AllObjectsManager.from_queryset(ProductQuerySet)()
 
@@ -125,23 +136,14 @@ class Product(DeviceScoped):
             # What the composite foreign keys of portions and entries refer to.
             DeviceUniqueConstraint(fields=["device", "id"], name="products_device_id"),
             name_constraint("products"),
-            models.CheckConstraint(
-                name="products_kcal_in_range", condition=Q(kcal_100g__range=(0, MAX_KCAL_100G))
-            ),
-            *(
-                models.CheckConstraint(
-                    name=f"products_{macro}_in_range",
-                    condition=Q(**{f"{macro}_100g": None})
-                    | Q(**{f"{macro}_100g__range": (0, 100)}),
-                )
-                for macro in MACROS
-            ),
+            name_constraint("products", "brand"),
+            unit_constraint("products"),
             models.CheckConstraint(
                 name="products_macros_fit_100g",
                 condition=LessThanOrEqual(
                     sum(
-                        (Coalesce(F(f"{macro}_100g"), ZERO) for macro in MACROS[1:]),
-                        start=Coalesce(F(f"{MACROS[0]}_100g"), ZERO),
+                        (Coalesce(F(macro), ZERO) for macro in MACROS_100G[1:]),
+                        start=Coalesce(F(MACROS_100G[0]), ZERO),
                     ),
                     Value(MAX_MACROS_100G),
                 ),
@@ -155,7 +157,7 @@ class Product(DeviceScoped):
     def add(
         cls, device_id: uuid.UUID, *, id: uuid.UUID | None = None, **values: Any
     ) -> tuple[Product, bool]:
-        """Create a product with its first portion, 100 g; see the base class."""
+        """Create a product with its first portion, 100 g or ml; see the base class."""
         product, created = super().add(device_id, id=id, **values)
         if created:
             Portion.first_of(product).insert()
@@ -167,13 +169,22 @@ class Product(DeviceScoped):
         Raises:
             ValidationError: protein, carbs and fat of 100 g weigh more than labels round to.
         """
-        macros = (getattr(self, f"{macro}_100g") for macro in MACROS)
-        if sum(macro or 0 for macro in macros) > MAX_MACROS_100G:
+        if sum(getattr(self, macro) or 0 for macro in MACROS_100G) > MAX_MACROS_100G:
+            *others, last = MACROS_100G
             raise ValidationError(
-                "protein_100g, carbs_100g and fat_100g must not exceed "
-                f"{MAX_MACROS_100G} together.",
+                f"{', '.join(others)} and {last} must not exceed {MAX_MACROS_100G} together.",
                 code="max_value",
             )
+
+    def change(self, **values: Any) -> bool:
+        """Update all but the unit.
+
+        Raises:
+            Conflict: it would become another: portions and entries are counted in it.
+        """
+        if values.get("unit", self.unit) != self.unit:
+            raise Conflict(UNIT_IS_KEPT)
+        return super().change(**values)
 
     @classmethod
     def quota(cls) -> tuple[int, str]:
@@ -200,16 +211,15 @@ class Product(DeviceScoped):
         yield "a live product has exactly one default portion", counted.exclude(defaults=1)
 
     def nutrition(self, grams: Decimal) -> dict[str, Decimal | None]:
-        """Return kcal and macros in grams of so many grams, each rounded half up to 2 decimals.
+        """Return kcal and nutrients of so many grams, each rounded half up to 2 decimals.
 
-        per 100 g × grams ÷ 100; a macro is None where the product's is.
+        per 100 g × grams ÷ 100; a nutrient is None where the product's is.
         """
 
         def share(per_100g: Decimal | int | None) -> Decimal | None:
             return None if per_100g is None else rounded(per_100g * grams / 100)
 
-        macros = {macro: share(getattr(self, f"{macro}_100g")) for macro in MACROS}
-        return {"kcal": share(self.kcal_100g), **macros}
+        return {n.name: share(getattr(self, n.column_100g)) for n in NUTRIENTS}
 
 
 class PortionQuerySet(DeviceScopedQuerySet["Portion"]):
@@ -241,8 +251,9 @@ class PortionQuerySet(DeviceScopedQuerySet["Portion"]):
             return len(portions)
 
 
+@bounded()
 class Portion(DeviceScoped):
-    """A measure of a product, as "1 slice": a name and its weight in grams."""
+    """A measure of a product, as "1 slice": a name and its grams, or of a drink its millilitres."""
 
     product = ScopedForeignKey(Product, related_name="portions")
     name = NameField()
@@ -272,9 +283,6 @@ class Portion(DeviceScoped):
                 violation_error_message="A product has one default portion.",
             ),
             name_constraint("portions"),
-            models.CheckConstraint(
-                name="portions_grams_in_range", condition=Q(grams__gt=0, grams__lte=MAX_GRAMS)
-            ),
         ]
 
     def __str__(self) -> str:
@@ -306,7 +314,7 @@ class Portion(DeviceScoped):
         return cls(
             device_id=product.device_id,
             product=product,
-            name="100g",
+            name=f"100{product.unit}",
             grams=Decimal(100),
             is_default=True,
         )

@@ -14,6 +14,7 @@ from countonme.api.query import PageQuery, QuerySerializer
 from countonme.api.schema import example
 from products import gtin
 from products.models import Portion, Product
+from products.nutrients import COLUMNS_100G, NUTRIENTS
 
 PORTION = {
     "id": "8d7d1a5e-6f3c-4e0a-9a55-2f7b0f6f2a11",
@@ -24,13 +25,13 @@ PORTION = {
     "created_at": "2025-02-05T08:30:00Z",
     "updated_at": None,
 }
+PER_100G = {nutrient.column_100g: nutrient.example_100g for nutrient in NUTRIENTS}
 PRODUCT = {
     "id": PORTION["product_id"],
     "name": "Chicken Breast",
-    "kcal_100g": 165,
-    "protein_100g": 31,
-    "carbs_100g": 0,
-    "fat_100g": 3.6,
+    "brand": None,
+    "unit": "g",
+    **PER_100G,
     "barcode": None,
     "created_at": "2025-02-05T08:30:00Z",
     "updated_at": None,
@@ -64,18 +65,11 @@ class PortionSerializer(StrictModelSerializer):
 @example("Chicken Breast", {"name": "Chicken Breast", "kcal_100g": 165}, request_only=True)
 @example(
     "With a barcode",
-    {
-        "name": "Oat Flakes",
-        "kcal_100g": 372,
-        "protein_100g": 13.5,
-        "carbs_100g": 58.7,
-        "fat_100g": 7,
-        "barcode": "96385074",
-    },
+    {"name": "Chicken Breast", "brand": "Farm", "unit": "g", **PER_100G, "barcode": "96385074"},
     request_only=True,
 )
 class ProductSerializer(StrictModelSerializer):
-    """A food; energy and macronutrients per 100 g."""
+    """A food; energy and nutrients per 100 g, or of a drink (`unit` is `ml`) per 100 ml."""
 
     barcode = BarcodeField(
         required=False,
@@ -89,10 +83,9 @@ class ProductSerializer(StrictModelSerializer):
         fields = [
             "id",
             "name",
-            "kcal_100g",
-            "protein_100g",
-            "carbs_100g",
-            "fat_100g",
+            "brand",
+            "unit",
+            *COLUMNS_100G,
             "barcode",
             "created_at",
             "updated_at",
@@ -123,8 +116,8 @@ class ProductQuery(IncludeQuery, PageQuery):
         required=False,
         allow_blank=True,
         max_length=100,
-        help_text="Every word of it starts some word of the name; in scripts that set no blanks "
-        "between words it is found anywhere. Case, accents, apostrophes, and hyphens and "
+        help_text="Every word of it starts some word of name or brand; in scripts that set no "
+        "blanks between words it is found anywhere. Case, accents, apostrophes, and hyphens and "
         "ampersands between letters are ignored.",
     )
     barcode = BarcodeField(

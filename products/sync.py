@@ -25,6 +25,13 @@ class ProductChanges(TableChanges):
     serializer = record_serializer(ProductSerializer)
     example = PRODUCT
 
+    def read(self, key: UUID, record: dict[str, Any]) -> dict[str, Any]:
+        """Leave out the unit of a stored product, which is chosen once."""
+        values = super().read(key, record)
+        if key in self.stored:
+            values.pop("unit", None)
+        return values
+
 
 @register
 class PortionChanges(TableChanges):

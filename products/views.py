@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from countonme.api.json import JSONAnswer
 from countonme.api.views import DeviceViewSet
 from countonme.scope.models import DeviceScoped
-from products.models import Portion, Product, ProductQuerySet
+from products.models import UNIT_IS_KEPT, Portion, Product, ProductQuerySet
 from products.serializers import (
     IncludeQuery,
     PortionSerializer,
@@ -25,7 +25,7 @@ from products.serializers import (
 
 
 class ProductViewSet(DeviceViewSet):
-    """Foods of the device. A product comes with a first portion of 100 g."""
+    """Foods of the device. A product comes with a first portion of 100 g, a drink of 100 ml."""
 
     model = Product
     serializer_class = ProductSerializer
@@ -38,7 +38,9 @@ class ProductViewSet(DeviceViewSet):
                 "ID already in use",
                 f"A device has at most {settings.MAX_PRODUCTS_PER_DEVICE} products",
             ]
-        }
+        },
+        "update": {409: [UNIT_IS_KEPT]},
+        "partial_update": {409: [UNIT_IS_KEPT]},
     }
 
     @property

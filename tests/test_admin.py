@@ -16,6 +16,7 @@ from devices.models import Device
 from entries.models import FoodEntry
 from goals.models import BodyWeight, Goal, WaterEntry
 from products.models import Portion, Product
+from products.nutrients import COLUMNS_100G
 
 PAGES: dict[Any, str] = {
     Product: "products/product",
@@ -102,6 +103,13 @@ def test_a_row_is_found_by_its_name(operator: Client, world: Any, model: Any) ->
     assert str(world[model].pk) not in operator.get(url, {"q": "no such"}).content.decode()
 
 
+def test_a_product_is_found_by_its_brand(operator: Client, phone: Api) -> None:
+    product, other = phone.product(brand="Kellogg's"), phone.product()
+    page = operator.get("/admin/products/product/", {"q": "kelloggs"}).content.decode()
+    assert product["id"] in page
+    assert other["id"] not in page
+
+
 @pytest.mark.parametrize("searched", ["kelloggs", "flakes corn", "ellogg's corn", "CORN\u3000FL"])
 def test_a_product_is_found_by_a_part_of_its_name_or_as_a_phone_finds_it(
     operator: Client, phone: Api, searched: str
@@ -162,7 +170,23 @@ def test_a_broken_rule_is_an_error_of_the_form(operator: Client, world: Any) -> 
     response = correct(operator, world[Product], protein_100g="60", fat_100g="60")
     assert response.status_code == 200
     assert "must not exceed 105" in response.content.decode()
-    assert Product._base_manager.get().protein_100g is None
+    assert Product._base_manager.filter(protein_100g=None, fat_100g=None).exists()
+
+
+def test_every_nutrient_and_the_brand_are_corrected(operator: Client, world: Any) -> None:
+    values = {"brand": " Farm ", **dict.fromkeys(COLUMNS_100G, "1")}
+    assert correct(operator, world[Product], **values).status_code == 302
+    stored = Product._base_manager.values("brand", "brand_words", *COLUMNS_100G).get()
+    assert stored == {"brand": "Farm", "brand_words": " farm", **dict.fromkeys(COLUMNS_100G, 1)}
+    assert correct(operator, world[Product], brand=" ").status_code == 302
+    assert Product._base_manager.get().brand is None
+
+
+def test_the_unit_of_a_product_is_shown_and_no_field(operator: Client, world: Any) -> None:
+    url = f"/admin/{PAGES[Product]}/{world[Product].pk}/change/"
+    form = operator.get(url).context["adminform"]
+    assert "unit" in form.readonly_fields
+    assert "unit" not in form.form.fields
 
 
 def test_the_default_portion_cannot_be_made_none(operator: Client, world: Any) -> None:

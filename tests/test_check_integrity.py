@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from conftest import Api
+from products.nutrients import OPTIONAL
 
 
 @pytest.fixture
@@ -75,9 +76,12 @@ def test_a_later_change_of_the_product_breaks_nothing(phone: Api, world: Any) ->
         ("products", "name_folded = 'x'", "name_folded follows name"),
         ("products", "name_words = 'x'", "name_words follows name"),
         ("portions", "name_folded = 'x'", "name_folded follows name"),
+        ("products", "brand_words = 'x'", "brand_words follows brand"),
+        ("products", "brand = 'x'", "brand_words follows brand"),
+        ("food_entries", "unit = 'ml'", "unit is the product's"),
         ("food_entries", "kcal = kcal + 0.01", "kcal is the product's"),
         ("food_entries", "protein = NULL", "protein is the product's"),
-        ("food_entries", "fat = 1", "fat is the product's"),
+        *(("food_entries", f"{name} = 1", f"{name} is the product's") for name in OPTIONAL),
         ("food_entries", "grams = grams + 1", "grams are the portion's"),
         ("goals", "protein_grams = 149", "protein_grams follow"),
         ("goals", "carbs_grams = 201", "carbs_grams follow"),

@@ -21,9 +21,9 @@ INSERT INTO devices
     (id, token_hash, token_hmac, created_at, blocked_reason, revision, purged_revision)
     SELECT gen_random_uuid(), 'x', 'x', now(), '', 1, 0 FROM generate_series(1, {DEVICES});
 INSERT INTO products
-    (id, device_id, name, name_folded, name_words, kcal_100g, barcode, gtin_14, revision,
+    (id, device_id, name, name_folded, name_words, unit, kcal_100g, barcode, gtin_14, revision,
         created_at)
-    SELECT gen_random_uuid(), devices.id, n::text, n::text, ' ' || n, 1, '96385074',
+    SELECT gen_random_uuid(), devices.id, n::text, n::text, ' ' || n, 'g', 1, '96385074',
         '00000096385074', 0, now()
     FROM devices, generate_series(1, {PRODUCTS}) AS n;
 INSERT INTO portions
@@ -31,8 +31,10 @@ INSERT INTO portions
     SELECT gen_random_uuid(), device_id, products.id, n::text, n::text, 1, n = 1, 0, now()
     FROM products, generate_series(1, 2) AS n;
 INSERT INTO food_entries
-    (id, device_id, product_id, date, meal_type, name, grams, kcal, revision, created_at)
-    SELECT gen_random_uuid(), device_id, id, date '2025-01-01' + day, 'lunch', name, 1, 1, 0, now()
+    (id, device_id, product_id, date, meal_type, name, unit, grams, kcal, revision,
+        created_at)
+    SELECT gen_random_uuid(), device_id, id, date '2025-01-01' + day, 'lunch', name, 'g', 1, 1, 0,
+        now()
     FROM (SELECT *, row_number() OVER (PARTITION BY device_id) AS place FROM products) AS products,
         generate_series(0, {DAYS - 1}) AS day
     WHERE place <= {A_DAY};

@@ -38,7 +38,9 @@ Answer = tuple[int, Any]
 DEVICES = 3
 DAYS = ["2025-02-05", "2025-02-06", "2025-02-07"]
 MEALS = ["breakfast", "lunch", "dinner", "snacks"]
-NUTRIENTS = ["kcal", "protein", "carbs", "fat"]
+MACROS = ["protein", "carbs", "fat"]
+OPTIONAL = [*MACROS, "fiber", "sugars", "saturated_fat", "salt"]
+NUTRIENTS = ["kcal", *OPTIONAL]
 BARCODES = ["96385074", "4006381333931"]
 PERCENTS = ["protein_percent", "carbs_percent", "fat_percent"]
 # What of a goal is null where it was set by hand.
@@ -145,6 +147,7 @@ class World:
         shares = {name: product[f"{name}_100g"] for name in NUTRIENTS}
         return amount | {
             "name": product["name"],
+            "unit": product["unit"],
             "grams": grams,
             **{
                 name: None if share is None else rounded(share * grams / 100)
@@ -160,7 +163,7 @@ class World:
 
     def add_entry(self, key: str, taken: bool, values: Row) -> tuple[int, Row]:
         empty = dict.fromkeys(["product_id", "portion_id", "grams", "quantity", *NUTRIENTS])
-        entry = {**empty, "eaten_at": None, **values}
+        entry = {**empty, "unit": "g", "eaten_at": None, **values}
         if key not in self.entries and not taken and entry["product_id"] is not None:
             entry |= self.worked_out(
                 {name: entry[name] for name in ("product_id", "portion_id", "quantity", "grams")},
@@ -316,15 +319,27 @@ class World:
         goal = self.goal()
         left = goal and {
             "kcal": goal["daily_calories_kcal"] - eaten["kcal"],
-            **{name: goal[f"{name}_grams"] - eaten[name] for name in NUTRIENTS[1:]},
+            **{name: goal[f"{name}_grams"] - eaten[name] for name in MACROS},
             "water_ml": goal["water_ml"] - drunk,
         }
         seen = goal and self.seen(goal)
-        return {"date": day, "goal": seen, "eaten": eaten, "left": left, "water_ml": drunk}
+        return {
+            "date": day,
+            "goal": seen,
+            "eaten": eaten,
+            "unknown": self.unknown(day),
+            "left": left,
+            "water_ml": drunk,
+        }
 
     def totals(self, wanted: Callable[[Row], bool]) -> Row:
         rows = self.list_entries(wanted)
         return {name: sum((row[name] or 0 for row in rows), Decimal(0)) for name in NUTRIENTS}
+
+    def unknown(self, day: str) -> Row:
+        rows = self.list_entries(lambda row: row["date"] == day)
+        counts = {name: sum(row[name] is None for row in rows) for name in OPTIONAL}
+        return {name: count for name, count in counts.items() if count}
 
     def day(self, day: str) -> Row:
         meals = {row["meal_type"] for row in self.list_entries(lambda row: row["date"] == day)}
@@ -332,6 +347,7 @@ class World:
             "date": day,
             "entries": len(self.list_entries(lambda row: row["date"] == day)),
             "totals": self.totals(lambda row: row["date"] == day),
+            "unknown": self.unknown(day),
             "by_meal_type": {
                 meal: self.totals(lambda row: (row["date"], row["meal_type"]) == (day, meal))  # noqa: B023  # called at once
                 for meal in meals
@@ -358,13 +374,14 @@ names = st.sampled_from(["apple", "bread", "carrot", "dates", "egg"])
 grams = of_two_decimals(1, 500)
 amounts = of_two_decimals(1, 9)
 macros = st.none() | of_two_decimals(0, 33)
+units = st.sampled_from(["g", "ml"])
 barcodes = st.none() | st.sampled_from(BARCODES)
 product_fields = {
     "name": names,
+    "brand": st.none() | names,
+    "unit": units,
     "kcal_100g": st.integers(0, 1000),
-    "protein_100g": macros,
-    "carbs_100g": macros,
-    "fat_100g": macros,
+    **dict.fromkeys((f"{name}_100g" for name in OPTIONAL), macros),
     "barcode": barcodes,
 }
 portion_fields = {"name": names, "grams": grams, "is_default": st.booleans()}
@@ -373,7 +390,7 @@ products = st.fixed_dictionaries(product_fields)
 portions = st.fixed_dictionaries(portion_fields)
 foods = st.fixed_dictionaries(
     {"name": names, "kcal": of_two_decimals(0, 900)},
-    optional={"protein": macros, "carbs": macros, "fat": macros, "grams": grams},
+    optional={**dict.fromkeys(OPTIONAL, macros), "grams": grams, "unit": units},
 )
 eatens = st.fixed_dictionaries(
     {
@@ -490,7 +507,7 @@ class Worlds(RuleBasedStateMachine):
         created = self.create(actor, "products", "/v1/products", body, key, add)
         if created:
             _, (portion,) = self.ask(actor, "GET", f"/v1/products/{created}/portions")
-            first = {"name": "100g", "grams": 100, "is_default": True}
+            first = {"name": f"100{body['unit']}", "grams": 100, "is_default": True}
             world.add_portion(portion["id"], False, created, first)
             self.known["portions"][portion["id"]] = actor
 
@@ -530,6 +547,8 @@ class Worlds(RuleBasedStateMachine):
 
         def change() -> Row:
             product = world.live(world.products, key, "Product")
+            if body.get("unit", product["unit"]) != product["unit"]:
+                raise Refused(409, "The unit of a product can't be changed")
             world.change(product, body)
             return product
 
@@ -720,7 +739,9 @@ class Worlds(RuleBasedStateMachine):
 
         self.agree(self.ask(actor, "GET", f"/v1/products/{key}/portions"), portions)
         for path, expected in {
-            f"products?search={name[:2]}": world.list_products(lambda row: row["name"] == name),
+            f"products?search={name[:2]}": world.list_products(
+                lambda row: name in (row["name"], row["brand"])
+            ),
             f"products?barcode={barcode}": world.list_products(
                 lambda row: row["barcode"] == barcode
             ),

@@ -213,6 +213,16 @@ REASONS: dict[str, dict[Refusal, Callable[[World], Any]]] = {
         ("409", "Something pushed has changed on the server: pull first"): push_too_late
     },
     **updates(
+        "/v1/products/{id}",
+        {
+            ("409", "The unit of a product can't be changed"): (
+                lambda world, method: world.phone.request(
+                    method, f"/v1/products/{world.product}", {"unit": "ml"}
+                )
+            ),
+        },
+    ),
+    **updates(
         "/v1/portions/{id}",
         {
             ("409", "Make another portion the default instead"): (

@@ -12,6 +12,7 @@ import pytest
 
 from conftest import Api
 from countonme.api import docs
+from products.nutrients import OPTIONAL
 from products.tests.test_create_product import offences, request_body
 
 ID = "0b7a1f3e-5a57-4c5e-9f4b-0d7b8e1c2a3f"
@@ -68,11 +69,11 @@ KINDS = {
 }
 # Fields with two decimals, by kind, and what they keep.
 DECIMALS = [
-    *(("product", f"{macro}_100g", "0", "100") for macro in ("protein", "carbs", "fat")),
+    *(("product", f"{name}_100g", "0", "100") for name in OPTIONAL),
     ("portion", "grams", "0.01", "10000"),
     ("entry", "kcal", "0", "10000"),
     ("entry", "grams", "0.01", "10000"),
-    *(("entry", macro, "0", "1000") for macro in ("protein", "carbs", "fat")),
+    *(("entry", name, "0", "1000") for name in OPTIONAL),
     ("entry by grams", "grams", "0.01", "10000"),
     # The portion has a gram.
     ("entry by portions", "quantity", "0.01", "10000"),
@@ -120,6 +121,7 @@ ROUNDED = {
 }
 # Optional fields that are strings in JSON, by kind; and the id, of every kind.
 NULLABLE_STRINGS = [
+    ("product", "brand"),
     ("product", "barcode"),
     ("entry", "eaten_at"),
     ("entry", "product_id"),
@@ -303,10 +305,11 @@ class TestEmptyString:
         assert response.json()[field] is None
 
     def test_in_an_update_it_clears_an_optional_string(self, phone: Api) -> None:
-        product = phone.product(barcode="96385074")
+        product = phone.product(brand="Farm", barcode="96385074")
         entry = phone.entry(eaten_at="2025-02-05T12:30:00Z")
         for method in ("PUT", "PATCH"):
             for path, field, value in (
+                (f"/v1/products/{product['id']}", "brand", "Farm"),
                 (f"/v1/products/{product['id']}", "barcode", "96385074"),
                 (f"/v1/food-entries/{entry['id']}", "eaten_at", "2025-02-05T12:30:00Z"),
             ):

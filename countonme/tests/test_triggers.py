@@ -27,9 +27,10 @@ Model = type[DeviceScoped]
 in_transactions = pytest.mark.django_db(transaction=True)
 
 INSERT_PRODUCTS = """
-INSERT INTO products (id, device_id, revision, created_at, name, name_folded, name_words, kcal_100g)
+INSERT INTO products
+    (id, device_id, revision, created_at, name, name_folded, name_words, unit, kcal_100g)
 SELECT gen_random_uuid(), (%(devices)s)[1 + n %% cardinality(%(devices)s)], 0, now(),
-    'Rice ' || n, 'rice', ' rice', %(kcal)s
+    'Rice ' || n, 'rice', ' rice', 'g', %(kcal)s
 FROM generate_series(1, %(count)s) AS n
 """
 

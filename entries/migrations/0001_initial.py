@@ -57,6 +57,10 @@ class Migration(migrations.Migration):
                 ),
                 ("name", products.names.NameField(max_length=100)),
                 (
+                    "unit",
+                    models.CharField(choices=[("g", "g"), ("ml", "ml")], default="g", max_length=2),
+                ),
+                (
                     "grams",
                     models.DecimalField(
                         blank=True,
@@ -86,6 +90,7 @@ class Migration(migrations.Migration):
                     "kcal",
                     models.DecimalField(
                         decimal_places=2,
+                        help_text="In kcal.",
                         max_digits=8,
                         validators=[
                             django.core.validators.MinValueValidator(0),
@@ -98,6 +103,7 @@ class Migration(migrations.Migration):
                     models.DecimalField(
                         blank=True,
                         decimal_places=2,
+                        help_text="In g.",
                         max_digits=7,
                         null=True,
                         validators=[
@@ -111,6 +117,7 @@ class Migration(migrations.Migration):
                     models.DecimalField(
                         blank=True,
                         decimal_places=2,
+                        help_text="In g.",
                         max_digits=7,
                         null=True,
                         validators=[
@@ -124,6 +131,63 @@ class Migration(migrations.Migration):
                     models.DecimalField(
                         blank=True,
                         decimal_places=2,
+                        help_text="In g.",
+                        max_digits=7,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(10000),
+                        ],
+                    ),
+                ),
+                (
+                    "fiber",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        help_text="In g.",
+                        max_digits=7,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(10000),
+                        ],
+                    ),
+                ),
+                (
+                    "sugars",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        help_text="In g.",
+                        max_digits=7,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(10000),
+                        ],
+                    ),
+                ),
+                (
+                    "saturated_fat",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        help_text="In g.",
+                        max_digits=7,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(10000),
+                        ],
+                    ),
+                ),
+                (
+                    "salt",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        help_text="In g.",
                         max_digits=7,
                         null=True,
                         validators=[
@@ -206,57 +270,14 @@ class Migration(migrations.Migration):
                         name="food_entries_name_is_clean",
                     ),
                     models.CheckConstraint(
-                        condition=models.Q(
-                            (
-                                "date__range",
-                                (datetime.date(2000, 1, 1), datetime.date(2100, 12, 31)),
-                            )
-                        ),
-                        name="food_entries_date_in_range",
+                        condition=models.Q(("unit__in", ["g", "ml"])),
+                        name="food_entries_unit",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
                             ("meal_type__in", ["breakfast", "lunch", "dinner", "snacks"])
                         ),
                         name="food_entries_meal_type",
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(
-                            ("grams", None),
-                            models.Q(("grams__gt", 0), ("grams__lte", 10000)),
-                            _connector="OR",
-                        ),
-                        name="food_entries_grams_in_range",
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(
-                            ("quantity", None),
-                            models.Q(("quantity__gt", 0), ("quantity__lte", 10000)),
-                            _connector="OR",
-                        ),
-                        name="food_entries_quantity_in_range",
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(("kcal__range", (0, 100000))),
-                        name="food_entries_kcal_in_range",
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(
-                            ("protein", None), ("protein__range", (0, 10000)), _connector="OR"
-                        ),
-                        name="food_entries_protein_in_range",
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(
-                            ("carbs", None), ("carbs__range", (0, 10000)), _connector="OR"
-                        ),
-                        name="food_entries_carbs_in_range",
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(
-                            ("fat", None), ("fat__range", (0, 10000)), _connector="OR"
-                        ),
-                        name="food_entries_fat_in_range",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
@@ -276,6 +297,55 @@ class Migration(migrations.Migration):
                             _connector="OR",
                         ),
                         name="food_entries_amount_is_whole",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "date__range",
+                                (datetime.date(2000, 1, 1), datetime.date(2100, 12, 31)),
+                            )
+                        ),
+                        name="food_entries_date_in_range",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("grams__range", (Decimal("0.01"), 10000))),
+                        name="food_entries_grams_in_range",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("quantity__range", (Decimal("0.01"), 10000))),
+                        name="food_entries_quantity_in_range",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("kcal__range", (0, 100000))),
+                        name="food_entries_kcal_in_range",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("protein__range", (0, 10000))),
+                        name="food_entries_protein_in_range",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("carbs__range", (0, 10000))),
+                        name="food_entries_carbs_in_range",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("fat__range", (0, 10000))),
+                        name="food_entries_fat_in_range",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("fiber__range", (0, 10000))),
+                        name="food_entries_fiber_in_range",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("sugars__range", (0, 10000))),
+                        name="food_entries_sugars_in_range",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("saturated_fat__range", (0, 10000))),
+                        name="food_entries_saturated_fat_in_range",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("salt__range", (0, 10000))),
+                        name="food_entries_salt_in_range",
                     ),
                 ],
             },

@@ -13,12 +13,14 @@ from django.conf import settings as configured
 
 from conftest import Api
 from entries.models import FoodEntry
+from products.nutrients import NAMES, OPTIONAL
 from products.tests.test_create_product import (
     HUGE,
     NAMES_KEPT,
     NAMES_REFUSED,
     NOT_IDS,
     NOT_NUMBERS,
+    UNITS_REFUSED,
     as_thread,
     at_once,
     offences,
@@ -35,12 +37,10 @@ FIELDS = [
     "date",
     "meal_type",
     "name",
+    "unit",
     "grams",
     "quantity",
-    "kcal",
-    "protein",
-    "carbs",
-    "fat",
+    *NAMES,
     "eaten_at",
     "created_at",
     "updated_at",
@@ -136,12 +136,14 @@ def test_grams_of_a_product(phone: Api, product: dict[str, Any]) -> None:
     entry = phone.entry(product_id=product["id"], grams=150.5)
     assert list(entry) == FIELDS
     assert entry == {
+        **dict.fromkeys(OPTIONAL),
         "id": entry["id"],
         "product_id": product["id"],
         "portion_id": None,
         "date": "2025-02-05",
         "meal_type": "lunch",
         "name": "Chicken Breast",
+        "unit": "g",
         "grams": 150.5,
         "quantity": None,
         "kcal": 248.33,
@@ -162,12 +164,14 @@ def test_portions_of_a_product(
     entry = phone.entry(product_id=product["id"], portion_id=portion["id"], quantity=1.5)
     assert list(entry) == FIELDS
     assert entry == {
+        **dict.fromkeys(OPTIONAL),
         "id": entry["id"],
         "product_id": product["id"],
         "portion_id": portion["id"],
         "date": "2025-02-05",
         "meal_type": "lunch",
         "name": "Chicken Breast",
+        "unit": "g",
         "grams": 225,
         "quantity": 1.5,
         "kcal": 371.25,
@@ -186,12 +190,14 @@ def test_something_without_a_product(phone: Api) -> None:
     entry = phone.entry(name="Soup", kcal=250.25, protein=1.5, fat=0, grams=300)
     assert list(entry) == FIELDS
     assert entry == {
+        **dict.fromkeys(OPTIONAL),
         "id": entry["id"],
         "product_id": None,
         "portion_id": None,
         "date": "2025-02-05",
         "meal_type": "lunch",
         "name": "Soup",
+        "unit": "g",
         "grams": 300,
         "quantity": None,
         "kcal": 250.25,
@@ -205,11 +211,11 @@ def test_something_without_a_product(phone: Api) -> None:
     assert phone.get(f"{PATH}/{entry['id']}").json() == entry
 
 
-def test_without_a_product_macros_and_grams_may_be_unknown(phone: Api) -> None:
-    unknown = dict.fromkeys(["product_id", "grams", "protein", "carbs", "fat", "eaten_at"])
+def test_without_a_product_nutrients_and_grams_may_be_unknown(phone: Api) -> None:
+    unknown = dict.fromkeys(["product_id", "grams", *OPTIONAL, "eaten_at"])
     for sent in ({}, unknown):
         entry = phone.post(PATH, SOUP | sent).json()
-        assert [entry[name] for name in unknown] == [None] * 6
+        assert {name: entry[name] for name in unknown} == unknown
 
 
 @pytest.mark.parametrize("sent", [{}, {"quantity": None}])
@@ -245,16 +251,16 @@ def test_kcal_is_rounded_half_up(phone: Api, per_100g: int, grams: str, kcal: fl
 
 
 @pytest.mark.parametrize(
-    ("per_100g", "grams", "macro"),
+    ("per_100g", "grams", "share"),
     [(0.5, 1, 0.01), (12.5, 0.2, 0.03), (0.25, 10, 0.03), (0.01, 49.99, 0), (100, 10_000, 10_000)],
 )
-def test_macros_are_rounded_half_up(
-    phone: Api, per_100g: float, grams: float, macro: float
+def test_nutrients_are_rounded_half_up(
+    phone: Api, per_100g: float, grams: float, share: float
 ) -> None:
-    for field in ("protein", "carbs", "fat"):
+    for field in OPTIONAL:
         product = phone.product(**{f"{field}_100g": per_100g})
         entry = phone.entry(product_id=product["id"], grams=grams)
-        known = {"protein": None, "carbs": None, "fat": None} | {field: macro}
+        known = dict.fromkeys(OPTIONAL) | {field: share}
         assert {name: entry[name] for name in known} == known
 
 
@@ -388,10 +394,8 @@ def test_name_is_a_name(phone: Api) -> None:
     assert refused == {sent: [(["body", "name"], code)] for sent, code in NAMES_REFUSED}
 
 
-@pytest.mark.parametrize(
-    ("fields", "limit"), [(["kcal"], 10_000), (["protein", "carbs", "fat"], 1000)]
-)
-def test_kcal_may_be_0_to_10000_and_macros_to_1000(
+@pytest.mark.parametrize(("fields", "limit"), [(["kcal"], 10_000), ([*OPTIONAL], 1000)])
+def test_kcal_may_be_0_to_10000_and_nutrients_to_1000(
     phone: Api, fields: list[str], limit: int
 ) -> None:
     kept = {"0": 0, "-0.0": 0, "0.01": 0.01, "12.100": 12.1, f"{limit}": limit, "1e3": 1000} | {
@@ -413,6 +417,23 @@ def test_kcal_may_be_0_to_10000_and_macros_to_1000(
     for sent, code in refused.items():
         response = phone.post(PATH, request_body(SOUP, **dict.fromkeys(fields, sent)))
         assert offences(response) == [(["body", field], code) for field in fields], sent
+
+
+def test_without_a_product_the_unit_is_g_unless_sent(phone: Api) -> None:
+    assert [phone.entry()["unit"], phone.entry(unit="ml")["unit"]] == ["g", "ml"]
+
+
+def test_with_a_product_the_unit_is_that_of_the_product(phone: Api) -> None:
+    for unit, sent in (("ml", "g"), ("ml", "pint"), ("g", "ml"), ("g", None)):
+        product = phone.product(unit=unit)
+        entry = phone.entry(product_id=product["id"], grams=1, unit=sent)
+        assert entry["unit"] == unit
+
+
+@pytest.mark.parametrize(("sent", "code"), UNITS_REFUSED)
+def test_unit_is_checked(phone: Api, sent: str, code: str) -> None:
+    response = phone.post(PATH, request_body(SOUP, unit=sent))
+    assert offences(response) == [(["body", "unit"], code)]
 
 
 def test_kcal_cannot_be_null(phone: Api) -> None:

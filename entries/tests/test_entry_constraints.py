@@ -9,6 +9,7 @@ import pytest
 from django.db import DatabaseError, IntegrityError
 
 from conftest import Api
+from products.nutrients import OPTIONAL
 from products.tests.test_product_constraints import NO_NAMES, execute, insert
 
 ENTRY = {
@@ -17,12 +18,10 @@ ENTRY = {
     "date": "2025-02-05",
     "meal_type": "lunch",
     "name": "Soup",
+    "unit": "g",
     "grams": None,
     "quantity": None,
     "kcal": 250,
-    "protein": None,
-    "carbs": None,
-    "fat": None,
     "eaten_at": None,
 }
 
@@ -65,7 +64,8 @@ def test_it_works(phone: Api) -> None:
         {"grams": "10000"},
         {"kcal": 0},
         {"kcal": 100_000},
-        {"protein": 0, "carbs": 10_000, "fat": "0.01"},
+        {"unit": "ml"},
+        *(dict.fromkeys(OPTIONAL, value) for value in (0, "0.01", 10_000)),
         {"eaten_at": "0001-01-01T00:00:00Z"},
     ],
 )
@@ -101,10 +101,15 @@ def test_it_refuses_kcal_out_of_range(phone: Api, kcal: str | None) -> None:
     refuse(phone, kcal=kcal)
 
 
-@pytest.mark.parametrize("macro", ["protein", "carbs", "fat"])
-def test_it_refuses_a_macro_out_of_range(phone: Api, macro: str) -> None:
+@pytest.mark.parametrize("nutrient", OPTIONAL)
+def test_it_refuses_a_nutrient_out_of_range(phone: Api, nutrient: str) -> None:
     for value in ("-0.01", "10000.01", "100000", "NaN", "Infinity"):
-        refuse(phone, **{macro: value})
+        refuse(phone, **{nutrient: value})
+
+
+@pytest.mark.parametrize("unit", [None, "", "G", "kg"])
+def test_it_refuses_another_unit(phone: Api, unit: str | None) -> None:
+    refuse(phone, unit=unit)
 
 
 @pytest.mark.parametrize("quantity", ["0", "0.004", "-1", "10000.01", "100000", "NaN"])

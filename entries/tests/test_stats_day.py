@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conftest import Api, new_phone
+from products.nutrients import NAMES, OPTIONAL
 
 PATH = "/v1/stats/day"
-NUTRIENTS = ("kcal", "protein", "carbs", "fat")
-NOTHING = dict.fromkeys(NUTRIENTS, 0)
+NOTHING = dict.fromkeys(NAMES, 0)
 
 
 def amounts(limit: str) -> st.SearchStrategy[Decimal]:
@@ -25,9 +25,7 @@ ENTRIES = st.fixed_dictionaries(
     {
         "meal_type": st.sampled_from(["breakfast", "lunch", "dinner", "snacks"]),
         "kcal": amounts("10000"),
-        "protein": st.none() | amounts("1000"),
-        "carbs": st.none() | amounts("1000"),
-        "fat": st.none() | amounts("1000"),
+        **{name: st.none() | amounts("1000") for name in OPTIONAL},
     }
 )
 
@@ -36,8 +34,14 @@ def sums(entries: list[dict[str, Any]]) -> dict[str, float]:
     """Return what entries add up to, exactly."""
     return {
         name: float(sum((entry[name] or Decimal(0) for entry in entries), Decimal(0)))
-        for name in NUTRIENTS
+        for name in NAMES
     }
+
+
+def unknown(entries: list[dict[str, Any]]) -> dict[str, int]:
+    """Return of how many entries each nutrient is null."""
+    counts = {name: sum(entry[name] is None for entry in entries) for name in OPTIONAL}
+    return {name: count for name, count in counts.items() if count}
 
 
 def sent(entry: dict[str, Any]) -> dict[str, Any]:
@@ -53,16 +57,31 @@ def test_it_works(phone: Api) -> None:
     phone.entry(meal_type="breakfast", kcal=50, fat=2)
     response = phone.get(f"{PATH}/2025-02-05")
     assert response.status_code == 200
-    lunch = {"kcal": 350.25, "protein": 1.5, "carbs": 20.1, "fat": 3}
-    breakfast = {"kcal": 50, "protein": 0, "carbs": 0, "fat": 2}
+    lunch = NOTHING | {"kcal": 350.25, "protein": 1.5, "carbs": 20.1, "fat": 3}
+    breakfast = NOTHING | {"kcal": 50, "fat": 2}
     assert response.json() == {
         "date": "2025-02-05",
         "entries": 3,
-        "totals": {"kcal": 400.25, "protein": 1.5, "carbs": 20.1, "fat": 5},
+        "totals": NOTHING | {"kcal": 400.25, "protein": 1.5, "carbs": 20.1, "fat": 5},
+        "unknown": dict.fromkeys(OPTIONAL, 3) | {"protein": 2, "carbs": 1, "fat": 1},
         "by_meal_type": {"breakfast": breakfast, "lunch": lunch},
     }
-    assert list(response.json()) == ["date", "entries", "totals", "by_meal_type"]
-    assert list(response.json()["totals"]) == list(NUTRIENTS)
+    assert list(response.json()) == ["date", "entries", "totals", "unknown", "by_meal_type"]
+    assert list(response.json()["totals"]) == list(NAMES)
+
+
+def test_unknown_counts_the_entries_whose_nutrient_is_null_where_there_are_any(
+    phone: Api,
+) -> None:
+    known = dict.fromkeys(OPTIONAL, 1)
+    for nutrients in (known, known | {"fiber": None}, known | {"fiber": None, "salt": None}):
+        phone.entry(**nutrients)
+    assert phone.get(f"{PATH}/2025-02-05").json()["unknown"] == {"fiber": 2, "salt": 1}
+
+
+def test_a_day_of_which_all_is_known_has_nothing_unknown(phone: Api) -> None:
+    phone.entry(**dict.fromkeys(OPTIONAL, 0))
+    assert phone.get(f"{PATH}/2025-02-05").json()["unknown"] == {}
 
 
 @pytest.mark.parametrize("day", ["2025-02-05", "0001-01-01", "9999-12-31", "2024-02-29"])
@@ -71,6 +90,7 @@ def test_a_day_without_entries_is_zero(phone: Api, day: str) -> None:
         "date": day,
         "entries": 0,
         "totals": NOTHING,
+        "unknown": {},
         "by_meal_type": {},
     }
 
@@ -86,7 +106,7 @@ def test_sums_are_exact(phone: Api) -> None:
         phone.entry(kcal=kcal, fat=0.1)
     content = phone.get(f"{PATH}/2025-02-05").content
     assert b'"kcal":10000.29,' in content
-    assert b'"fat":0.3}' in content
+    assert b'"fat":0.3,' in content
 
 
 def test_deleted_entries_other_days_and_another_device_do_not_count(phone: Api, other: Api) -> None:
@@ -149,6 +169,7 @@ def test_totals_are_the_exact_sums_of_the_entries(db: None, entries: list[dict[s
         "date": "2025-02-05",
         "entries": len(entries),
         "totals": sums(entries),
+        "unknown": unknown(entries),
         "by_meal_type": {
             meal: sums([entry for entry in entries if entry["meal_type"] == meal]) for meal in meals
         },

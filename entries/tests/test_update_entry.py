@@ -13,11 +13,14 @@ import time_machine
 
 from conftest import Api
 from entries.tests.test_create_entry import FIELDS, PATH, WHEN
+from products.nutrients import NAMES, OPTIONAL
 from products.tests.test_create_product import as_thread, at_once, offences, request_body
 from products.tests.test_get_product import MALFORMED, WELL_FORMED
 
 CUSTOM = {
+    **dict.fromkeys(NAMES, 0.5),
     "name": "Crème",
+    "unit": "ml",
     "kcal": 250.25,
     "protein": 1.5,
     "carbs": 20,
@@ -42,6 +45,9 @@ REFUSED = [
     ("kcal", "1", "invalid"),
     ("protein", 1000.01, "max_value"),
     ("fat", 1000.005, "max_value"),
+    *((name, 1000.01, "max_value") for name in OPTIONAL),
+    ("unit", "kg", "invalid_choice"),
+    ("unit", None, "null"),
     ("grams", 0, "min_value"),
     ("grams", 10_000.01, "max_value"),
     ("quantity", 0, "min_value"),
@@ -130,7 +136,9 @@ def change_sources(phone: Api, entry: dict[str, Any]) -> None:
 
 def test_it_works(phone: Api, custom: dict[str, Any], update: Any) -> None:
     changes = {
+        **dict.fromkeys(NAMES, 0.25),
         "name": "Soup",
+        "unit": "g",
         "kcal": 1,
         "protein": 2,
         "carbs": 3,
@@ -179,6 +187,8 @@ def test_put_and_patch_do_the_same(
     ("field", "value"),
     [
         ("name", "Soup"),
+        ("unit", "g"),
+        *((name, 0.75) for name in OPTIONAL),
         ("kcal", 0),
         ("protein", None),
         ("carbs", 0.01),
@@ -268,19 +278,28 @@ def test_the_same_grams_work_nothing_out(phone: Api, by_grams: dict[str, Any], c
 @pytest.mark.parametrize("kind", ["by_grams", "by_portion"])
 @pytest.mark.parametrize(
     "ignored",
-    [{"name": "Soup", "kcal": 1, "protein": 2, "carbs": 3, "fat": 4}, {"name": None, "kcal": "x"}],
+    [
+        {"name": "Soup", "unit": "ml", **dict.fromkeys(NAMES, 3)},
+        {"name": None, "unit": "pint", **dict.fromkeys(NAMES, "x")},
+    ],
 )
-def test_name_and_kcal_sent_with_a_product_are_ignored(
+def test_what_a_product_decides_sent_with_a_product_are_ignored(
     request: pytest.FixtureRequest, change: Any, kind: str, ignored: dict[str, Any]
 ) -> None:
     entry = request.getfixturevalue(kind)
     assert change(entry, {"product_id": entry["product_id"]} | ignored) == {}
 
 
-def test_name_and_kcal_of_an_entry_that_has_a_product_are_ignored(
+def test_what_the_product_of_an_entry_decides_is_ignored(
     by_grams: dict[str, Any], change: Any
 ) -> None:
-    assert change(by_grams, {"name": "Soup", "kcal": 1, "protein": 2}) == {}
+    body = {"name": "Soup", "unit": "ml", **dict.fromkeys(NAMES, 1)}
+    assert change(by_grams, body) == {}
+
+
+def test_another_product_brings_its_unit(phone: Api, by_grams: dict[str, Any], change: Any) -> None:
+    drink = phone.product(name="Juice", unit="ml")
+    assert change(by_grams, {"product_id": drink["id"]})["unit"] == "ml"
 
 
 def test_more_kcal_than_may_be_sent_come_back_with_the_whole_record(
@@ -586,12 +605,11 @@ def test_a_product_by_grams_takes_the_place_of_a_custom_entry(
     product: dict[str, Any], custom: dict[str, Any], change: Any
 ) -> None:
     body = {"product_id": product["id"], "grams": 200}
-    assert change(custom, body) == body | {
+    assert change(custom, body) == body | dict.fromkeys(OPTIONAL) | {
         "name": "Bread",
+        "unit": "g",
         "kcal": 200,
         "protein": 20,
-        "carbs": None,
-        "fat": None,
     }
 
 
@@ -599,14 +617,13 @@ def test_a_product_by_portion_takes_the_place_of_a_custom_entry(
     product: dict[str, Any], portion: dict[str, Any], custom: dict[str, Any], change: Any
 ) -> None:
     body = {"product_id": product["id"], "portion_id": portion["id"]}
-    assert change(custom, custom | body) == body | {
+    assert change(custom, custom | body) == body | dict.fromkeys(OPTIONAL) | {
         "quantity": 1,
         "name": "Bread",
+        "unit": "g",
         "grams": 50,
         "kcal": 50,
         "protein": 5,
-        "carbs": None,
-        "fat": None,
     }
 
 

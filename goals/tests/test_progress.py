@@ -9,6 +9,7 @@ import pytest
 from conftest import Api
 from entries.tests.test_list_entries import NOT_DAYS
 from entries.tests.test_stats_day import NOTHING
+from products.nutrients import OPTIONAL
 from products.tests.test_create_product import offences
 
 PATH = "/v1/goals/progress"
@@ -32,11 +33,12 @@ def test_it_works(phone: Api) -> None:
     assert found == {
         "date": "2025-02-05",
         "goal": goal,
-        "eaten": {"kcal": 800.75, "protein": 40.5, "carbs": 100, "fat": 70},
+        "eaten": NOTHING | {"kcal": 800.75, "protein": 40.5, "carbs": 100, "fat": 70},
+        "unknown": dict.fromkeys(OPTIONAL, 2) | {"protein": 1, "carbs": 1, "fat": 1},
         "left": {"kcal": 1199.25, "protein": 109.5, "carbs": 100, "fat": -4, "water_ml": 1250},
         "water_ml": 750,
     }
-    assert list(found) == ["date", "goal", "eaten", "left", "water_ml"]
+    assert list(found) == ["date", "goal", "eaten", "unknown", "left", "water_ml"]
 
 
 def test_without_a_goal_nothing_is_left(phone: Api) -> None:
@@ -51,7 +53,7 @@ def test_on_a_day_without_anything_all_is_left(phone: Api) -> None:
     phone.goal()
     for day in ("2025-02-05", "0001-01-01", "9999-12-31"):
         found = progress(phone, day)
-        assert (found["eaten"], found["water_ml"]) == (NOTHING, 0)
+        assert (found["eaten"], found["unknown"], found["water_ml"]) == (NOTHING, {}, 0)
         assert found["left"] == {
             "kcal": 2000,
             "protein": 150,

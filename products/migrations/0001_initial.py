@@ -51,13 +51,25 @@ class Migration(migrations.Migration):
                         blank=True, db_collation="C", editable=False, source="name"
                     ),
                 ),
+                ("brand", products.names.NameField(blank=True, max_length=100, null=True)),
+                (
+                    "brand_words",
+                    products.names.WordsField(
+                        blank=True, db_collation="C", editable=False, null=True, source="brand"
+                    ),
+                ),
+                (
+                    "unit",
+                    models.CharField(choices=[("g", "g"), ("ml", "ml")], default="g", max_length=2),
+                ),
                 (
                     "kcal_100g",
                     models.SmallIntegerField(
+                        help_text="In kcal per 100 g.",
                         validators=[
                             django.core.validators.MinValueValidator(0),
                             django.core.validators.MaxValueValidator(1000),
-                        ]
+                        ],
                     ),
                 ),
                 (
@@ -65,6 +77,7 @@ class Migration(migrations.Migration):
                     models.DecimalField(
                         blank=True,
                         decimal_places=2,
+                        help_text="In g per 100 g.",
                         max_digits=5,
                         null=True,
                         validators=[
@@ -78,6 +91,7 @@ class Migration(migrations.Migration):
                     models.DecimalField(
                         blank=True,
                         decimal_places=2,
+                        help_text="In g per 100 g.",
                         max_digits=5,
                         null=True,
                         validators=[
@@ -91,6 +105,63 @@ class Migration(migrations.Migration):
                     models.DecimalField(
                         blank=True,
                         decimal_places=2,
+                        help_text="In g per 100 g.",
+                        max_digits=5,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(100),
+                        ],
+                    ),
+                ),
+                (
+                    "fiber_100g",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        help_text="In g per 100 g.",
+                        max_digits=5,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(100),
+                        ],
+                    ),
+                ),
+                (
+                    "sugars_100g",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        help_text="In g per 100 g.",
+                        max_digits=5,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(100),
+                        ],
+                    ),
+                ),
+                (
+                    "saturated_fat_100g",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        help_text="In g per 100 g.",
+                        max_digits=5,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(100),
+                        ],
+                    ),
+                ),
+                (
+                    "salt_100g",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        help_text="In g per 100 g.",
                         max_digits=5,
                         null=True,
                         validators=[
@@ -222,34 +293,76 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="product",
             constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "brand__regex",
+                        "^[^\\u0001-\\u001f\\u007f-\\u009f\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+"
+                        "( [^\\u0001-\\u001f\\u007f-\\u009f\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+)*$",
+                    ),
+                ),
+                name="products_brand_is_clean",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="product",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("unit__in", ["g", "ml"])),
+                name="products_unit",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="product",
+            constraint=models.CheckConstraint(
                 condition=models.Q(("kcal_100g__range", (0, 1000))), name="products_kcal_in_range"
             ),
         ),
         migrations.AddConstraint(
             model_name="product",
             constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("protein_100g", None), ("protein_100g__range", (0, 100)), _connector="OR"
-                ),
+                condition=models.Q(("protein_100g__range", (0, 100))),
                 name="products_protein_in_range",
             ),
         ),
         migrations.AddConstraint(
             model_name="product",
             constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("carbs_100g", None), ("carbs_100g__range", (0, 100)), _connector="OR"
-                ),
+                condition=models.Q(("carbs_100g__range", (0, 100))),
                 name="products_carbs_in_range",
             ),
         ),
         migrations.AddConstraint(
             model_name="product",
             constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("fat_100g", None), ("fat_100g__range", (0, 100)), _connector="OR"
-                ),
+                condition=models.Q(("fat_100g__range", (0, 100))),
                 name="products_fat_in_range",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="product",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("fiber_100g__range", (0, 100))),
+                name="products_fiber_in_range",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="product",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("sugars_100g__range", (0, 100))),
+                name="products_sugars_in_range",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="product",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("saturated_fat_100g__range", (0, 100))),
+                name="products_saturated_fat_in_range",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="product",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("salt_100g__range", (0, 100))),
+                name="products_salt_in_range",
             ),
         ),
         migrations.AddConstraint(
@@ -310,7 +423,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="portion",
             constraint=models.CheckConstraint(
-                condition=models.Q(("grams__gt", 0), ("grams__lte", 10000)),
+                condition=models.Q(("grams__range", (Decimal("0.01"), 10000))),
                 name="portions_grams_in_range",
             ),
         ),

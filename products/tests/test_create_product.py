@@ -16,15 +16,17 @@ import time_machine
 from django.db import connections
 
 from conftest import Api
-from products.models import Portion, Product
+from products.models import MACROS_100G, Portion, Product
+from products.nutrients import COLUMNS_100G
 
 BODY = {"name": "Chicken Breast", "kcal_100g": 165}
-MACROS = ["protein_100g", "carbs_100g", "fat_100g"]
+OPTIONAL_100G = COLUMNS_100G[1:]
 FIELDS = [
     "id",
     "name",
-    "kcal_100g",
-    *MACROS,
+    "brand",
+    "unit",
+    *COLUMNS_100G,
     "barcode",
     "created_at",
     "updated_at",
@@ -84,6 +86,17 @@ NAMES_REFUSED = [
     ('["a"]', "invalid"),
     ("{}", "invalid"),
 ]
+NO_BRANDS = [("null", None), ('""', None), ('" \\t "', None)]
+UNITS_REFUSED = [
+    ("null", "null"),
+    ('""', "invalid_choice"),
+    ('"G"', "invalid_choice"),
+    ('"oz"', "invalid_choice"),
+    ('"ml "', "invalid_choice"),
+    ("1", "invalid_choice"),
+    ("true", "invalid_choice"),
+    ('["g"]', "invalid_choice"),
+]
 NOT_NUMBERS = [
     ('"12"', "invalid"),
     ('""', "invalid"),
@@ -106,7 +119,7 @@ NOT_IDS = [
     "[]",
     "{}",
 ]
-MACROS_KEPT = [
+AMOUNTS_KEPT = [
     ("0", 0),
     ("-0.0", 0),
     ("0.01", 0.01),
@@ -123,7 +136,7 @@ MACROS_KEPT = [
     ("1e-400", 0),
     ("null", None),
 ]
-MACROS_REFUSED = [
+AMOUNTS_REFUSED = [
     ("-0.01", "min_value"),
     ("-0.005", "min_value"),
     ("100.01", "max_value"),
@@ -175,12 +188,8 @@ def test_it_works(phone: Api) -> None:
 
 
 def test_it_answers_the_fields_of_the_contract(phone: Api) -> None:
-    body = BODY | {
-        "protein_100g": 31.02,
-        "carbs_100g": 0,
-        "fat_100g": 3.6,
-        "barcode": "4006381333931",
-    }
+    known = {name: number + 0.25 for number, name in enumerate(OPTIONAL_100G)}
+    body = BODY | known | {"brand": "Farm", "unit": "ml", "barcode": "4006381333931"}
     with time_machine.travel(datetime(2025, 2, 5, 12, 30, tzinfo=UTC), tick=False):
         product = phone.product(**body)
     assert list(product) == FIELDS
@@ -194,8 +203,8 @@ def test_it_answers_the_fields_of_the_contract(phone: Api) -> None:
 
 def test_what_is_unknown_is_null(phone: Api) -> None:
     product = phone.product()
-    unknown = ("protein_100g", "carbs_100g", "fat_100g", "barcode", "updated_at")
-    assert [product[name] for name in unknown] == [None] * 5
+    unknown = ("brand", *OPTIONAL_100G, "barcode", "updated_at")
+    assert {name: product[name] for name in unknown} == dict.fromkeys(unknown)
 
 
 def test_kcal_is_answered_as_an_integer(phone: Api) -> None:
@@ -215,6 +224,41 @@ def test_it_creates_the_default_portion(phone: Api) -> None:
             "updated_at": None,
         }.items()
     )
+
+
+def test_the_default_portion_of_a_drink_is_100_ml(phone: Api) -> None:
+    product = phone.product(unit="ml")
+    (portion,) = phone.get(f"/v1/products/{product['id']}/portions").json()
+    assert (portion["name"], portion["grams"]) == ("100ml", 100)
+
+
+def test_the_unit_is_g_unless_sent(phone: Api) -> None:
+    assert [phone.product()["unit"], phone.product(unit="ml")["unit"]] == ["g", "ml"]
+
+
+@pytest.mark.parametrize(("sent", "code"), UNITS_REFUSED)
+def test_unit_is_checked(phone: Api, sent: str, code: str) -> None:
+    response = phone.post("/v1/products", request_body(BODY, unit=sent))
+    assert offences(response) == [(["body", "unit"], code)]
+
+
+@pytest.mark.parametrize(("sent", "stored"), [*NAMES_KEPT, *NO_BRANDS])
+def test_a_brand_is_kept_as_a_name_is_and_null_where_it_is_none(
+    phone: Api, sent: str, stored: str | None
+) -> None:
+    response = phone.post("/v1/products", request_body(BODY, brand=sent))
+    assert response.status_code == 201
+    assert response.json()["brand"] == stored
+    assert phone.get(f"/v1/products/{response.json()['id']}").json()["brand"] == stored
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [(sent, code) for sent, code in NAMES_REFUSED if code not in ("null", "blank")],
+)
+def test_brand_is_checked(phone: Api, sent: str, code: str) -> None:
+    response = phone.post("/v1/products", request_body(BODY, brand=sent))
+    assert offences(response) == [(["body", "brand"], code)]
 
 
 def test_product_and_portion_are_one_transaction(
@@ -287,19 +331,19 @@ def test_kcal_is_checked(phone: Api, sent: str, code: str) -> None:
     assert offences(response) == [(["body", "kcal_100g"], code)]
 
 
-@pytest.mark.parametrize(("sent", "stored"), MACROS_KEPT)
-def test_a_macro_may_be_0_to_100(phone: Api, sent: str, stored: float | None) -> None:
-    for field in MACROS:
+@pytest.mark.parametrize(("sent", "stored"), AMOUNTS_KEPT)
+def test_a_nutrient_may_be_0_to_100(phone: Api, sent: str, stored: float | None) -> None:
+    for field in OPTIONAL_100G:
         response = phone.post("/v1/products", request_body(BODY, **{field: sent}))
         assert response.status_code == 201
         assert response.json()[field] == stored
         assert phone.get(f"/v1/products/{response.json()['id']}").json() == response.json()
 
 
-@pytest.mark.parametrize(("sent", "code"), MACROS_REFUSED)
-def test_a_macro_is_checked(phone: Api, sent: str, code: str) -> None:
-    response = phone.post("/v1/products", request_body(BODY, **dict.fromkeys(MACROS, sent)))
-    assert offences(response) == [(["body", field], code) for field in MACROS]
+@pytest.mark.parametrize(("sent", "code"), AMOUNTS_REFUSED)
+def test_a_nutrient_is_checked(phone: Api, sent: str, code: str) -> None:
+    response = phone.post("/v1/products", request_body(BODY, **dict.fromkeys(OPTIONAL_100G, sent)))
+    assert offences(response) == [(["body", field], code) for field in OPTIONAL_100G]
 
 
 def test_minus_zero_is_answered_as_zero(phone: Api) -> None:
@@ -335,7 +379,12 @@ def test_what_is_no_json_number_is_400(phone: Api, field: str, number: str) -> N
     [(100, 5, 0), (35, 35, 35), (60, 45, None), (0.01, 4.99, 100), (35.004, 35.004, 35.004)],
 )
 def test_macros_may_be_105_together(phone: Api, macros: tuple[float | None, ...]) -> None:
-    phone.product(**dict(zip(MACROS, macros, strict=True)))
+    phone.product(**dict(zip(MACROS_100G, macros, strict=True)))
+
+
+def test_nutrients_that_are_no_macros_count_towards_no_sum(phone: Api) -> None:
+    body = dict.fromkeys(OPTIONAL_100G, 100) | dict.fromkeys(MACROS_100G, 35)
+    assert phone.product(**body).items() >= body.items()
 
 
 @pytest.mark.parametrize(
@@ -343,7 +392,7 @@ def test_macros_may_be_105_together(phone: Api, macros: tuple[float | None, ...]
     [(100, 5.01, 0), (35.01, 35, 35), (60, 45.01, None), (100, 100, 100), (35.005, 35, 35)],
 )
 def test_macros_over_105_together_are_refused(phone: Api, macros: tuple[float | None, ...]) -> None:
-    response = phone.post("/v1/products", BODY | dict(zip(MACROS, macros, strict=True)))
+    response = phone.post("/v1/products", BODY | dict(zip(MACROS_100G, macros, strict=True)))
     assert [loc for loc, _ in offences(response)] == [["body"]]
     assert phone.get("/v1/products").json() == []
 
@@ -437,6 +486,7 @@ def test_unknown_and_read_only_fields_are_ignored(phone: Api, other: Api) -> Non
         "device_id": str(other.device.pk),
         "revision": 1_000_000,
         "name_folded": "zzz",
+        "brand_words": " zzz",
         "gtin_14": "1",
         "portions": [{"name": "1 slice"}],
     }

@@ -185,6 +185,21 @@ def test_search_finds_nothing_else(phone: Api, name: str, search: str) -> None:
     assert names(phone.get(f"/v1/products?search={quote(search)}")) == []
 
 
+@pytest.mark.parametrize("search", ["farm", "chicken", "chick kel", "kelloggs breast", "FÄRM"])
+def test_search_finds_every_word_in_name_or_brand(phone: Api, search: str) -> None:
+    product = phone.product(name="Chicken Breast", brand="Kellogg's Farm")
+    phone.product(name="Rice", brand="Chick")
+    phone.product(name="Kelp")
+    assert phone.get(f"/v1/products?search={quote(search)}").json() == [product]
+
+
+def test_a_brand_that_is_changed_or_taken_away_is_found_no_more(phone: Api) -> None:
+    path = f"/v1/products/{phone.product(brand='Farm')['id']}"
+    for brand in ("Dairy", None):
+        phone.patch(path, {"brand": brand})
+        assert names(phone.get("/v1/products?search=farm")) == []
+
+
 @pytest.mark.parametrize("search", ["", "%20", "%20%20", "%C2%A0"])
 def test_an_empty_search_is_as_if_it_were_not_there(phone: Api, search: str) -> None:
     product = phone.product()

@@ -10,15 +10,15 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from conftest import Api
 from devices.models import Device
+from products.models import MACROS_100G
+from products.nutrients import COLUMNS_100G
 
 PRODUCT = {
     "name": "Chicken Breast",
     "name_folded": "chicken breast",
     "name_words": " chicken breast",
+    "unit": "g",
     "kcal_100g": 165,
-    "protein_100g": None,
-    "carbs_100g": None,
-    "fat_100g": None,
     "barcode": None,
     "gtin_14": None,
 }
@@ -90,6 +90,9 @@ def test_it_works(phone: Api, product_id: uuid.UUID) -> None:
         {"name": "a" * 100},
         {"name": "é" * 100},
         {"name": "👩‍🍳 \u200f"},
+        {"brand": "é" * 100, "brand_words": " e"},
+        {"unit": "ml"},
+        dict.fromkeys(set(COLUMNS_100G) - set(MACROS_100G), 100),
         {"kcal_100g": 0},
         {"kcal_100g": 1000},
         {"protein_100g": 0, "carbs_100g": 5, "fat_100g": 100},
@@ -126,8 +129,19 @@ def test_it_refuses_kcal_out_of_range(phone: Api, kcal: int | None) -> None:
     refuse_product(phone, kcal_100g=kcal)
 
 
-@pytest.mark.parametrize("column", ["protein_100g", "carbs_100g", "fat_100g"])
-def test_it_refuses_a_macro_out_of_range(phone: Api, column: str) -> None:
+def test_it_refuses_a_brand_that_is_none(phone: Api) -> None:
+    insert("products", phone, PRODUCT | {"brand": None})
+    for brand in NO_NAMES[1:]:
+        refuse_product(phone, brand=brand, brand_words=" a")
+
+
+@pytest.mark.parametrize("unit", [None, "", "G", "kg", "m"])
+def test_it_refuses_another_unit(phone: Api, unit: str | None) -> None:
+    refuse_product(phone, unit=unit)
+
+
+@pytest.mark.parametrize("column", COLUMNS_100G[1:])
+def test_it_refuses_a_nutrient_out_of_range(phone: Api, column: str) -> None:
     for value in ("-0.01", "100.01", "1000", "NaN", "Infinity"):
         refuse_product(phone, **{column: value})
 
@@ -136,9 +150,7 @@ def test_it_refuses_a_macro_out_of_range(phone: Api, column: str) -> None:
     "macros", [("100", "5.01", None), ("35.01", "35", "35"), (None, "50.01", "55")]
 )
 def test_it_refuses_macros_over_105_together(phone: Api, macros: tuple[str | None, ...]) -> None:
-    refuse_product(
-        phone, **dict(zip(("protein_100g", "carbs_100g", "fat_100g"), macros, strict=True))
-    )
+    refuse_product(phone, **dict(zip(MACROS_100G, macros, strict=True)))
 
 
 def test_it_refuses_macros_that_an_update_brings_over_105(phone: Api) -> None:

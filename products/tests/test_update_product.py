@@ -12,11 +12,15 @@ import time_machine
 
 from conftest import Api
 from products.models import Product
+from products.nutrients import COLUMNS_100G
 from products.tests.test_create_product import FIELDS, offences, request_body
 from products.tests.test_get_product import MALFORMED, WELL_FORMED
 
 FULL = {
+    **dict.fromkeys(COLUMNS_100G, 1.5),
     "name": "Crème",
+    "brand": "Farm",
+    "unit": "ml",
     "kcal_100g": 300,
     "protein_100g": 20,
     "carbs_100g": 30.5,
@@ -28,6 +32,12 @@ REFUSED = [
     ("name", "a" * 101, "max_length"),
     ("name", "a\x00", "invalid"),
     ("name", 5, "invalid"),
+    ("brand", "a" * 101, "max_length"),
+    ("brand", 5, "invalid"),
+    ("unit", "kg", "invalid_choice"),
+    ("unit", None, "null"),
+    *((column, -0.01, "min_value") for column in COLUMNS_100G[1:]),
+    *((column, 100.01, "max_value") for column in COLUMNS_100G[1:]),
     ("kcal_100g", -1, "min_value"),
     ("kcal_100g", 1001, "max_value"),
     ("kcal_100g", "165", "invalid"),
@@ -59,7 +69,10 @@ def update(phone: Api) -> Callable[..., Any]:
 
 def test_it_works(phone: Api, product: dict[str, Any], update: Any) -> None:
     changes = {
+        **dict.fromkeys(COLUMNS_100G, 0.25),
         "name": "Milk",
+        "brand": "Dairy",
+        "unit": "ml",
         "kcal_100g": 64,
         "protein_100g": 3.3,
         "carbs_100g": 4.8,
@@ -102,6 +115,9 @@ def test_put_and_patch_do_the_same(phone: Api, body: Any) -> None:
     ("field", "value"),
     [
         ("name", "Milk"),
+        ("brand", "Dairy"),
+        ("brand", None),
+        *((column, 0.5) for column in COLUMNS_100G[1:]),
         ("kcal_100g", 64),
         ("protein_100g", 0),
         ("carbs_100g", None),
@@ -154,6 +170,15 @@ def test_an_update_that_changes_nothing_leaves_updated_at(
 
 def test_a_whole_record_sent_back_changes_nothing(product: dict[str, Any], update: Any) -> None:
     assert update(product, product).json() == product
+
+
+def test_another_unit_is_409_and_changes_nothing(
+    phone: Api, product: dict[str, Any], update: Any
+) -> None:
+    response = update(product, {"name": "Milk", "unit": "g"})
+    assert response.status_code == 409
+    assert response.json() == {"detail": "The unit of a product can't be changed"}
+    assert phone.get(f"/v1/products/{product['id']}").json() == product
 
 
 @pytest.mark.parametrize(

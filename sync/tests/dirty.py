@@ -12,6 +12,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from products.models import MACROS_100G
+from products.nutrients import COLUMNS_100G, OPTIONAL
 from sync.registry import synced
 from sync.tests.replica import new_id
 
@@ -79,12 +81,16 @@ def optional(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 DAYS = st.integers(0, 3).map(lambda n: str(date(2025, 2, 1) + timedelta(days=n)))
+UNITS = st.sampled_from(["g", "ml"])
 MEAL_TYPES = st.sampled_from(["breakfast", "lunch", "dinner", "snacks"])
 COLUMNS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "products": {
         "name": names(),
+        "brand": st.one_of(st.none(), st.sampled_from(BLANKS), names()),
+        "unit": UNITS,
+        **dict.fromkeys(COLUMNS_100G, optional(numbers(0, 99))),
+        **dict.fromkeys(MACROS_100G, optional(numbers(0, 35))),
         "kcal_100g": whole(0, 999),
-        **dict.fromkeys(("protein_100g", "carbs_100g", "fat_100g"), optional(numbers(0, 35))),
         "barcode": barcodes(),
     },
     "portions": {"name": names(), "grams": numbers(1, 9999), "is_default": st.booleans()},
@@ -92,10 +98,11 @@ COLUMNS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "date": DAYS,
         "meal_type": MEAL_TYPES,
         "name": names(),
+        "unit": UNITS,
         "grams": numbers(0.01, 100),
         "quantity": optional(numbers(0.01, 0.9)),
         "kcal": numbers(0, 9999),
-        **dict.fromkeys(("protein", "carbs", "fat"), optional(numbers(0, 999))),
+        **dict.fromkeys(OPTIONAL, optional(numbers(0, 999))),
         "eaten_at": timestamps(),
     },
     "body_weights": {"date": DAYS, "weight_kg": numbers(0.01, 499)},

@@ -73,8 +73,11 @@ class History:
             case "products":
                 return {
                     "name": f"Food {number(1, 99)}",
+                    "brand": self.random.choice([None, "", f"Brand {number(1, 9)}"]),
+                    "unit": self.random.choice(["g", "ml"]),
                     "kcal_100g": number(0, 900),
                     "fat_100g": self.random.choice([None, number(0, 4000) / 100]),
+                    "salt_100g": self.random.choice([None, number(0, 4000) / 100]),
                 }
             case "portions":
                 return {
@@ -96,6 +99,7 @@ class History:
         }
         entry |= what
         entry |= {"name": f"Meal {number(1, 99)}", "kcal": number(0, 90_000) / 100}
+        entry["unit"] = self.random.choice(["g", "ml"])
         if product is None or self.random.random() < 0.3:
             return entry
         portions = [k for k, row in rows["portions"].items() if row["product_id"] == product]

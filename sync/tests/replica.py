@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from conftest import Api
+from products.nutrients import COLUMNS_100G, OPTIONAL
 
 TABLES = ["products", "portions", "food_entries", "body_weights", "water_entries"]
 LISTS = {
@@ -23,8 +24,8 @@ def new_id() -> str:
 
 def product(**values: Any) -> dict[str, Any]:
     """Return a record as the library sends it."""
-    macros = {"protein_100g": None, "carbs_100g": None, "fat_100g": None, "barcode": None}
-    return record(**{"name": "Rice", "kcal_100g": 130} | macros | values)
+    what = {"name": "Rice", "brand": None, "unit": "g", "barcode": None}
+    return record(**what | dict.fromkeys(COLUMNS_100G) | {"kcal_100g": 130} | values)
 
 
 def portion(of: dict[str, Any], **values: Any) -> dict[str, Any]:
@@ -37,8 +38,8 @@ def portion(of: dict[str, Any], **values: Any) -> dict[str, Any]:
 def entry(of: dict[str, Any] | None = None, **values: Any) -> dict[str, Any]:
     """Return a record of 150 g of a product, or of soup."""
     eaten = {"date": "2025-02-05", "meal_type": "lunch", "eaten_at": None, "quantity": None}
-    what = {"product_id": of and of["id"], "portion_id": None, "name": "Soup", "grams": 150}
-    nutrients = {"kcal": 250, "protein": None, "carbs": None, "fat": None}
+    what = {"product_id": of and of["id"], "portion_id": None, "name": "Soup", "unit": "g"}
+    nutrients = {"grams": 150, "kcal": 250, **dict.fromkeys(OPTIONAL)}
     return record(**eaten | what | nutrients | values)
 
 

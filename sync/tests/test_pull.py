@@ -15,17 +15,18 @@ from django.utils import timezone
 from conftest import Api
 from countonme.tests.test_triggers import insert_products, sql
 from devices import maintenance
+from products.nutrients import COLUMNS_100G, NAMES
 from sync.tests.replica import TABLES, Replica, live, new_id, pull, revision, rows_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NOTHING: dict[str, list[Any]] = {"created": [], "updated": [], "deleted": []}
 COLUMNS = {
-    "products": ["name", "kcal_100g", "protein_100g", "carbs_100g", "fat_100g", "barcode"],
+    "products": ["name", "brand", "unit", *COLUMNS_100G, "barcode"],
     "portions": ["product_id", "name", "grams", "is_default"],
     "food_entries": [
-        *("product_id", "portion_id", "date", "meal_type", "name", "grams", "quantity"),
-        *("kcal", "protein", "carbs", "fat", "eaten_at"),
+        *("product_id", "portion_id", "date", "meal_type", "name", "unit", "grams", "quantity"),
+        *(*NAMES, "eaten_at"),
     ],
     "body_weights": ["date", "weight_kg"],
     "water_entries": ["date", "ml"],

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from conftest import Api
 from countonme.scope.models import device_scoped_models
+from products.nutrients import COLUMNS_100G, NAMES, OPTIONAL
 from sync.tests.replica import (
     Replica,
     created,
@@ -93,10 +94,35 @@ def test_an_update_changes_the_row_and_when_it_was_updated(phone: Api) -> None:
 
 
 def test_columns_left_out_of_an_update_stay(phone: Api) -> None:
-    kept = phone.product(fat_100g=1)
+    known = {"brand": "Farm", "unit": "ml", "barcode": "96385074", **dict.fromkeys(COLUMNS_100G, 1)}
+    kept = phone.product(**known)
     pushed(phone, updated(products=[{"id": kept["id"], "name": "Other"}]))
     row = phone.get(f"/v1/products/{kept['id']}").json()
-    assert (row["name"], row["fat_100g"]) == ("Other", 1)
+    assert row == kept | {"name": "Other", "updated_at": row["updated_at"]}
+
+
+def test_columns_left_out_of_an_entry_without_a_product_stay(phone: Api) -> None:
+    kept = phone.entry(unit="ml", grams=100, **dict.fromkeys(NAMES, 1))
+    pushed(phone, updated(food_entries=[{"id": kept["id"], "name": "Other", "kcal": 2}]))
+    row = phone.get(f"/v1/food-entries/{kept['id']}").json()
+    assert row == kept | {"name": "Other", "kcal": 2, "updated_at": row["updated_at"]}
+
+
+def test_an_older_app_creates_rows_without_the_columns_that_it_does_not_know(phone: Api) -> None:
+    older = {"id": new_id(), "name": "Rice", "kcal_100g": 130}
+    eaten = {"id": new_id(), "name": "Soup", "kcal": 1, "date": "2025-02-05", "meal_type": "lunch"}
+    assert pushed(phone, created(products=[older], food_entries=[eaten])) == {}
+    rows = live(phone)
+    unknown = {"brand": None, "unit": "g", **dict.fromkeys(f"{name}_100g" for name in OPTIONAL)}
+    assert rows["products"][older["id"]].items() >= unknown.items()
+    unknown = {"unit": "g", **dict.fromkeys(OPTIONAL)}
+    assert rows["food_entries"][eaten["id"]].items() >= unknown.items()
+
+
+def test_a_drink_without_a_portion_gets_100_ml(phone: Api) -> None:
+    pushed(phone, created(products=[product(unit="ml")]))
+    [first] = live(phone)["portions"].values()
+    assert (first["name"], first["grams"], first["is_default"]) == ("100ml", 100, True)
 
 
 def test_an_update_of_what_never_existed_creates_it(phone: Api) -> None:
@@ -266,11 +292,11 @@ def test_a_product_that_is_logged_and_deleted_in_one_push(phone: Api) -> None:
 
 
 def test_an_entry_of_an_unknown_product_is_kept_without_it(phone: Api) -> None:
-    eaten = entry(product(), portion_id=new_id(), quantity=2, protein=1.5)
+    eaten = entry(product(), portion_id=new_id(), quantity=2, protein=1.5, salt=0.5, unit="ml")
     assert pushed(phone, created(food_entries=[eaten])) == {}
     row = live(phone)["food_entries"][eaten["id"]]
-    kept = {name: row[name] for name in ("name", "kcal", "protein", "grams")}
-    assert kept == {"name": "Soup", "kcal": 250, "protein": 1.5, "grams": 150}
+    kept = {"name": "Soup", "unit": "ml", "kcal": 250, "protein": 1.5, "salt": 0.5, "grams": 150}
+    assert row.items() >= kept.items()
     assert (row["product_id"], row["portion_id"], row["quantity"]) == (None, None, None)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from conftest import Api, new_phone
+from products.nutrients import NAMES, OPTIONAL
 from sync.tests.replica import (
     Replica,
     created,
@@ -30,7 +31,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 NORMALISED = [
     ("products", "name", "Cafe\u0301 ", "Café"),
     ("products", "name", "Oat  \t Milk", "Oat Milk"),
+    ("products", "brand", " Farm ", "Farm"),
+    ("products", "brand", " ", None),
     ("products", "kcal_100g", 130.0000001, 130),
+    *(("products", f"{name}_100g", 1 / 3, 0.33) for name in OPTIONAL),
     ("products", "protein_100g", 0.1 + 0.2, 0.3),
     ("products", "fat_100g", 3.5999999046325684, 3.6),
     ("products", "barcode", " 96385074 ", "96385074"),
@@ -40,7 +44,7 @@ NORMALISED = [
     ("food_entries", "name", " Soup\n", "Soup"),
     ("food_entries", "kcal", 72.40000152587891, 72.4),
     ("food_entries", "kcal", 72.405, 72.41),
-    ("food_entries", "carbs", 1 / 3, 0.33),
+    *(("food_entries", name, 1 / 3, 0.33) for name in OPTIONAL),
     ("food_entries", "grams", 1 / 3, 0.33),
     ("food_entries", "quantity", 2, None),
     ("food_entries", "eaten_at", "2025-02-05T13:30:00+01:00", "2025-02-05T12:30:00Z"),
@@ -50,7 +54,7 @@ NORMALISED = [
     ("water_entries", "ml", 249.9999999, 250),
 ]
 # Columns of an entry with a product, which the server works out.
-WORKED_OUT = {"name": "Mine", "kcal": 1, "protein": 1, "carbs": 1, "fat": 1}
+WORKED_OUT = {"name": "Mine", "unit": "ml", **dict.fromkeys(NAMES, 1)}
 
 
 def world(**values: Any) -> dict[str, list[dict[str, Any]]]:
@@ -131,6 +135,25 @@ def test_what_an_entry_takes_from_its_product_comes_back(phone: Api) -> None:
         assert pushed(phone, updated(food_entries=[stored | {column: mine}]), after) == {}
         assert rows_of(pull(phone, after), "food_entries") == {eaten["id"]: stored}, column
         assert phone.get(f"/v1/food-entries/{eaten['id']}").json() == eaten
+
+
+def test_the_unit_of_a_product_stays_and_comes_back(phone: Api) -> None:
+    juice = phone.product(name="Juice", unit="ml")
+    stored = live(phone)["products"][juice["id"]]
+    after = revision(phone)
+    changes = updated(products=[stored | {"unit": "g", "name": "Nectar"}])
+    assert pushed(phone, changes, after) == {}
+    brought = rows_of(pull(phone, after), "products")[juice["id"]]
+    assert brought == stored | {"name": "Nectar"}
+
+
+def test_another_unit_alone_changes_nothing_and_is_taken_back(phone: Api) -> None:
+    juice = phone.product(name="Juice", unit="ml")
+    stored = live(phone)["products"][juice["id"]]
+    after = revision(phone)
+    assert pushed(phone, updated(products=[stored | {"unit": "g"}]), after) == {}
+    assert rows_of(pull(phone, after), "products") == {juice["id"]: stored}
+    assert phone.get(f"/v1/products/{juice['id']}").json() == juice
 
 
 def test_a_column_that_the_phone_does_not_have_is_not_otherwise(phone: Api) -> None:

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from attacks.client import Phone
-from products.models import MACROS
+from products.nutrients import OPTIONAL
 from sync.tests import dirty
 from sync.tests.histories import History, server_rows
 from sync.tests.replicas import NODE_PROJECT, PAGE, TABLES, Replica, Replicas, Rows, Synced, printed
@@ -27,8 +27,14 @@ pytestmark = pytest.mark.xdist_group("replicas")
 
 MODULES = ("db/schema", "db/migrations", "db/models", "db/index", "db/sync")
 DAY = "2025-02-05"
-RICE: dict[str, Any] = {"name": "Rice", "kcal_100g": 130, "protein_100g": 2.7}
-SOUP: dict[str, Any] = {"date": DAY, "meal_type": "lunch", "name": "Soup", "kcal": 250}
+RICE: dict[str, Any] = {"name": "Rice", "unit": "g", "kcal_100g": 130, "protein_100g": 2.7}
+SOUP: dict[str, Any] = {
+    "date": DAY,
+    "meal_type": "lunch",
+    "name": "Soup",
+    "unit": "g",
+    "kcal": 250,
+}
 LUNCH = {"date": DAY, "mealType": "lunch"}
 SETTINGS = {
     "REGISTER_THROTTLE": "",
@@ -184,6 +190,20 @@ def test_the_models_log_what_the_server_works_out(rest: Phone, one: Replica) -> 
     assert rows["food_entries"][by_portion]["grams"] == 270
 
 
+def test_a_drink_is_logged_in_its_unit_which_stays(rest: Phone, one: Replica, two: Replica) -> None:
+    juice = one.create("products", **RICE | {"unit": "ml", "brand": "Farm"})
+    eaten = one.call("products", juice, "log", 150, LUNCH)
+    assert one.rows()["food_entries"][eaten]["unit"] == "ml"
+    one.sync()
+    two.sync()
+    two.update("products", juice, unit="g")
+    two.sync()
+    one.sync()
+    rows = assert_all_equal(rest, one, two)
+    assert [rows["products"][juice]["unit"], rows["food_entries"][eaten]["unit"]] == ["ml"] * 2
+    assert [portion["name"] for portion in rows["portions"].values()] == ["100ml"]
+
+
 def test_a_third_of_a_portion_and_a_hundred_thirds_of_a_gram_are_the_same_on_both_sides(
     rest: Phone, one: Replica
 ) -> None:
@@ -207,9 +227,8 @@ def test_the_models_round_as_the_server_does(rest: Phone, one: Replica) -> None:
     amounts = [chance.randrange(1, 1_000_000) / 100 for _ in range(150)]
     amounts += [chance.randrange(1, 100_000) / 10 for _ in range(150)]
     for _ in range(3):
-        nutrients: Any = {f"{name}_100g": chance.randrange(0, 3500) / 100 for name in MACROS}
-        kcal = chance.randrange(1000)
-        food = one.create("products", name="Food", kcal_100g=kcal, **nutrients)
+        nutrients: Any = {f"{name}_100g": chance.randrange(0, 3500) / 100 for name in OPTIONAL}
+        food = one.create("products", **RICE | nutrients | {"kcal_100g": chance.randrange(1000)})
         portion = one.create(
             "portions",
             product_id=food,

@@ -1,0 +1,53 @@
+"""CHECKs by which the database holds the bounds that fields have in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+
+M = TypeVar("M", bound=type[models.Model])
+
+
+def bounded(**names: str) -> Callable[[M], M]:
+    """Return a decorator that gives a model a CHECK for each of its fields with bounds.
+
+    They are called `<table>_<column>_in_range`.
+
+    Args:
+        names: what stands there for a column that is not to be called by its own name.
+    """
+
+    def add(model: M) -> M:
+        options = model._meta
+        options.constraints = [*options.constraints, *checks(model, names)]
+        # Migrations ask here whether a model has any.
+        options.original_attrs["constraints"] = options.constraints
+        return model
+
+    return add
+
+
+def checks(model: type[models.Model], names: dict[str, str]) -> Iterator[models.CheckConstraint]:
+    """Yield a CHECK for each field of a model that has bounds; null passes it."""
+    table = model._meta.db_table
+    for field in model._meta.concrete_fields:
+        bounds = bounds_of(field)
+        if bounds is not None:
+            yield models.CheckConstraint(
+                name=f"{table}_{names.get(field.name, field.name)}_in_range",
+                condition=Q(**{f"{field.name}__range": bounds}),
+            )
+
+
+def bounds_of(field: models.Field[Any, Any]) -> tuple[Any, Any] | None:
+    """Return the least and the greatest value of a field's own validators, or None."""
+    # Not `field.validators`: there Django adds what the column's type can hold.
+    own: Any = field._validators  # type: ignore[attr-defined]  # missing in the stubs
+    limits = {type(validator): getattr(validator, "limit_value", None) for validator in own}
+    if not {MinValueValidator, MaxValueValidator} <= limits.keys():
+        return None
+    return limits[MinValueValidator], limits[MaxValueValidator]
