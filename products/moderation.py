@@ -57,8 +57,7 @@ def soft_delete(folded: list[str], user_id: int) -> tuple[int, int]:
     """
     rows = known().filter(name_folded__in=folded)
     with transaction.atomic():
-        ids = list(rows.order_by("device_id", "pk").values_list("pk", flat=True)[:BATCH])
-        batch = known().filter(pk__in=ids)
+        batch = known().of_keys(list(rows.order_by("device_id", "pk").keys()[:BATCH]))
         batch.lock_devices()
         doomed = list(batch)
         batch.delete()

@@ -20,7 +20,7 @@ from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.fields import get_error_detail
 
-from countonme.scope.exceptions import ID_IN_USE, Conflict, Missing
+from countonme.scope.exceptions import Conflict, Missing
 from countonme.scope.models import DeviceScoped
 from devices.models import Device
 from entries.models import FoodEntry
@@ -111,17 +111,9 @@ class Part:
                 self.doomed.add(key)
 
     def load(self, device: Device, others: Iterable[UUID] = ()) -> None:
-        """Read the stored rows that the push names here, and others.
-
-        What this device does not own is as if it were not there, but its id is not free.
-        """
+        """Read the stored rows that the push names here, and others."""
         named = {*self.records, *self.doomed, *others}
-        found = self.model.all_objects.for_device(device).of_ids(named) if named else {}
-        for key, row in found.items():
-            if row is not None:
-                self.stored[key] = row
-            elif key in self.records:
-                self.reject(key, ID_IN_USE)
+        self.stored |= self.model.all_objects.for_device(device).of_ids(named) if named else {}
         self.doomed &= self.stored.keys()
 
     def ids_in(self, column: str) -> set[UUID]:
