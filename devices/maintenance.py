@@ -88,13 +88,13 @@ def _purge(rows: Rows) -> Iterator[int]:
     while True:
         with transaction.atomic():
             later = _after(rows, *last) if last else rows
-            batch = list(_unnamed(later).order_by("device_id", "pk").keys()[:BATCH])
+            batch = list(_unnamed(later).order_by("device_id", "pk").key_list()[:BATCH])
             if not batch:
                 return
             found = rows.of_keys(batch)
             found.lock_devices()
             # Asked again under the locks: meanwhile a row may have been restored, or named.
-            doomed = list(_unnamed(found).keys())
+            doomed = list(_unnamed(found).key_list())
             removed = rows.of_keys(doomed).hard_delete()
         last = batch[-1]
         yield removed

@@ -58,7 +58,7 @@ def soft_delete(folded: list[str], user_id: int) -> tuple[int, int]:
     """
     rows = known().filter(name_folded__in=folded)
     with transaction.atomic():
-        batch = known().of_keys(list(rows.order_by("device_id", "pk").keys()[:BATCH]))
+        batch = known().of_keys(list(rows.order_by("device_id", "pk").key_list()[:BATCH]))
         batch.lock_devices()
         doomed = list(batch)
         batch.delete()

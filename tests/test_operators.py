@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.html import escape
 
 from conftest import Api, new_phone
+from countonme.operators.names import name_of
 from devices import dashboard
 from devices.models import Device
 from products import moderation
@@ -36,7 +37,7 @@ def operator(role: str = "") -> Client:
 
 
 def act(client: Client, page: str, action: str, row: Any, **values: str) -> Any:
-    sent = {"action": action, "_selected_action": [str(row.pk)], **values}
+    sent = {"action": action, "_selected_action": [name_of(row)], **values}
     return client.post(page, sent, follow=True)
 
 
@@ -173,7 +174,8 @@ class TestRoles:
 
     def test_no_role_corrects(self, phone: Api) -> None:
         product = phone.product()
-        url = f"{PRODUCTS}{product['id']}/change/"
+        assert phone.device is not None
+        url = f"{PRODUCTS}{phone.device.pk}~{product['id']}/change/"
         assert operator("Moderator").post(url, {"name": "x"}).status_code == 403
 
 

@@ -52,7 +52,9 @@ class DeviceScoped(models.Model):
     def __eq__(self, other: object) -> bool:
         """Compare as Django does, and the device."""
         same = super().__eq__(other)
-        return same and (not isinstance(other, DeviceScoped) or self.device_id == other.device_id)
+        if same is not True or not isinstance(other, DeviceScoped):
+            return same
+        return self.device_id == other.device_id
 
     __hash__ = models.Model.__hash__
 

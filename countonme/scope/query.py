@@ -212,7 +212,7 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         """Return the rows that are named by device and id, as rows of many devices are."""
         return self.filter(AnyKey(keys))
 
-    def keys(self) -> models.QuerySet[M, Key]:
+    def key_list(self) -> models.QuerySet[M, Key]:
         """Return what `of_keys()` takes."""
         return self.values_list("device_id", "pk")
 
