@@ -14,7 +14,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.core import serializers
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import (
     Count,
     Exists,
