@@ -200,8 +200,9 @@ class ScopedAdmin(OperatorAdmin):
     list_select_related: ClassVar[Any] = ["device"]
     own_readonly: ClassVar[tuple[str, ...]] = ()
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return self.model.all_objects.across_devices()
+    def get_queryset(self, request: HttpRequest) -> DeviceScopedQuerySet[Any]:
+        rows: DeviceScopedQuerySet[Any] = self.model.all_objects.across_devices()
+        return rows
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """Show the newest rows first, or the last deleted: each by its index."""
@@ -224,7 +225,7 @@ class ScopedAdmin(OperatorAdmin):
     def action_checkbox(self, obj: DeviceScoped) -> str:
         return super().action_checkbox(Named(obj))
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+    def response_action(self, request: HttpRequest, queryset: DeviceScopedQuerySet[Any]) -> Any:
         """Act on the rows that are chosen by their names; of these, Django asks for the ids."""
         chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
         if not forms.BooleanField().to_python(request.POST.get("select_across", False)):
@@ -232,10 +233,10 @@ class ScopedAdmin(OperatorAdmin):
                 keys = [key_of(name) for name in chosen]
             except ValueError:
                 keys = []
-            queryset = queryset.of_keys(keys)  # type: ignore[attr-defined]  # of `get_queryset()`
+            queryset = queryset.of_keys(keys)
             sent = request.POST.copy()
             sent.setlist(ACTION_CHECKBOX_NAME, [str(pk) for _, pk in keys])
-            request.POST = sent  # type: ignore[assignment]  # as Django's own does in tests
+            request.POST = sent  # type: ignore[assignment]  # of the stubs alone it is immutable
         return super().response_action(request, queryset)
 
     def render_change_form(

@@ -76,7 +76,7 @@ class ScopedForwardDescriptor(ForwardManyToOneDescriptor):  # type: ignore[type-
     def get_prefetch_querysets(self, instances: Any, querysets: Any = None) -> Any:
         if not self.field.devices:
             return super().get_prefetch_querysets(instances, querysets)
-        rows = querysets[0] if querysets else self.get_queryset()
+        rows = querysets[0] if querysets else self.get_queryset(instance=instances[0])
         named = {self.field.get_local_related_value(instance) for instance in instances}
         return (
             rows.filter(AnyKey(named)),

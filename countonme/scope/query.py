@@ -51,8 +51,8 @@ class AnyKey(models.Func):
         self.keys = list(keys)
         super().__init__(device, id)
 
-    def as_sql(self, *args: Any, **kwargs: Any) -> tuple[str, list[Any]]:
-        statement, parameters = super().as_sql(*args, **kwargs)
+    def as_sql(self, compiler: Any, connection: Any, *args: Any, **kwargs: Any) -> Any:
+        statement, parameters = super().as_sql(compiler, connection, *args, **kwargs)
         devices, ids = [key[0] for key in self.keys], [key[1] for key in self.keys]
         return statement, [*parameters, devices, ids]
 
