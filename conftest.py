@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.cache import caches
 from django.test import Client
 
-from devices import tokens
+from devices import tokens, transfer
 from devices.models import Device
 
 # Without `collectstatic` there is no manifest; the browser's tests make one.
@@ -108,6 +108,14 @@ def new_phone() -> Api:
     device, token = Device.objects.register(uuid.uuid4())
     device.seen()
     return Api(device, token)
+
+
+def twin(phone: Api) -> Api:
+    """Return another phone, whose device has the same rows under the same ids."""
+    assert phone.device is not None
+    exported = transfer.export(phone.device)
+    exported["device"]["id"] = str(uuid.uuid4())
+    return Api(*transfer.load(exported))
 
 
 @pytest.fixture

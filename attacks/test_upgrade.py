@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
 import uuid
 from django.db import migrations, models
 from countonme.scope import keys
-from countonme.scope import triggers
+from countonme.scope.migrations import DeviceScopedTable
 
 class Migration(migrations.Migration):
     dependencies = [("entries", %(entries)r), ("products", "9002_by_brand")]
@@ -59,17 +59,17 @@ class Migration(migrations.Migration):
             ("device", keys.ScopedForeignKey("devices.device")),
             ("product", keys.ScopedForeignKey("products.product")),
         ], options={"db_table": "notes"}),
-        triggers.device_scoped_table("notes"),
+        DeviceScopedTable("Note"),
     ]
 """,
     # By itself: a foreign key locks the table that it names, and writers lock two in any order.
     "entries/migrations/9002_note_product.py": """
 from django.db import migrations
-from countonme.scope import triggers
+from countonme.scope.migrations import DeviceScopedForeignKey
 
 class Migration(migrations.Migration):
     dependencies = [("entries", "9001_note")]
-    operations = [triggers.scoped_foreign_key("notes", "product_id", "products")]
+    operations = [DeviceScopedForeignKey("Note", ["product"])]
 """,
 }
 

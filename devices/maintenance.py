@@ -13,7 +13,7 @@ from django.db.models import Exists, ForeignObjectRel, OuterRef, Q, QuerySet
 from tqdm import tqdm
 
 from countonme.scope.models import DeviceScoped, device_scoped_models
-from countonme.scope.query import DeviceScopedQuerySet
+from countonme.scope.query import DeviceScopedQuerySet, Key
 from devices.models import Device
 
 BATCH = 1000
@@ -31,8 +31,10 @@ def purgeable(model: type[DeviceScoped], before: datetime) -> Rows:
     )
     for relation in model._meta.related_objects:
         naming = _naming(relation)
-        gone = purgeable(naming.model, before)
-        rows = rows.exclude(Exists(naming.exclude(pk__in=gone.values("pk"))))
+        gone = purgeable(naming.model, before).filter(
+            device_id=OuterRef("device_id"), pk=OuterRef("pk")
+        )
+        rows = rows.exclude(Exists(naming.exclude(Exists(gone))))
     return rows
 
 
@@ -82,20 +84,26 @@ def shown(
 
 
 def _purge(rows: Rows) -> Iterator[int]:
-    last: UUID | None = None
+    last: Key | None = None
     while True:
         with transaction.atomic():
-            later = rows.filter(pk__gt=last) if last else rows
-            batch = list(_unnamed(later).order_by("pk").values_list("pk", flat=True)[:BATCH])
+            later = _after(rows, *last) if last else rows
+            batch = list(_unnamed(later).order_by("device_id", "pk").key_list()[:BATCH])
             if not batch:
                 return
-            found = rows.filter(pk__in=batch)
+            found = rows.of_keys(batch)
             found.lock_devices()
             # Asked again under the locks: meanwhile a row may have been restored, or named.
-            doomed = list(_unnamed(found).values_list("pk", flat=True))
-            removed = rows.filter(pk__in=doomed).hard_delete()
+            doomed = list(_unnamed(found).key_list())
+            removed = rows.of_keys(doomed).hard_delete()
         last = batch[-1]
         yield removed
+
+
+def _after(rows: Rows, device_id: UUID, pk: UUID) -> Rows:
+    """Return the rows after one, by device and id; the first condition is what an index finds."""
+    later = rows.filter(device_id__gte=device_id)
+    return later.filter(Q(device_id__gt=device_id) | Q(pk__gt=pk))
 
 
 def _batches(devices: QuerySet[Device]) -> Iterator[list[UUID]]:

@@ -44,19 +44,21 @@ def load(exported: Any) -> tuple[Device, str]:
     """Create the device of an export with all its rows; return it with a new token.
 
     Its revision is greater than the exported one, so that a phone that synced with the old database
-    sees every row as changed.
+    sees every row as changed. A former version's file lacks tables and columns that came since:
+    they stay empty, or as they are by default.
 
     Raises:
         Conflict: the device is known here.
         ValidationError: this is no export, or a value in it is none of its column's.
-        IntegrityError: a row's id is taken, or a row breaks a rule that the database holds.
+        IntegrityError: an id is there twice, or a row breaks a rule that the database holds.
     """
     if not isinstance(exported, dict) or exported.get("format") != FORMAT:
         raise ValidationError(f"This is no export of the format {FORMAT}.")
     try:
-        known = exported["device"]
-        rows = {model: exported["rows"][model._meta.db_table] for model in device_scoped_models()}
-        device = Device(**{name: _read(Device, name, known[name]) for name in DEVICE_FIELDS})
+        tables = exported["rows"]
+        rows = {model: tables.get(model._meta.db_table, []) for model in device_scoped_models()}
+        fields = [Device._meta.get_field(name) for name in DEVICE_FIELDS]
+        device = Device(**_read(fields, exported["device"]))
         if Device.objects.filter(pk=device.pk).exists():
             raise Conflict(f"Device {device.pk} is here already")
         token = device.set_new_token()
@@ -82,10 +84,9 @@ def _columns(model: type[DeviceScoped]) -> list[models.Field[Any, Any]]:
 def _instances(
     model: type[DeviceScoped], device: Device, rows: list[dict[str, Any]]
 ) -> Iterator[DeviceScoped]:
+    columns = _columns(model)
     for row in rows:
-        names = [field.attname for field in _columns(model)]
-        values = {name: _read(model, name, row[name]) for name in names}
-        yield model(device=device, **values)
+        yield model(device=device, **_read(columns, row))
 
 
 def _values(row: models.Model, fields: list[Any]) -> dict[str, Any]:
@@ -97,6 +98,15 @@ def _values(row: models.Model, fields: list[Any]) -> dict[str, Any]:
     return values
 
 
-def _read(model: type[models.Model], name: str, value: Any) -> Any:
-    field: Any = model._meta.get_field(name.removesuffix("_id") if name != "id" else name)
-    return field.to_python(value)
+def _read(fields: list[Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of fields; what came after the export was made may be missing.
+
+    Raises:
+        KeyError: what no version leaves out is missing.
+    """
+    optional = {field.attname for field in fields if field.null or field.has_default()} - {"id"}
+    return {
+        field.attname: field.to_python(values[field.attname])
+        for field in fields
+        if field.attname in values or field.attname not in optional
+    }

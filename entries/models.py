@@ -126,7 +126,6 @@ class FoodEntry(DeviceScoped):
                 name="food_entries_by_product",
                 condition=Q(product__isnull=False),
             ),
-            models.Index(fields=["device", "revision"], name="food_entries_by_revision"),
         ]
         constraints = [
             name_constraint("food_entries"),

@@ -322,9 +322,6 @@ class BodyWeight(DayRow):
     class Meta(DayRow.Meta):
         db_table = "body_weights"
         verbose_name = "body weight"
-        indexes = [
-            models.Index(fields=["device", "revision"], name="body_weights_by_revision"),
-        ]
         constraints = [
             # It also lists a device's weights, oldest first.
             DeviceUniqueConstraint(
@@ -372,7 +369,6 @@ class WaterEntry(DayRow):
                 name="water_entries_by_day",
                 condition=Q(deleted_at=None),
             ),
-            models.Index(fields=["device", "revision"], name="water_entries_by_revision"),
         ]
 
     def __str__(self) -> str:

@@ -9,7 +9,6 @@ import re
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import migrations
 
 from countonme.api.text import HYPHENS, WHITE_SPACE
 from countonme.scope.derived import DerivedField
@@ -96,56 +95,3 @@ class NormalizedField(DerivedField):
 
     def derive(self, value: str) -> str | None:
         return to_gtin_14(value)
-
-
-def functions() -> migrations.RunSQL:
-    """Return the operation that creates `to_gtin_14()`, and what it needs, in the database."""
-
-    def digits(first: int) -> str:
-        places = range(first, LENGTH + 1, 2)
-        return " + ".join(f"substr(gtin_14, {place}, 1)::int" for place in places)
-
-    expanded = "code"
-    for pattern, upc_a in UPC_E.items():
-        replacement = upc_a.format(r"\1", r"\2", r"\3", r"\4", r"\5")
-        expanded = f"regexp_replace({expanded}, '{pattern}', '{replacement}')"
-    return migrations.RunSQL(
-        f"""
-        CREATE FUNCTION expand_upc_e(code text) RETURNS text IMMUTABLE PARALLEL SAFE
-        RETURN {expanded};
-
-        CREATE FUNCTION has_right_check_digit(gtin_14 text) RETURNS boolean IMMUTABLE PARALLEL SAFE
-        RETURN (3 * ({digits(1)}) + {digits(2)}) % 10 = 0;
-
-        CREATE FUNCTION to_gtin_14(code text) RETURNS text IMMUTABLE PARALLEL SAFE
-        RETURN CASE
-            WHEN code !~ '{PATTERN}'
-                THEN NULL
-            WHEN code ~ '^0[0-9]{{7}}$' AND has_right_check_digit(lpad(expand_upc_e(code), 14, '0'))
-                THEN lpad(expand_upc_e(code), 14, '0')
-            WHEN has_right_check_digit(lpad(code, 14, '0'))
-                THEN lpad(code, 14, '0')
-            WHEN has_right_check_digit(lpad(expand_upc_e(code), 14, '0'))
-                THEN lpad(expand_upc_e(code), 14, '0')
-        END;
-        """,
-        """
-        DROP FUNCTION to_gtin_14(text);
-        DROP FUNCTION has_right_check_digit(text);
-        DROP FUNCTION expand_upc_e(text);
-        """,
-    )
-
-
-def constraint(table: str, barcode: str, normalized: str) -> migrations.RunSQL:
-    """Return the operation by which the database holds barcodes and their normalized copies."""
-    name = f"{table}_{barcode}_is_gtin"
-    return migrations.RunSQL(
-        f"""
-        ALTER TABLE {table} ADD CONSTRAINT {name} CHECK (
-            {normalized} IS NOT DISTINCT FROM to_gtin_14({barcode})
-            AND ({barcode} IS NULL) = ({normalized} IS NULL)
-        )
-        """,
-        f"ALTER TABLE {table} DROP CONSTRAINT {name}",
-    )

@@ -93,9 +93,10 @@ class ProductQuerySet(DeviceScopedQuerySet["Product"]):
         """Delete softly, the portions with their products and at the same moment."""
         with transaction.atomic():
             self.lock_devices()
-            doomed = list(self.filter(deleted_at=None).values_list("pk", flat=True))
+            doomed = list(self.filter(deleted_at=None).only("pk"))
             self.in_same_scope(Portion).filter(product__in=doomed).update(deleted_at=moment)
-            return self.filter(pk__in=doomed).update(deleted_at=moment)
+            keys = [product.key for product in doomed]
+            return self.of_keys(keys).update(deleted_at=moment)
 
 
 @bounded(**{nutrient.column_100g: nutrient.name for nutrient in NUTRIENTS})
@@ -130,11 +131,8 @@ class Product(DeviceScoped):
                 name="products_by_barcode",
                 condition=Q(deleted_at=None, gtin_14__isnull=False),
             ),
-            models.Index(fields=["device", "revision"], name="products_by_revision"),
         ]
         constraints = [
-            # What the composite foreign keys of portions and entries refer to.
-            DeviceUniqueConstraint(fields=["device", "id"], name="products_device_id"),
             name_constraint("products"),
             name_constraint("products", "brand"),
             unit_constraint("products"),
@@ -245,7 +243,7 @@ class PortionQuerySet(DeviceScopedQuerySet["Portion"]):
                 heir = portion.others().order_by("created_at", "id").first()
                 if heir is None:
                     raise Conflict("A product keeps at least one portion")
-                self.filter(pk=portion.pk).update(deleted_at=moment)
+                self.of_keys([portion.key]).update(deleted_at=moment)
                 if portion.is_default:
                     heir.change(is_default=True)
             return len(portions)
@@ -268,9 +266,6 @@ class Portion(DeviceScoped):
     class Meta(DeviceScoped.Meta):
         db_table = "portions"
         verbose_name = "portion"
-        indexes = [
-            models.Index(fields=["device", "revision"], name="portions_by_revision"),
-        ]
         constraints = [
             # What the composite foreign key of entries refers to; it also lists a product's.
             DeviceUniqueConstraint(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.models import CHANGE
 from django.db import transaction
 from django.db.models import Count, Min, Q
 
 from countonme.api.text import fold
+from countonme.operators.names import log
 from countonme.scope.query import DeviceScopedQuerySet
 from products.models import Product
 from products.names import found_by
@@ -57,16 +58,10 @@ def soft_delete(folded: list[str], user_id: int) -> tuple[int, int]:
     """
     rows = known().filter(name_folded__in=folded)
     with transaction.atomic():
-        ids = list(rows.order_by("device_id", "pk").values_list("pk", flat=True)[:BATCH])
-        batch = known().filter(pk__in=ids)
+        batch = known().of_keys(list(rows.order_by("device_id", "pk").key_list()[:BATCH]))
         batch.lock_devices()
         doomed = list(batch)
         batch.delete()
         if doomed:
-            LogEntry.objects.log_actions(
-                user_id=user_id,
-                queryset=doomed,
-                action_flag=CHANGE,
-                change_message="Soft-deleted by moderation.",
-            )
+            log(user_id, doomed, CHANGE, "Soft-deleted by moderation.")
     return len(doomed), rows.count()

@@ -15,7 +15,7 @@ from rest_framework import serializers
 from rest_framework.fields import get_error_detail
 
 from countonme.api.fields import StrictModelSerializer
-from countonme.scope.exceptions import ID_IN_USE, Conflict, Missing
+from countonme.scope.exceptions import Conflict, Missing
 from sync.tables import Table, parse_phone_id
 
 if TYPE_CHECKING:
@@ -75,17 +75,10 @@ class TableChanges:
     # What apps replace.
 
     def load(self) -> None:
-        """Read the stored rows that the push names, in this table or from another.
-
-        Those that another device has are as if they were not there, but their ids are not free.
-        """
+        """Read the stored rows that the push names, in this table or from another."""
         named = {*self.records, *self.to_delete, *self.push.ids_of(self.model)}
-        found = self.for_device(self.model.all_objects).of_ids(named) if named else {}
-        for key, row in found.items():
-            if row is not None:
-                self.stored[key] = row
-            elif key in self.records:
-                self.reject(key, ID_IN_USE)
+        if named:
+            self.stored |= self.for_device(self.model.all_objects).of_ids(named)
         self.to_delete &= self.stored.keys()
 
     def build(self, key: UUID, record: dict[str, Any]) -> Any:

@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from conftest import Api
+from countonme.operators.names import name_of, page_of
 from countonme.scope.models import DeviceScoped, device_scoped_models
 from devices.models import Device
 from entries.models import FoodEntry
@@ -55,7 +56,7 @@ def world(phone: Api) -> dict[Any, Any]:
 def act(operator: Client, action: str, row: DeviceScoped) -> str:
     response = operator.post(
         f"/admin/{PAGES[type(row)]}/",
-        {"action": action, "_selected_action": [str(row.pk)]},
+        {"action": action, "_selected_action": [name_of(row)]},
         follow=True,
     )
     assert response.status_code == 200
@@ -63,7 +64,7 @@ def act(operator: Client, action: str, row: DeviceScoped) -> str:
 
 
 def correct(operator: Client, row: DeviceScoped, **values: str) -> Any:
-    url = f"/admin/{PAGES[type(row)]}/{row.pk}/change/"
+    url = page_of(row)
     form = operator.get(url).context["adminform"].form
     sent = {name: form[name].value() for name in form.fields}
     sent = {name: value for name, value in sent.items() if value not in (None, False)}
@@ -305,7 +306,7 @@ def test_actions_stand_in_the_log(operator: Client, world: Any) -> None:
 def test_nothing_is_added_or_deleted_for_ever(operator: Client, world: Any) -> None:
     for model, page in PAGES.items():
         assert operator.get(f"/admin/{page}/add/").status_code == 403
-        assert operator.post(f"/admin/{page}/{world[model].pk}/delete/").status_code == 403
+        assert operator.post(f"/admin/{page}/{name_of(world[model])}/delete/").status_code == 403
 
 
 def test_rows_of_a_blocked_device_can_be_corrected(operator: Client, world: Any) -> None:
@@ -343,4 +344,7 @@ def test_a_list_page_costs_the_same_for_any_number_of_rows(
         phone.portion(product)
     with django_assert_max_num_queries(12):
         page = operator.get("/admin/products/portion/").content.decode()
-    assert len(set(re.findall(r"/admin/products/portion/[0-9a-f-]{36}/change/", page))) == 21
+    assert (
+        len(set(re.findall(r"/admin/products/portion/[0-9a-f-]{36}~[0-9a-f-]{36}/change/", page)))
+        == 21
+    )

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from conftest import Api
+from conftest import Api, twin
 from products.nutrients import OPTIONAL
 
 
@@ -122,6 +122,43 @@ def test_a_row_that_points_at_another_devices_is_named(
         world[table]["id"],
     )
     assert rule in found()
+
+
+def test_devices_with_the_same_ids_are_well(phone: Api, world: Any) -> None:
+    twin(phone)
+    assert check() == "Every rule holds.\n"
+
+
+@pytest.mark.parametrize("table", ["products", "portions", "food_entries"])
+def test_of_devices_with_the_same_ids_the_one_that_breaks_a_rule_is_named(
+    phone: Api, world: Any, table: str
+) -> None:
+    another = twin(phone)
+    assert phone.device is not None
+    assert another.device is not None
+    change = {
+        "products": "deleted_at = now()",
+        "portions": "is_default = false",
+        "food_entries": "kcal = kcal + 1",
+    }
+    break_past_the_guards(
+        f"UPDATE {table} SET {change[table]} WHERE device_id = %s", another.device.pk
+    )
+    printed = found()
+    assert str(another.device.pk) in printed
+    assert str(phone.device.pk) not in printed
+
+
+@pytest.mark.parametrize("table", ["portions", "food_entries"])
+def test_a_row_whose_product_another_device_alone_has_is_named(
+    phone: Api, world: Any, table: str
+) -> None:
+    another = twin(phone)
+    assert another.device is not None
+    break_past_the_guards("DELETE FROM products WHERE device_id = %s", another.device.pk)
+    printed = found()
+    assert "a product belongs to the same device" in printed
+    assert f"{table} {world[table]['id']} of device {another.device.pk}" in printed
 
 
 def test_many_offenders_are_cut(phone: Api) -> None:

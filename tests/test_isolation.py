@@ -1,8 +1,9 @@
 """No device sees or touches what is another's: every call of the OpenAPI document is tried.
 
-What is another's answers as what never existed: byte for byte, at the same cost. What is new in the
-document, be it a call, a parameter or a field, is tried from then on; where it can't be filled in,
-the test fails and says what to add here or in the schema.
+What is another's answers as what never existed: byte for byte, at the same cost, also where the
+other device has all ids of the calling one. What is new in the document, be it a call, a parameter
+or a field, is tried from then on; where it can't be filled in, the test fails and says what to add
+here or in the schema.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import time_machine
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from conftest import Api, new_phone
+from conftest import Api, new_phone, twin
 from countonme.api import docs
 from countonme.scope.models import device_scoped_models
 from countonme.tests.test_triggers import next_transaction
@@ -36,7 +37,7 @@ CREATED_BY = {
     "/v1/water-entries": "/v1/water-entries",
 }
 # Where a day has one row: it moves to another, so that the example's day is free again.
-ONE_A_DAY, ANOTHER_DAY = "/v1/body-weights", {"date": "2025-02-04"}
+ONE_A_DAY, ANOTHER_DAY, A_THIRD_DAY = "/v1/body-weights", "2025-02-04", "2025-02-03"
 # Which kind of row a field or parameter names; `id` names the one of its path.
 NAMED_BY = {"product_id": "/v1/products", "portion_id": "/v1/portions"}
 # Values of the parameters that have no default and are no choice; the examples are of that day.
@@ -240,7 +241,7 @@ def values_of(parameter: dict[str, Any]) -> list[Any]:
     return list(found)
 
 
-def settle(phone: Api) -> World:
+def settle(phone: Api, another_day: str = ANOTHER_DAY) -> World:
     """Have a phone create a live and a deleted row of each kind by every example."""
     world: World = {}
     creating = [call for call in calls() if call.method == "POST" and not call.query]
@@ -257,7 +258,8 @@ def settle(phone: Api) -> World:
                 if listed is rows.deleted:
                     assert phone.delete(f"{kind}/{listed[-1]}").status_code == 204
         if kind == ONE_A_DAY:
-            assert phone.patch(f"{kind}/{rows.live[-1]}", ANOTHER_DAY).status_code == 200
+            moved = phone.patch(f"{kind}/{rows.live[-1]}", {"date": another_day})
+            assert moved.status_code == 200
         assert rows.live, f"Nothing creates {kind}: mend CREATED_BY."
     return world
 
@@ -287,16 +289,23 @@ class Outcome:
 
 
 class Pair:
-    """Two phones: one that calls, and one that must not notice, nor be noticed."""
+    """Two phones: one that calls, and one that must not notice, nor be noticed.
 
-    def __init__(self) -> None:
+    Args:
+        alike: whether the other has rows under all ids of the first, beside its own.
+    """
+
+    def __init__(self, alike: bool) -> None:
+        self.is_alike = alike
         self.phone, self.other = new_phone(), new_phone()
         self.mine, self.theirs = settle(self.phone), World()
         self.remember()
 
     def settle_other(self) -> None:
         """Have the other phone create its rows, too."""
-        self.theirs = settle(self.other)
+        if self.is_alike:
+            self.other = twin(self.phone)
+        self.theirs = settle(self.other, A_THIRD_DAY)
         self.remember()
 
     def remember(self) -> None:
@@ -327,14 +336,15 @@ class Pair:
         return TOKEN.sub("token", own)
 
 
-@pytest.fixture
-def pair(db: None) -> Iterator[Pair]:
+@pytest.fixture(params=["all ids apart", "all ids alike"])
+def pair(db: None, request: pytest.FixtureRequest) -> Iterator[Pair]:
     with time_machine.travel("2025-02-05T12:00:00Z", tick=False):
-        yield Pair()
+        yield Pair(alike=request.param == "all ids alike")
 
 
 def test_it_works(pair: Pair) -> None:
     """Every call works with the caller's own ids, so that those of others fail for one reason."""
+    pair.settle_other()
     for call in calls():
         if call.needs_token and call.works:
             for ids in call.own_ids(pair.mine):
@@ -357,20 +367,21 @@ def test_anothers_id_answers_as_one_that_never_existed(pair: Pair) -> None:
                     assert pair.outcome(call, ids | {slot: row}) == never, (str(call), slot)
 
 
-def test_a_chosen_id_in_use_answers_alike_whosever_it_is(pair: Pair) -> None:
+def test_a_chosen_id_that_another_has_is_as_free_as_any(pair: Pair) -> None:
     pair.settle_other()
     for call in calls():
         for kind in [kind for kind, path in CREATED_BY.items() if path == call.path]:
             if call.method == "POST":
                 chosen = Slot("body", ("id",), kind)
-                theirs = pair.theirs[kind]
-                first, *others = (
-                    pair.outcome(call, call.own_ids(pair.mine)[-1] | {chosen: row})
-                    for row in pair.mine[kind].deleted + theirs.live + theirs.deleted
-                )
-                assert (first.status, first.left) == (409, None)
-                assert first.content == '{"detail":"ID already in use"}'
-                assert all(found == first for found in others), str(call)
+                ids = call.own_ids(pair.mine)[-1]
+                never = pair.outcome(call, ids | {chosen: str(uuid.uuid4())})
+                assert never.status == 201, str(call)
+                for row in pair.theirs[kind].live + pair.theirs[kind].deleted:
+                    assert pair.outcome(call, ids | {chosen: row}) == never, str(call)
+                for row in pair.mine[kind].deleted:
+                    own = pair.outcome(call, ids | {chosen: row})
+                    assert (own.status, own.left) == (409, None)
+                    assert own.content == '{"detail":"ID already in use"}'
 
 
 def test_what_others_own_changes_no_answer(pair: Pair) -> None:

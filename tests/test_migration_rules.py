@@ -14,7 +14,8 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 from django.db.models.functions import Now
 
-from countonme.scope import triggers
+from countonme.scope.keys import ScopedForeignKey
+from countonme.scope.migrations import DeviceScopedForeignKey, DeviceScopedTable
 from tests.test_migrations import own_migrations
 
 BODY = re.compile(r"\$(\w*)\$.*?\$\1\$", re.DOTALL)
@@ -138,8 +139,10 @@ LATER = migrations.CreateModel(
     "Later",
     [
         ("id", models.UUIDField(primary_key=True)),
-        ("device_id", models.UUIDField()),
-        ("product_id", models.UUIDField()),
+        ("device", ScopedForeignKey("devices.device")),
+        ("product", ScopedForeignKey("products.product", related_name="+")),
+        ("revision", models.BigIntegerField()),
+        ("created_at", models.DateTimeField()),
         ("deleted_at", models.DateTimeField(null=True)),
     ],
     options={"db_table": "later"},
@@ -172,9 +175,8 @@ ACCEPTED: dict[str, list[Any]] = {
     "its validation, later": [postgres.ValidateConstraint("product", "products_kcal_in_range")],
     "a new table with all that belongs to it": [
         LATER,
-        migrations.AddIndex("later", models.Index(fields=["device_id"], name="later")),
-        triggers.scoped_foreign_key("later", "product_id", "products"),
-        triggers.device_scoped_table("later"),
+        migrations.AddIndex("later", models.Index(fields=["device"], name="later")),
+        DeviceScopedTable("Later", foreign_keys=[("product",)]),
     ],
     "a trigger function in other words": [
         migrations.RunSQL("CREATE OR REPLACE FUNCTION f() RETURNS trigger AS $$ DROP x; $$")
@@ -230,7 +232,8 @@ REFUSED: dict[str, list[Any]] = {
     "a harmful statement behind a harmless one": [
         migrations.RunSQL("COMMENT ON TABLE products IS 'a; b'; -- c;\nDROP TABLE products")
     ],
-    "the trigger's table, not a new one of it": [triggers.device_scoped_table("products")],
+    "the triggers of a table, not a new one of it": [DeviceScopedTable("Product")],
+    "a foreign key of a table in use": [DeviceScopedForeignKey("Portion", ["product"])],
 }
 
 

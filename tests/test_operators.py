@@ -13,9 +13,12 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.html import escape
 
-from conftest import Api, new_phone
+from conftest import Api, new_phone, twin
+from countonme.operators.names import name_of, page_of
 from devices import dashboard
 from devices.models import Device
+from entries.models import FoodEntry
+from goals.models import Goal
 from products import moderation
 from products.models import Portion, Product
 
@@ -35,8 +38,13 @@ def operator(role: str = "") -> Client:
     return client
 
 
+def operator_again() -> Client:
+    User.objects.filter(username="Superuser").delete()
+    return operator()
+
+
 def act(client: Client, page: str, action: str, row: Any, **values: str) -> Any:
-    sent = {"action": action, "_selected_action": [str(row.pk)], **values}
+    sent = {"action": action, "_selected_action": [name_of(row)], **values}
     return client.post(page, sent, follow=True)
 
 
@@ -173,7 +181,8 @@ class TestRoles:
 
     def test_no_role_corrects(self, phone: Api) -> None:
         product = phone.product()
-        url = f"{PRODUCTS}{product['id']}/change/"
+        assert phone.device is not None
+        url = f"{PRODUCTS}{phone.device.pk}~{product['id']}/change/"
         assert operator("Moderator").post(url, {"name": "x"}).status_code == 403
 
 
@@ -295,8 +304,7 @@ class TestModeration:
 
 
 def operator_page(pattern: str) -> str:
-    User.objects.filter(username="Superuser").delete()
-    return operator().get(MODERATION, {"pattern": pattern}).content.decode()
+    return operator_again().get(MODERATION, {"pattern": pattern}).content.decode()
 
 
 class TestDashboard:
@@ -378,3 +386,109 @@ class TestLogin:
             self.login("operator", "wrong")
         with time_machine.travel(timezone.now() + timedelta(minutes=16), tick=False):
             assert self.login("operator", "right").status_code == 302
+
+
+class TestAlikeIds:
+    """Two devices have rows under the same ids: what operators do to one touches no other."""
+
+    PAGES = ("products/product", "products/portion", "entries/foodentry", "goals/goal")
+
+    @pytest.fixture
+    def rows(self, phone: Api) -> Any:
+        """Return rows of both, the phone's and its twin's, by their lists' addresses."""
+        product = phone.product()
+        portion = phone.portion(product)
+        phone.entry(product_id=product["id"], portion_id=portion["id"])
+        phone.goal()
+        another = twin(phone)
+        assert phone.device is not None
+        assert another.device is not None
+        found = {}
+        for page, model in zip(self.PAGES, (Product, Portion, FoodEntry, Goal), strict=True):
+            mine, theirs = (
+                model.all_objects.for_device(each.device).latest("created_at")
+                for each in (phone, another)
+            )
+            assert mine.pk == theirs.pk
+            found[page] = mine, theirs
+        return found
+
+    @pytest.mark.parametrize("page", PAGES)
+    def test_a_row_is_found_corrected_and_remembered_by_device_and_id(
+        self, rows: Any, page: str
+    ) -> None:
+        mine, theirs = rows[page]
+        client = operator()
+        list_page = client.get(f"/admin/{page}/").content.decode()
+        for row in (mine, theirs):
+            assert f'href="{page_of(row)}"' in list_page
+            assert f'value="{name_of(row)}"' in list_page
+            shown = client.get(page_of(row)).content.decode()
+            assert str(row.device_id)[:13] in shown
+            assert page_of(row).replace("/change/", "/history/") in shown
+        act(client, f"/admin/{page}/", "soft_delete", mine)
+        mine.refresh_from_db(), theirs.refresh_from_db()
+        assert (mine.deleted_at is None, theirs.deleted_at) == (False, None)
+        assert LogEntry.objects.get().object_id == name_of(mine)
+        log = client.get("/admin/admin/logentry/").content.decode()
+        assert "Soft-deleted." in log
+        for row, is_in in ((mine, True), (theirs, False)):
+            history = client.get(page_of(row).replace("/change/", "/history/")).content.decode()
+            assert ("Soft-deleted." in history) is is_in
+            assert page_of(row) in history
+
+    def test_a_correction_changes_one(self, rows: Any) -> None:
+        mine, theirs = rows["products/product"]
+        form = {"name": "Turkey", "kcal_100g": "1"}
+        assert operator().post(page_of(mine), form).status_code == 302
+        mine.refresh_from_db(), theirs.refresh_from_db()
+        assert (mine.name, theirs.name) == ("Turkey", "Chicken Breast")
+        assert LogEntry.objects.get().object_id == name_of(mine)
+
+    def test_a_hard_delete_confirms_and_removes_one(self, rows: Any) -> None:
+        mine, theirs = rows["entries/foodentry"]
+        mine.delete(), theirs.delete()
+        page, client = "/admin/entries/foodentry/", operator()
+        confirm = act(client, page, "hard_delete", mine).content.decode()
+        assert f'value="{name_of(mine)}"' in confirm
+        assert name_of(theirs) not in confirm
+        act(client, page, "hard_delete", mine, confirmed="yes")
+        assert list(FoodEntry.all_objects.across_devices()) == [theirs]
+
+    def test_all_of_a_list_are_chosen_at_once(self, rows: Any) -> None:
+        page = "/admin/entries/foodentry/"
+        act(operator(), page, "soft_delete", rows["entries/foodentry"][0], select_across="1")
+        assert not FoodEntry.objects.across_devices().exists()
+        assert LogEntry.objects.count() == 2
+
+    def test_a_row_links_to_what_it_names_of_its_own_device(self, rows: Any) -> None:
+        for number, entry in enumerate(rows["entries/foodentry"]):
+            shown = operator_again().get(page_of(entry)).content.decode()
+            for page in ("products/product", "products/portion"):
+                named = rows[page][number]
+                assert f'href="{page_of(named)}"' in shown
+                assert page_of(rows[page][1 - number]) not in shown
+
+    @pytest.mark.parametrize("name", ["{id}", "x~{id}", "{id}~x", "{id}~{id}", "~", "{id}~{id}~"])
+    def test_what_names_no_row_finds_none(self, rows: Any, name: str) -> None:
+        row, _ = rows["products/product"]
+        name = name.format(id=row.pk)
+        client = operator()
+        assert client.get(f"{PRODUCTS}{name}/change/").status_code == 302
+        assert client.get(f"{PRODUCTS}{name}/history/").status_code == 302
+        sent = {"action": "soft_delete", "_selected_action": [name]}
+        client.post(PRODUCTS, sent, follow=True)
+        assert Product.objects.across_devices().count() == 2
+
+    def test_moderation_takes_a_batch_by_device_and_id(
+        self, rows: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(moderation, "BATCH", 1)
+        assert moderation.names("chicken")[0]["products"] == 2
+        user = User.objects.create_user("moderator")
+        assert moderation.soft_delete(["chicken breast"], user.pk) == (1, 1)
+        assert Product.objects.across_devices().count() == 1
+        assert Portion.objects.across_devices().count() == 2
+        left = Product.objects.across_devices().get()
+        assert LogEntry.objects.get().object_id != name_of(left)
+        assert moderation.soft_delete(["chicken breast"], user.pk) == (1, 0)

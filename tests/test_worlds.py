@@ -1,5 +1,7 @@
 """Three devices in random sequences of calls: each sees its own world, as a small model has it.
 
+They choose the same ids, which changes nothing for any of them.
+
 The model keeps what the contract promises in plain Python, and shares no code with the product.
 """
 
@@ -88,11 +90,11 @@ class World:
         if any(row[key] != value for key, value in values.items()):
             row.update(values, updated_at=True)
 
-    def add(self, rows: dict[str, Row], key: str, taken: bool, values: Row) -> tuple[int, Row]:
+    def add(self, rows: dict[str, Row], key: str, values: Row) -> tuple[int, Row]:
         """Create a row, or find that of a client's own id."""
         if key in rows and rows[key]["live"]:
             return 200, rows[key]
-        if taken:
+        if key in rows:
             raise Refused(409, "ID already in use")
         rows[key] = {"id": key, **values, "updated_at": False, "live": True}
         return 201, rows[key]
@@ -105,11 +107,11 @@ class World:
         for portion in self.portions_of(product):
             self.change(portion, {"is_default": False})
 
-    def add_portion(self, key: str, taken: bool, product: str, values: Row) -> tuple[int, Row]:
+    def add_portion(self, key: str, product: str, values: Row) -> tuple[int, Row]:
         self.live(self.products, product, "Product")
-        if key not in self.portions and not taken and values["is_default"]:
+        if key not in self.portions and values["is_default"]:
             self.demote(product)
-        return self.add(self.portions, key, taken, {"product_id": product, **values})
+        return self.add(self.portions, key, {"product_id": product, **values})
 
     def change_portion(self, key: str, values: Row) -> Row:
         portion = self.live(self.portions, key, "Portion")
@@ -161,15 +163,15 @@ class World:
             return rows[amount[key]]
         return self.live(rows, amount[key], name)
 
-    def add_entry(self, key: str, taken: bool, values: Row) -> tuple[int, Row]:
+    def add_entry(self, key: str, values: Row) -> tuple[int, Row]:
         empty = dict.fromkeys(["product_id", "portion_id", "grams", "quantity", *NUTRIENTS])
         entry = {**empty, "unit": "g", "eaten_at": None, **values}
-        if key not in self.entries and not taken and entry["product_id"] is not None:
+        if key not in self.entries and entry["product_id"] is not None:
             entry |= self.worked_out(
                 {name: entry[name] for name in ("product_id", "portion_id", "quantity", "grams")},
                 {},
             )
-        return self.add(self.entries, key, taken, entry)
+        return self.add(self.entries, key, entry)
 
     def change_entry(self, key: str, values: Row) -> Row:
         entry = self.live(self.entries, key, "Food entry")
@@ -200,11 +202,10 @@ class World:
         rows = (row for row in self.weights.values() if row["live"] and row["date"] == day)
         return next(rows, None)
 
-    def add_weight(self, key: str, taken: bool, values: Row) -> tuple[int, Row]:
-        is_new = key not in self.weights and not taken
-        if is_new and self.weight_of(values["date"]):
+    def add_weight(self, key: str, values: Row) -> tuple[int, Row]:
+        if key not in self.weights and self.weight_of(values["date"]):
             raise Refused(409, "This day has a body weight already")
-        return self.add(self.weights, key, taken, values)
+        return self.add(self.weights, key, values)
 
     def change_weight(self, key: str, values: Row) -> Row:
         weight = self.live(self.weights, key, "Body weight")
@@ -233,12 +234,12 @@ class World:
         (goal,) = [row for row in self.goals.values() if row["live"]] or (None,)
         return goal
 
-    def add_goal(self, key: str, taken: bool, targets: Row) -> tuple[int, Row]:
+    def add_goal(self, key: str, targets: Row) -> tuple[int, Row]:
         current = self.goal()
-        if current and key not in self.goals and not taken:
+        if current and key not in self.goals:
             current["live"] = False
         values = dict.fromkeys(METRICS) | self.with_grams(targets) | {"goal_type": "manual"}
-        return self.add(self.goals, key, taken, values)
+        return self.add(self.goals, key, values)
 
     def change_goal(self, key: str, values: Row) -> Row:
         goal = self.live(self.goals, key, "Goal")
@@ -249,7 +250,7 @@ class World:
         """Delete what nothing else hangs on."""
         self.live(getattr(self, kind), key, KINDS[kind][2])["live"] = False
 
-    def push(self, kind: str, key: str, taken: bool, values: Row | None) -> bool:
+    def push(self, kind: str, key: str, values: Row | None) -> bool:
         """Write or, without values, delete a row as sync does; return whether it is rejected."""
         rows = getattr(self, kind)
         row = rows.get(key)
@@ -257,7 +258,7 @@ class World:
             if row:
                 row["live"] = False
             return False
-        if row["live"] is False if row else taken:
+        if row and not row["live"]:
             return True
         # The later weight takes the day.
         other = self.weight_of(values["date"]) if kind == "weights" else None
@@ -266,7 +267,7 @@ class World:
         if row:
             self.change(row, values)
         else:
-            self.add(rows, key, False, values)
+            self.add(rows, key, values)
         return False
 
     def list_products(self, wanted: Callable[[Row], bool] = lambda row: True) -> list[Row]:
@@ -434,7 +435,7 @@ class Worlds(RuleBasedStateMachine):
         super().__init__()
         self.worlds = [World() for _ in range(DEVICES)]
         # The ids of all devices' rows with their owners, in the order in which they were created.
-        self.known: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
+        self.known: dict[str, dict[str, list[int]]] = {kind: {} for kind in KINDS}
         self.writer: int | None = None
         self.block = transaction.atomic()
         self.block.__enter__()
@@ -451,11 +452,18 @@ class Worlds(RuleBasedStateMachine):
         """Return the id of a row, be it deleted: of any device, or mostly of its owner's."""
         known = list(self.known[kind])
         if owner is not None and number % 4:
-            known = [key for key in known if self.known[kind][key] == owner] or known
+            known = [key for key in known if owner in self.known[kind][key]] or known
         return known[number % len(known)]
 
-    def actor(self, kind: str, key: str, actor: int | None) -> int:
-        return self.known[kind][key] if actor is None else actor
+    def owner(self, kind: str, key: str, number: int) -> int:
+        """Return one of the devices that have a row of an id."""
+        owners = self.known[kind][key]
+        return owners[number % len(owners)]
+
+    def remember(self, kind: str, key: str, owner: int) -> None:
+        owners = self.known[kind].setdefault(key, [])
+        if owner not in owners:
+            owners.append(owner)
 
     def ask(self, actor: int, method: str, path: str, body: Any = None) -> Answer:
         """Call the API: the status, and the answer with exact decimals."""
@@ -482,10 +490,10 @@ class Worlds(RuleBasedStateMachine):
         found = self.ask(actor, "POST", path, body | ({"id": key} if key else {}))
         key = key or found[1].get("id", "")
         assert key is not None
-        self.agree(found, lambda: add(key, key in self.known[kind]))
+        self.agree(found, lambda: add(key))
         if found[0] != 201:
             return None
-        self.known[kind][key] = actor
+        self.remember(kind, key, actor)
         return key
 
     def update(self, actor: int, path: str, body: Row, change: Callable[[], Row]) -> None:
@@ -501,15 +509,15 @@ class Worlds(RuleBasedStateMachine):
     def create_product(self, actor: int, body: Row, key: str | None) -> None:
         world = self.worlds[actor]
 
-        def add(key: str, taken: bool) -> tuple[int, Row]:
-            return world.add(world.products, key, taken, body)
+        def add(key: str) -> tuple[int, Row]:
+            return world.add(world.products, key, body)
 
         created = self.create(actor, "products", "/v1/products", body, key, add)
         if created:
             _, (portion,) = self.ask(actor, "GET", f"/v1/products/{created}/portions")
             first = {"name": f"100{body['unit']}", "grams": 100, "is_default": True}
-            world.add_portion(portion["id"], False, created, first)
-            self.known["portions"][portion["id"]] = actor
+            world.add_portion(portion["id"], created, first)
+            self.remember("portions", portion["id"], actor)
 
     @initialize(
         bodies=st.tuples(*[products] * DEVICES),
@@ -522,12 +530,17 @@ class Worlds(RuleBasedStateMachine):
         self, bodies: tuple[Row, ...], when: Row, weight: Row, water: Row, goal: Row
     ) -> None:
         for actor, body in enumerate(bodies):
-            self.create_simple(actor, "weights", weight, None)
-            self.create_simple(actor, "waters", water, None)
-            self.create_simple(actor, "goals", goal, None)
-            self.create_product(actor, body, None)
-            product = list(self.known["products"])[actor]
-            self.create_entry(actor, when | {"product_id": product, "grams": Decimal(150)}, None)
+            # The first device's ids are everybody's.
+            ids: dict[str, str | None] = {
+                kind: next(iter(self.known[kind]), None) for kind in KINDS
+            }
+            self.create_simple(actor, "weights", weight, ids["weights"])
+            self.create_simple(actor, "waters", water, ids["waters"])
+            self.create_simple(actor, "goals", goal, ids["goals"])
+            self.create_product(actor, body, ids["products"])
+            product = next(iter(self.known["products"]))
+            eaten = when | {"product_id": product, "grams": Decimal(150)}
+            self.create_entry(actor, eaten, ids["entries"])
 
     @rule(actor=any_device, body=products, chosen=st.none() | picks)
     def post_product(self, actor: int, body: Row, chosen: int | None) -> None:
@@ -542,7 +555,7 @@ class Worlds(RuleBasedStateMachine):
     )
     def change_product(self, actor: int | None, pick: int, body: Row, goes: bool) -> None:
         key = self.pick("products", pick)
-        actor = self.actor("products", key, actor)
+        actor = self.owner("products", key, pick) if actor is None else actor
         world = self.worlds[actor]
 
         def change() -> Row:
@@ -567,11 +580,11 @@ class Worlds(RuleBasedStateMachine):
     )
     def post_portion(self, actor: int | None, pick: int, body: Row, known: int | None) -> None:
         product = self.pick("products", pick)
-        actor = self.actor("products", product, actor)
+        actor = self.owner("products", product, pick) if actor is None else actor
         world = self.worlds[actor]
 
-        def add(key: str, taken: bool) -> tuple[int, Row]:
-            return world.add_portion(key, taken, product, body)
+        def add(key: str) -> tuple[int, Row]:
+            return world.add_portion(key, product, body)
 
         key = None if known is None else self.pick("portions", known)
         self.create(actor, "portions", f"/v1/products/{product}/portions", body, key, add)
@@ -584,7 +597,7 @@ class Worlds(RuleBasedStateMachine):
     )
     def change_portion(self, actor: int | None, pick: int, body: Row, goes: bool) -> None:
         key = self.pick("portions", pick)
-        actor = self.actor("portions", key, actor)
+        actor = self.owner("portions", key, pick) if actor is None else actor
         path, world = f"/v1/portions/{key}", self.worlds[actor]
         if goes:
             self.delete(actor, path, lambda: world.delete_portion(key))
@@ -597,7 +610,9 @@ class Worlds(RuleBasedStateMachine):
         """Return what of which product, or what without one, a phone says was eaten."""
         product = self.pick("products", eaten["product"], actor)
         portion = self.pick("portions", eaten["portion"], actor)
-        own = self.worlds[self.known["portions"][portion]].portions[portion]["product_id"]
+        owners = self.known["portions"][portion]
+        owner = actor if actor in owners else owners[0]
+        own = self.worlds[owner].portions[portion]["product_id"]
         match eaten["by"]:
             case "grams":
                 return {"product_id": product, "grams": eaten["grams"]}
@@ -608,8 +623,8 @@ class Worlds(RuleBasedStateMachine):
                 return {"product_id": None, **eaten["food"]}
 
     def create_entry(self, actor: int, body: Row, key: str | None) -> None:
-        def add(key: str, taken: bool) -> tuple[int, Row]:
-            return self.worlds[actor].add_entry(key, taken, body)
+        def add(key: str) -> tuple[int, Row]:
+            return self.worlds[actor].add_entry(key, body)
 
         self.create(actor, "entries", "/v1/food-entries", body, key, add)
 
@@ -627,7 +642,7 @@ class Worlds(RuleBasedStateMachine):
         self, actor: int | None, pick: int, eaten: Row, part: Row | None, goes: bool
     ) -> None:
         key = self.pick("entries", pick)
-        actor = self.actor("entries", key, actor)
+        actor = self.owner("entries", key, pick) if actor is None else actor
         path, world = f"/v1/food-entries/{key}", self.worlds[actor]
         body = self.meant(actor, eaten) if part is None else part
         if goes:
@@ -640,14 +655,14 @@ class Worlds(RuleBasedStateMachine):
     def create_simple(self, actor: int, kind: str, body: Row, key: str | None) -> None:
         world = self.worlds[actor]
 
-        def add(key: str, taken: bool) -> tuple[int, Row]:
+        def add(key: str) -> tuple[int, Row]:
             match kind:
                 case "weights":
-                    return world.add_weight(key, taken, body)
+                    return world.add_weight(key, body)
                 case "waters":
-                    return world.add(world.waters, key, taken, body)
+                    return world.add(world.waters, key, body)
                 case _:
-                    return world.add_goal(key, taken, body)
+                    return world.add_goal(key, body)
 
         path = "goals/manual" if kind == "goals" else KINDS[kind][0]
         self.create(actor, kind, f"/v1/{path}", body, key, add)
@@ -681,7 +696,7 @@ class Worlds(RuleBasedStateMachine):
     ) -> None:
         kind, body, change = row
         key = self.pick(kind, pick)
-        actor = self.actor(kind, key, actor)
+        actor = self.owner(kind, key, pick) if actor is None else actor
         path, world = f"/v1/{KINDS[kind][0]}/{key}", self.worlds[actor]
         if goes:
             self.delete(actor, path, lambda: world.remove(kind, key))
@@ -709,19 +724,18 @@ class Worlds(RuleBasedStateMachine):
         path = f"/v1/sync?last_pulled_at={pulled['timestamp']}"
         self.writer = actor
         status, answer = self.ask(actor, "POST", path, pushed)
-        taken = key in self.known[kind]
-        rejected = self.worlds[actor].push(kind, key, taken, None if goes else values)
+        rejected = self.worlds[actor].push(kind, key, None if goes else values)
         expected = {table: [key]} if rejected else {}
         assert (status, answer["experimentalRejectedIds"]) == (200, expected)
-        if not taken and not goes:
-            self.known[kind][key] = actor
+        if key in getattr(self.worlds[actor], kind):
+            self.remember(kind, key, actor)
 
     # Reading
 
     @rule(actor=actors, pick=picks, kind=st.sampled_from(list(KINDS)))
     def read_one(self, actor: int | None, pick: int, kind: str) -> None:
         key = self.pick(kind, pick)
-        actor = self.actor(kind, key, actor)
+        actor = self.owner(kind, key, pick) if actor is None else actor
         rows = getattr(self.worlds[actor], kind)
         path, _, name = KINDS[kind]
         found = self.ask(actor, "GET", f"/v1/{path}/{key}")
@@ -730,7 +744,7 @@ class Worlds(RuleBasedStateMachine):
     @rule(actor=actors, pick=picks, name=names, barcode=st.sampled_from(BARCODES), when=whens)
     def read_lists(self, actor: int | None, pick: int, name: str, barcode: str, when: Row) -> None:
         key, day, meal = self.pick("products", pick), when["date"], when["meal_type"]
-        actor = self.actor("products", key, actor)
+        actor = self.owner("products", key, pick) if actor is None else actor
         world = self.worlds[actor]
 
         def portions() -> list[Row]:

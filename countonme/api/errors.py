@@ -85,7 +85,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
         case Conflict():
             return _answer(409, str(error))
         case IntegrityError() if _constraint(error).endswith("_pkey"):
-            # Two devices chose the same id in the same moment.
+            # A device sent the same id twice in the same moment.
             return _answer(409, ID_IN_USE)
         case Error() if is_passing(error):
             logger.warning("Database unavailable: %s", type(error.__cause__ or error).__name__)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.models import CHANGE, DELETION, LogEntry
+from django.contrib.admin.models import CHANGE, DELETION
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
@@ -22,9 +24,13 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import TextFilter
 from unfold.decorators import display
+from unfold.views import ChangeList
 
+from countonme.operators.names import Named, key_of, log, name_of, page_of
 from countonme.scope.exceptions import Conflict, DeviceGone, Missing
+from countonme.scope.keys import ScopedForeignKey
 from countonme.scope.models import DeviceScoped
+from countonme.scope.query import DeviceScopedQuerySet
 
 BROKEN_RULES = (Conflict, DeviceGone, Missing, ValidationError, IntegrityError)
 # What one click on a list can touch.
@@ -58,7 +64,17 @@ class DeviceFilter(TextFilter):  # type: ignore[misc]  # unfold comes without ty
 
 
 class ScopedForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
-    """A correction by the model's own rules: a rule that it would break is an error of the form."""
+    """A correction by the model's own rules: a rule that it would break is an error of the form.
+
+    What its row refers to is chosen among rows of the same device.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            rows = getattr(field, "queryset", None)
+            if isinstance(rows, DeviceScopedQuerySet):
+                field.queryset = rows.for_device(self.instance.device_id)  # type: ignore[attr-defined]  # of a key
 
     def _post_clean(self) -> None:
         """Validate the fields, then try the change and take it back.
@@ -82,7 +98,7 @@ class ScopedForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the s
 
     def apply(self) -> None:
         """Change the stored row by the fields that the operator changed."""
-        row = type(self.instance)._base_manager.get(pk=self.instance.pk)
+        row = type(self.instance).fetch(*self.instance.key, deleted=True)
         with row.device.locked():
             row.refresh_from_db()
             row.change(**{name: self.cleaned_data[name] for name in self.changed_data})
@@ -108,13 +124,11 @@ class OperatorAdmin(ModelAdmin):  # type: ignore[misc]  # unfold comes without t
 
     def note(self, request: HttpRequest, row: Any, message: str, flag: int = CHANGE) -> None:
         """Write into the log what the operator did to a row."""
-        LogEntry.objects.log_actions(
-            user_id=request.user.pk or 0,
-            queryset=[row],
-            action_flag=flag,
-            change_message=message,
-            single_object=True,
-        )
+        log(request.user.pk or 0, [row], flag, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """Write into the log what an operator changed by a form."""
+        self.note(request, obj, message)
 
     def each(
         self,
@@ -160,15 +174,22 @@ class OperatorAdmin(ModelAdmin):  # type: ignore[misc]  # unfold comes without t
             "opts": self.opts,
             "action": request.POST["action"],
             "checkbox": ACTION_CHECKBOX_NAME,
-            "selected": [row.pk for row in rows],
+            "selected": [name_of(row) for row in rows],
             "consequences": list(consequences),
             "asks_reason": asks_reason,
         }
         return TemplateResponse(request, "operators/confirm.html", context)
 
 
+class ScopedChangeList(ChangeList):  # type: ignore[misc]  # unfold comes without types
+    """A list whose rows link to their pages by device and id."""
+
+    def url_for_result(self, result: DeviceScoped) -> str:
+        return page_of(result)
+
+
 class ScopedAdmin(OperatorAdmin):
-    """All devices' rows, deleted ones included."""
+    """All devices' rows, deleted ones included; pages and forms name each by device and id."""
 
     form = ScopedForm
     actions: ClassVar[Any] = ["soft_delete", "restore", "hard_delete"]
@@ -179,17 +200,63 @@ class ScopedAdmin(OperatorAdmin):
     list_select_related: ClassVar[Any] = ["device"]
     own_readonly: ClassVar[tuple[str, ...]] = ()
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return self.model.all_objects.across_devices()
+    def get_queryset(self, request: HttpRequest) -> DeviceScopedQuerySet[Any]:
+        rows: DeviceScopedQuerySet[Any] = self.model.all_objects.across_devices()
+        return rows
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """Show the newest rows first, or the last deleted: each by its index."""
         first = "deleted_at" if request.GET.get("deleted") == "yes" else "created_at"
-        return (f"-{first}", "-id")
+        return (f"-{first}", "-id", "-device_id")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return ScopedChangeList
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        """Return the row that an address names, or None."""
+        try:
+            return self.get_queryset(request).of_keys([key_of(object_id)]).first()
+        except ValueError:
+            return None
+
+    @display(description=ModelAdmin.action_checkbox.short_description)
+    def action_checkbox(self, obj: DeviceScoped) -> str:
+        return super().action_checkbox(Named(obj))
+
+    def response_action(self, request: HttpRequest, queryset: DeviceScopedQuerySet[Any]) -> Any:
+        """Act on the rows that are chosen by their names; of these, Django asks for the ids."""
+        chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        if not forms.BooleanField().to_python(request.POST.get("select_across", False)):
+            try:
+                keys = [key_of(name) for name in chosen]
+            except ValueError:
+                keys = []
+            queryset = queryset.of_keys(keys)
+            sent = request.POST.copy()
+            sent.setlist(ACTION_CHECKBOX_NAME, [str(pk) for _, pk in keys])
+            request.POST = sent  # type: ignore[assignment]  # of the stubs alone it is immutable
+        return super().response_action(request, queryset)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        if context.get("original"):
+            context["original"] = Named(context["original"])
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        row = self.get_object(request, unquote(object_id))
+        shown = {"object": Named(row)} if row else {}
+        return super().history_view(request, object_id, {**(extra_context or {}), **shown})
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[Any, ...]:
+        own = (linked(self.model, field) for field in self.own_readonly)
         kept = ("id", "owner", "revision", "created_at", "updated_at", "deleted_at")
-        return (*self.own_readonly, *kept)
+        return (*own, *kept)
 
     def has_soft_delete_permission(self, request: HttpRequest) -> bool:
         return self.may(request, "soft_delete")
@@ -255,6 +322,21 @@ class ScopedAdmin(OperatorAdmin):
                 request, deleted, "Deleted for ever", lambda row: row.hard_delete(), flag=DELETION
             )
         return page
+
+
+@cache
+def linked(model: type[DeviceScoped], field_name: str) -> Any:
+    """Return a field that is shown; one that refers to a row of a device, as a link to its page."""
+    field = model._meta.get_field(field_name)
+    if not isinstance(field, ScopedForeignKey):
+        return field_name
+
+    @display(description=field.verbose_name)
+    def shown(row: DeviceScoped) -> Any:
+        named = getattr(row, field_name)
+        return named and format_html('<a href="{}">{}</a>', page_of(named), named)
+
+    return shown
 
 
 def sentence(error: Exception) -> str:

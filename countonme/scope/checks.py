@@ -1,6 +1,6 @@
 """System checks: what has rows of devices takes part in device scope, or no command runs.
 
-E001 to E003 look at the models. E004 and E005 look at a database whose migrations are all applied,
+E001 to E003 look at the models. E004 to E006 look at a database whose migrations are all applied,
 by `manage.py check --database default` and `manage.py migrate`.
 """
 
@@ -41,6 +41,15 @@ FROM pg_constraint
 JOIN pg_class AS this ON this.oid = conrelid
 JOIN pg_class AS target ON target.oid = confrelid
 WHERE contype = 'f' AND convalidated AND pg_table_is_visible(conrelid)
+"""
+# What is unique in every table: table, columns in their order, whether it is the primary key.
+UNIQUE_IN_FORCE = """
+SELECT relname, ARRAY(
+        SELECT attname::text FROM unnest(indkey) WITH ORDINALITY AS key (number, place)
+        JOIN pg_attribute ON attrelid = indrelid AND attnum = number ORDER BY place
+    ), indisprimary
+FROM pg_index JOIN pg_class ON pg_class.oid = indrelid
+WHERE indisunique AND pg_table_is_visible(indrelid)
 """
 
 
@@ -150,30 +159,54 @@ def _check_tables(connection: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
             (table, target, set(zip(columns, named, strict=True)))
             for table, columns, target, named in cursor.fetchall()
         ]
+        cursor.execute(UNIQUE_IN_FORCE)
+        unique = cursor.fetchall()
     for model in device_scoped_models():
         table = model._meta.db_table
         missing = [name for name in TRIGGERS if (table, name) not in triggers]
         if missing:
             yield Error(
                 f"Its table {table} is without {', '.join(missing)}.",
-                hint=f'A migration lacks countonme.scope.triggers.device_scoped_table("{table}").',
+                hint=f"A migration lacks {_operation(model)}.",
                 obj=model,
                 id="countonme.E004",
             )
+        places = [(columns, primary) for of, columns, primary in unique if of == table]
+        if (["device_id", "id"], True) not in places:
+            yield Error(
+                f"The primary key of its table {table} is not device_id, id.",
+                hint=f"A migration lacks {_operation(model)}.",
+                obj=model,
+                id="countonme.E006",
+            )
+        for columns, _ in places:
+            if "device_id" not in columns:
+                yield Error(
+                    f"Its table {table} has {', '.join(columns)} unique among all devices' rows, "
+                    "by which a device learns of another's.",
+                    hint="Make it unique with device_id.",
+                    obj=model,
+                    id="countonme.E006",
+                )
         for field in model._meta.concrete_fields:
             if not isinstance(field, ScopedForeignKey):
                 continue
             target = field.related_model._meta.db_table
-            operation = f'scoped_foreign_key("{table}", "{field.column}", "{target}")'
+            operation = f'DeviceScopedForeignKey("{model.__name__}", ["{field.name}"])'
             pairs = {("device_id", "device_id"), (field.column, "id")}
             if field.name == "device":
-                operation = f'device_scoped_table("{table}")'
+                operation = _operation(model)
                 pairs = {("device_id", "id")}
             if not any(key[:2] == (table, target) and pairs <= key[2] for key in keys):
                 yield Error(
                     f"Its table {table} is without a foreign key that keeps {field.column} to rows "
                     "of the same device.",
-                    hint=f"A migration lacks countonme.scope.triggers.{operation}.",
+                    hint=f"A migration lacks {operation}.",
                     obj=model,
                     id="countonme.E005",
                 )
+
+
+def _operation(model: type[DeviceScoped]) -> str:
+    """Return what a migration says, by `countonme.scope.migrations`."""
+    return f'DeviceScopedTable("{model.__name__}")'

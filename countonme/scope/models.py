@@ -11,20 +11,24 @@ from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models import Exists
 from django.utils import timezone
 
 from countonme.scope.derived import DerivedField
-from countonme.scope.exceptions import ID_IN_USE, Conflict, Missing
+from countonme.scope.exceptions import ID_IN_USE, Conflict, Missing, UnscopedQuery
 from countonme.scope.keys import ScopedForeignKey
 from countonme.scope.prepared import Prepared, PreparedInsert, Slot
-from countonme.scope.query import AllObjectsManager, DeviceScopedQuerySet, LiveManager
+from countonme.scope.query import AllObjectsManager, DeviceScopedQuerySet, Key, LiveManager
 
 
 class DeviceScoped(models.Model):
     """A row that belongs to one device, is deleted softly and carries a revision.
 
+    Ids are a device's own: the primary key is, in the database, (`device_id`, `id`). To Django it
+    is `id`, because its admin and its foreign keys want one column.
+
     `revision` and the refusals (another `device_id`, a hard delete of a live row) are kept by the
-    triggers of `countonme.scope.triggers`, whoever writes.
+    triggers of `countonme.scope.migrations`, whoever writes.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
@@ -45,13 +49,43 @@ class DeviceScoped(models.Model):
         # Nothing is added by operators, and deleting is soft unless it is said to be for ever.
         default_permissions = ("view", "change", "soft_delete", "restore", "hard_delete")
 
+    def __eq__(self, other: object) -> bool:
+        """Compare as Django does, and the device."""
+        same = super().__eq__(other)
+        if same is not True or not isinstance(other, DeviceScoped):
+            return same
+        return self.device_id == other.device_id
+
+    __hash__ = models.Model.__hash__
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save; a row that was stored is updated, or DatabaseError says that it is gone.
+
+        Django would insert it then: a row that was given to another device would become two.
+        """
+        if not self._state.adding and not kwargs.get("force_insert"):
+            kwargs.setdefault("force_update", kwargs.get("update_fields") is None)
+        super().save(*args, **kwargs)
+
+    @property
+    def key(self) -> Key:
+        """What names the row among all devices'."""
+        return self.device_id, self.pk
+
     def refresh_from_db(
         self, using: str | None = None, fields: Any = None, from_queryset: Any = None
     ) -> None:
-        """Read the row anew, if it is this device's."""
-        if from_queryset is None and "device_id" in vars(self):
-            from_queryset = type(self).all_objects.for_device(self.device_id)
-        super().refresh_from_db(using, fields, from_queryset)
+        """Read the row anew, if it is this device's.
+
+        Raises:
+            UnscopedQuery: it was loaded without its device, which only plain querysets leave out.
+        """
+        if "device_id" not in vars(self):
+            raise UnscopedQuery(f"This {type(self).__name__} was loaded without its device.")
+        rows = type(self).all_objects.all() if from_queryset is None else from_queryset
+        if isinstance(rows, DeviceScopedQuerySet):
+            rows = rows.for_device(self.device_id)
+        super().refresh_from_db(using, fields, rows)
 
     def _do_update(self, base_qs: models.QuerySet[Any], *args: Any) -> Any:
         """Save to a row that is this device's; to no other, whatever its id."""
@@ -80,19 +114,14 @@ class DeviceScoped(models.Model):
         """Return a device's live row of a client-chosen id, or None where the id is free.
 
         Raises:
-            Conflict: the id is that of a deleted row or of another device's.
+            Conflict: the id is that of a row that the device has deleted.
         """
         if id is None:
             return None
-        row: Self | None = cls._by_any_id().instance(pk=id)
-        if row is not None and (row.device_id != device_id or row.deleted_at is not None):
+        row: Self | None = cls._by_id(True).instance(device=device_id, pk=id)
+        if row is not None and row.deleted_at is not None:
             raise Conflict(ID_IN_USE)
         return row
-
-    @classmethod
-    @cache
-    def _by_any_id(cls) -> Prepared:
-        return Prepared(lambda pk: cls._base_manager.filter(pk=pk), "pk")
 
     @classmethod
     def add(
@@ -217,21 +246,25 @@ class DeviceScoped(models.Model):
             rows.filter(revision__gt=models.F("device__revision"), device__erased_at=None),
         )
         for field in cls._meta.concrete_fields:
-            if isinstance(field, ScopedForeignKey) and field.name != "device":
-                same = {f"{field.name}__device_id": models.F("device_id")}
+            if isinstance(field, ScopedForeignKey) and field.devices:
                 named = rows.filter(**{f"{field.attname}__isnull": False})
-                yield f"a {field.name} belongs to the same device", named.exclude(**same)
+                target: Any = field.related_model
+                there = target.all_objects.across_devices().filter(
+                    device_id=models.OuterRef("device_id"), pk=models.OuterRef(field.attname)
+                )
+                yield f"a {field.name} belongs to the same device", named.exclude(Exists(there))
             if isinstance(field, DerivedField):
                 stale = (row for row in rows.iterator() if not field.is_current(row))
                 yield f"{field.name} follows {field.source}", stale
 
     def validate_unique(self, exclude: Iterable[str] | None = None) -> None:
-        """Check the only uniqueness that is not a constraint: the id, among all devices' rows.
+        """Check the only uniqueness that is not a constraint: the id, among the device's rows.
 
         Raises:
             ValidationError: the id is in use.
         """
-        if self._state.adding and type(self)._base_manager.filter(pk=self.pk).exists():
+        own = type(self).all_objects.filter(device_id=self.device_id, pk=self.pk)
+        if self._state.adding and own.across_devices().exists():
             raise ValidationError({"id": ID_IN_USE})
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from django.db import connections, models, transaction
-from django.db.models import sql
+from django.db.models import Exists, OuterRef, sql
+from django.db.models.expressions import ResolvedOuterRef
+from django.db.models.sql.where import AND
 from django.utils import timezone
 
 from countonme.scope.derived import DerivedField
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from countonme.scope.models import DeviceScoped
 
 ACROSS_DEVICES = "across devices"
+# What names a row: its device's id, and its own.
+Key = tuple[uuid.UUID, uuid.UUID]
 
 
 @models.Field.register_lookup
@@ -36,8 +41,55 @@ class AnyOf(models.Lookup):
         return f"{lhs} = ANY(%s)", [*parameters, self.rhs]
 
 
+class AnyKey(models.Func):
+    """Whether a device and an id are a pair of those given; however many are two parameters."""
+
+    output_field = models.BooleanField()
+    template = "(%(expressions)s) IN (SELECT * FROM unnest(%%s::uuid[], %%s::uuid[]))"
+
+    def __init__(self, keys: Iterable[Key], device: Any = "device", id: Any = "pk") -> None:
+        self.keys = list(keys)
+        super().__init__(device, id)
+
+    def as_sql(self, compiler: Any, connection: Any, *args: Any, **kwargs: Any) -> Any:
+        statement, parameters = super().as_sql(compiler, connection, *args, **kwargs)
+        devices, ids = [key[0] for key in self.keys], [key[1] for key in self.keys]
+        return statement, [*parameters, devices, ids]
+
+
+def device_field(model: Any) -> Any:
+    """Return the field that says whose a model's rows are, or None where they are nobody's.
+
+    Also of a model as a migration knows it, which has no managers of ours.
+    """
+    fields = model._meta.concrete_fields
+    return next((field for field in fields if field.attname == "device_id"), None)
+
+
+class GroupingByKey:
+    """A compiler whose GROUP BY has the device beside an id: together they are the primary key."""
+
+    def collapse_group_by(self, expressions: Any, having: Any) -> list[Any]:
+        found: list[Any] = []
+        for expression in super().collapse_group_by(expressions, having):  # type: ignore[misc]  # of the compiler
+            found.append(expression)
+            target = getattr(expression, "target", None)
+            if target is not None and target.primary_key and (device := device_field(target.model)):
+                found.append(device.get_col(expression.alias))
+        return found
+
+
+@cache
+def _grouping_by_key(compiler: type[Any]) -> type[Any]:
+    return type(compiler.__name__, (GroupingByKey, compiler), {})
+
+
 class ScopedQuery(sql.Query):
-    """A query that compiles only once it has a scope: a device's id, or all devices."""
+    """A query that compiles only once it has a scope: a device's id, or all devices.
+
+    An id names a row within its device only, so whatever Django does by primary key is done by
+    device and id here: GROUP BY, the subquery of an `exclude()`, `only()`.
+    """
 
     scope: object = None
 
@@ -49,9 +101,37 @@ class ScopedQuery(sql.Query):
                 "in operators' code .across_devices() (dumpdata needs --all)."
             )
 
-    def get_compiler(self, *args: Any, **kwargs: Any) -> Any:
+    def get_compiler(
+        self, using: str | None = None, connection: Any = None, elide_empty: bool = True
+    ) -> Any:
         self.require_scope()
-        return super().get_compiler(*args, **kwargs)
+        db: Any = connections[using] if using else connection
+        compiler = _grouping_by_key(db.ops.compiler(self.compiler))
+        return compiler(self, db, using, elide_empty)
+
+    def trim_start(self, names_with_path: Any) -> Any:
+        """Tie the subquery that an `exclude()` over many rows makes to the outer row's device."""
+        found = super().trim_start(names_with_path)
+        column: Any = self.select[0]
+        device = device_field(column.target.model)
+        outer_device: Any = ResolvedOuterRef(device.name)
+        self.where.add(device.get_lookup("exact")(device.get_col(column.alias), outer_device), AND)
+        # The outer query is asked for its scope.
+        self.scope = ACROSS_DEVICES
+        return found
+
+    def _get_only_select_mask(self, opts: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._with_device(opts, super()._get_only_select_mask(opts, *args, **kwargs))  # type: ignore[misc]  # private
+
+    def _get_defer_select_mask(self, opts: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._with_device(opts, super()._get_defer_select_mask(opts, *args, **kwargs))  # type: ignore[misc]  # likewise
+
+    @staticmethod
+    def _with_device(opts: Any, mask: dict[Any, Any]) -> dict[Any, Any]:
+        """Load the device with every instance: what is deferred is read by device and id."""
+        if device := device_field(opts.model):
+            mask.setdefault(device, {})
+        return mask
 
     def chain(self, klass: type[sql.Query] | None = None) -> Any:
         """Copy; into a query of another class, such as an update, only with a scope."""
@@ -123,14 +203,34 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         """Sort as lists are sorted; models say how."""
         return self.order_by("pk")
 
-    def of_ids(self, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, M | None]:
-        """Return the rows of client-chosen ids that are in use, deleted ones included, by id.
+    def of_ids(self, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, M]:
+        """Return this device's rows of client-chosen ids, deleted ones included, by id."""
+        rows = self.model.all_objects.for_device(self.device_id).filter(pk__any_of=ids)
+        return {row.pk: row for row in rows}
 
-        Another device's is None.
+    def of_keys(self, keys: Iterable[Key]) -> Self:
+        """Return the rows that are named by device and id, as rows of many devices are."""
+        return self.filter(AnyKey(keys))
+
+    def key_list(self) -> models.QuerySet[M, Key]:
+        """Return what `of_keys()` takes."""
+        return self.values_list("device_id", "pk")
+
+    def in_bulk(self, *args: Any, **kwargs: Any) -> dict[Any, M]:
+        """Return rows by id, of one device.
+
+        Raises:
+            UnscopedQuery: there is no such device, and one id may name many rows.
         """
-        owner = self.device_id
-        rows = self.model._base_manager.filter(pk__any_of=ids)
-        return {row.pk: row if row.device_id == owner else None for row in rows}
+        _ = self.device_id
+        return super().in_bulk(*args, **kwargs)
+
+    def contains(self, obj: models.Model) -> bool:
+        """Return whether a row is among these, by device and id."""
+        rows = self
+        if self._result_cache is None:
+            rows = self.filter(device_id=getattr(obj, "device_id", None))
+        return super(DeviceScopedQuerySet, rows).contains(obj)
 
     def _require_same_scope(self, *others: models.QuerySet[Any]) -> None:
         """Refuse to combine with rows of another scope, which would widen this one.
@@ -164,17 +264,46 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
                 if hasattr(kwargs[field.source], "resolve_expression"):
                     raise TypeError(f"{field.name} can't be derived from an expression.")
                 kwargs[field.name] = field.derived(self.model(**kwargs))
+        rows = self._without_joins()
         if self.query.scope != ACROSS_DEVICES:
-            return super().update(**kwargs)
+            return super(DeviceScopedQuerySet, rows).update(**kwargs)
         with transaction.atomic(using=self.db):
             self.lock_devices()
-            return super().update(**kwargs)
+            return super(DeviceScopedQuerySet, rows).update(**kwargs)
 
     update.alters_data = True  # type: ignore[attr-defined]  # Django's mark for templates
 
-    def _raw_delete(self, using: str | None) -> int:
+    def bulk_update(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> int:
+        """Update rows of one device, which are told apart by their ids alone.
+
+        Raises:
+            UnscopedQuery: there is no such device, or a row is another's.
+        """
+        objs, device_id = list(objs), self.device_id
+        for row in objs:
+            self._owner(row.device_id)
+        return super(DeviceScopedQuerySet, self.for_device(device_id)).bulk_update(
+            objs, *args, **kwargs
+        )
+
+    bulk_update.alters_data = True  # type: ignore[attr-defined]  # likewise
+
+    def _without_joins(self) -> Self:
+        """Return the same rows by a subquery, where joins chose them.
+
+        UPDATE and DELETE have no joins; Django's own subquery would name rows by id alone.
+        """
         self.query.require_scope()
-        return super()._raw_delete(using)
+        asked = self.query.chain()
+        asked.get_initial_alias()
+        if sum(count > 0 for count in asked.alias_refcount.values()) == 1:
+            return self
+        chosen = self.order_by().filter(device_id=OuterRef("device_id"), pk=OuterRef("pk"))
+        rows: Self = self._in_same_scope(self.model.all_objects.using(self.db))
+        return rows.filter(Exists(chosen))
+
+    def _raw_delete(self, using: str | None) -> int:
+        return super(DeviceScopedQuerySet, self._without_joins())._raw_delete(using)
 
     def lock_devices(self) -> None:
         """Lock the devices of these rows in one order, so that no two writers to many deadlock."""
@@ -185,7 +314,10 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
 
     def in_same_scope(self, model: type[DeviceScoped]) -> DeviceScopedQuerySet[Any]:
         """Return the live rows of another model that belong to the same device, or to any."""
-        rows = model.objects.all()
+        rows: DeviceScopedQuerySet[Any] = self._in_same_scope(model.objects.all())
+        return rows
+
+    def _in_same_scope(self, rows: Any) -> Any:
         if isinstance(self.query.scope, uuid.UUID):
             return rows.for_device(self.query.scope)
         rows.query.scope = self.query.scope

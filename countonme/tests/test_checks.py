@@ -21,6 +21,7 @@ from countonme.scope.models import DeviceScoped, device_scoped_models
 from countonme.scope.query import AllObjectsManager, LiveManager
 from countonme.tests.test_scope import MODELS, Model, scoped_keys
 from devices.models import Device
+from goals.models import Goal
 from products.models import Product
 
 NO_ACTION = models.DO_NOTHING
@@ -205,7 +206,7 @@ class TestTables:
         (error,) = checks.check_tables(databases=["default"])
         assert (error.id, error.obj) == ("countonme.E004", model)
         assert trigger in error.msg
-        assert f'device_scoped_table("{table}")' in str(error.hint)
+        assert f'DeviceScopedTable("{model.__name__}")' in str(error.hint)
 
     def test_a_trigger_that_is_off_is_none(self) -> None:
         execute("ALTER TABLE products DISABLE TRIGGER guard_hard_delete")
@@ -226,14 +227,14 @@ class TestTables:
         (error,) = checks.check_tables(databases=["default"])
         assert (error.id, error.obj) == ("countonme.E005", model)
         assert column in error.msg
-        operation = "device_scoped_table" if column == "device_id" else "scoped_foreign_key"
-        assert f'{operation}("{table}"' in str(error.hint)
+        operation = "DeviceScopedTable" if column == "device_id" else "DeviceScopedForeignKey"
+        assert f'{operation}("{model.__name__}"' in str(error.hint)
 
     @pytest.mark.parametrize(
         "key",
         [
             "FOREIGN KEY (device_id, product_id) REFERENCES products (device_id, id) NOT VALID",
-            "FOREIGN KEY (product_id) REFERENCES products (id)",
+            "FOREIGN KEY (device_id) REFERENCES devices (id)",
         ],
     )
     def test_a_foreign_key_that_holds_less_is_none(self, key: str) -> None:
@@ -242,6 +243,22 @@ class TestTables:
             "countonme.E005"
         ]
 
+    @pytest.mark.parametrize(
+        "key", ["", ", ADD PRIMARY KEY (id)", ", ADD PRIMARY KEY (id, device_id)"]
+    )
+    def test_another_primary_key_is_named(self, key: str) -> None:
+        execute(f"ALTER TABLE goals DROP CONSTRAINT goals_pkey{key}")
+        error, *_ = checks.check_tables(databases=["default"])
+        assert (error.id, error.obj) == ("countonme.E006", Goal)
+        assert "goals is not device_id, id" in error.msg
+
+    @pytest.mark.parametrize("place", ["INDEX x ON goals (id)", "INDEX x ON goals (lower(gender))"])
+    def test_what_is_unique_among_all_devices_rows_is_named(self, place: str) -> None:
+        execute(f"CREATE UNIQUE {place}")
+        (error,) = checks.check_tables(databases=["default"])
+        assert (error.id, error.obj) == ("countonme.E006", Goal)
+        assert "unique among all devices' rows" in error.msg
+
     def test_what_is_missing_stops_a_migration(self) -> None:
         execute("DROP TRIGGER guard_hard_delete ON products")
         with pytest.raises(SystemCheckError, match="guard_hard_delete"):
@@ -249,7 +266,7 @@ class TestTables:
 
     def test_what_a_migration_may_bring_yet_is_not_missed(self) -> None:
         execute("DROP TRIGGER guard_hard_delete ON products")
-        MigrationRecorder(connection).record_unapplied("entries", "0003_food_entries_by_revision")
+        MigrationRecorder(connection).record_unapplied("entries", "0001_initial")
         assert checks.check_tables(databases=["default"]) == []
 
     def test_no_database_is_asked_unless_it_is_named(self, django_assert_num_queries: Any) -> None:

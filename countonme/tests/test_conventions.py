@@ -157,21 +157,24 @@ class TestId:
         assert (again.status_code, again.json()) == (200, product)
         assert phone.get("/v1/products").json() == [product]
 
-    @pytest.mark.parametrize("owner", ["phone", "other"])
-    @pytest.mark.parametrize("deleted", [True, False])
-    def test_one_that_was_deleted_or_is_another_devices_is_409(
-        self, phone: Api, other: Api, owner: str, deleted: bool
-    ) -> None:
-        holder = other if owner == "other" else phone
-        holder.product(id=self.ID)
-        if deleted:
-            holder.delete(f"/v1/products/{self.ID}")
+    def test_one_that_was_deleted_is_409(self, phone: Api) -> None:
+        phone.product(id=self.ID)
+        phone.delete(f"/v1/products/{self.ID}")
         response = phone.post("/v1/products", {"id": self.ID, "name": "Rice", "kcal_100g": 130})
-        if owner == "phone" and not deleted:
-            assert response.status_code == 200
-        else:
-            assert response.status_code == 409
-            assert response.json() == {"detail": "ID already in use"}
+        assert response.status_code == 409
+        assert response.json() == {"detail": "ID already in use"}
+
+    @pytest.mark.parametrize("deleted", [True, False])
+    def test_one_that_another_device_has_is_free(
+        self, phone: Api, other: Api, deleted: bool
+    ) -> None:
+        other.product(id=self.ID)
+        if deleted:
+            other.delete(f"/v1/products/{self.ID}")
+        before = other.get("/v1/products").json()
+        created = phone.product(id=self.ID)
+        assert phone.get(f"/v1/products/{self.ID}").json() == created
+        assert other.get("/v1/products").json() == before
 
     @pytest.mark.parametrize("method", ["PUT", "PATCH"])
     def test_in_an_update_it_is_the_paths(self, phone: Api, method: str) -> None:

@@ -121,10 +121,12 @@ def updates(path: str, reasons: dict[Refusal, Callable[[World, str], Any]]) -> A
 
 
 def taken(path: str, body: Any) -> dict[Refusal, Callable[[World], Any]]:
-    """Return the reason of an id that another device has; `body` creates a row."""
+    """Return the reason of an id that the device has deleted; `body` creates a row."""
 
     def post(world: World) -> Any:
-        key = world.other.post(path, body).json()["id"]
+        key = world.phone.post(path, body).json()["id"]
+        kind = "/".join(path.split("/")[:3])
+        assert world.phone.delete(f"{kind}/{key}").status_code == 204
         return world.phone.post(path, body | {"id": key})
 
     return {("409", "ID already in use"): post}
@@ -137,10 +139,18 @@ def move(world: World, method: str, path: str, body: Any) -> Any:
     return world.at_quota(method, f"{path}/{row['id']}", {"date": body["date"]})
 
 
+RICE = {"name": "Rice", "kcal_100g": 130}
+CUP = {"name": "1 cup", "grams": 150}
 WEIGHT = {"date": "2025-02-05", "weight_kg": 80}
 WATER = {"date": "2025-02-05", "ml": 250}
 ONE_WEIGHT = ("409", "This day has a body weight already")
 MUCH_WATER = ("409", "A day has at most 100 water entries")
+
+
+def again_a_deleted_portion(world: World) -> Any:
+    portion = world.phone.post(world.portions, CUP).json()["id"]
+    assert world.phone.delete(f"/v1/portions/{portion}").status_code == 204
+    return world.phone.post(world.portions, CUP | {"id": portion})
 
 
 def weigh_twice(world: World) -> Any:
@@ -156,25 +166,16 @@ def push_too_late(world: World) -> Any:
 # Reasons that only one call has.
 REASONS: dict[str, dict[Refusal, Callable[[World], Any]]] = {
     "POST /v1/auth/register": {("409", "Device already registered"): register_twice},
-    "POST /v1/products": {
-        ("409", "ID already in use"): lambda world: world.phone.post(
-            "/v1/products", {"name": "Rice", "kcal_100g": 130, "id": world.other.product()["id"]}
-        ),
+    "POST /v1/products": taken("/v1/products", RICE)
+    | {
         ("409", "A device has at most 5000 products"): lambda world: world.at_quota(
-            "POST", "/v1/products", {"name": "Rice", "kcal_100g": 130}
+            "POST", "/v1/products", RICE
         ),
     },
     "POST /v1/products/{id}/portions": {
-        ("409", "ID already in use"): lambda world: world.phone.post(
-            world.portions,
-            {
-                "name": "1 cup",
-                "grams": 150,
-                "id": world.other.portion(world.other.product())["id"],
-            },
-        ),
+        ("409", "ID already in use"): again_a_deleted_portion,
         ("409", "A product has at most 50 portions"): lambda world: world.at_quota(
-            "POST", world.portions, {"name": "1 cup", "grams": 150}
+            "POST", world.portions, CUP
         ),
     },
     "DELETE /v1/portions/{id}": {
@@ -195,15 +196,13 @@ REASONS: dict[str, dict[Refusal, Callable[[World], Any]]] = {
         "/v1/water-entries/{id}",
         {MUCH_WATER: lambda world, method: move(world, method, "/v1/water-entries", WATER)},
     ),
-    "POST /v1/food-entries": {
+    "POST /v1/food-entries": taken("/v1/food-entries", SOUP)
+    | {
         ("404", "Product not found"): lambda world: world.phone.post(
             "/v1/food-entries", EATEN | {"product_id": unknown(), "grams": 10}
         ),
         ("404", "Portion not found"): lambda world: world.phone.post(
             "/v1/food-entries", EATEN | {"product_id": world.product, "portion_id": unknown()}
-        ),
-        ("409", "ID already in use"): lambda world: world.phone.post(
-            "/v1/food-entries", SOUP | {"id": world.other.entry()["id"]}
         ),
         ("409", "A day has at most 500 food entries"): lambda world: world.at_quota(
             "POST", "/v1/food-entries", SOUP

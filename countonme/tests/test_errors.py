@@ -577,10 +577,10 @@ class TestDeadlock:
         assert attempts == ["once"]
 
 
-def test_an_id_taken_by_another_device_in_the_same_moment_is_409(
-    phone: Api, other: Api, monkeypatch: pytest.MonkeyPatch
+def test_an_id_that_the_device_takes_twice_in_the_same_moment_is_409(
+    phone: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken = other.product()["id"]
+    taken = phone.product()["id"]
     monkeypatch.setattr(Product, "existing", lambda *_: None)
     response = phone.post("/v1/products", RICE | {"id": taken})
     assert response.status_code == 409

@@ -5,11 +5,14 @@ from typing import Any
 from django.apps.registry import Apps
 from django.db import migrations
 
-from countonme.operators import roles
+from countonme.scope.migrations import grant
+
+# Superusers may do everything; only they erase, and revoke tokens.
+ROLES = {"Moderator": ["view", "block"], "Support": ["view", "export"]}
 
 
-def grant(apps: Apps, schema_editor: Any) -> None:
-    roles.grant(apps, apps.get_app_config("devices"), "device")
+def grant_roles(apps: Apps, schema_editor: Any) -> None:
+    grant(apps, "devices", "Device", ROLES)
 
 
 class Migration(migrations.Migration):
@@ -20,4 +23,4 @@ class Migration(migrations.Migration):
     ]
 
     # Backwards they stay: roles may have been given to operators, and permissions go with models.
-    operations = [migrations.RunPython(grant, migrations.RunPython.noop)]
+    operations = [migrations.RunPython(grant_roles, migrations.RunPython.noop)]

@@ -132,12 +132,27 @@ def test_a_device_that_is_here_is_refused(phone: Api, exported: Path) -> None:
         load(exported)
 
 
-def test_an_id_that_is_taken_imports_nothing(phone: Api, other: Api, exported: Path) -> None:
-    taken = orjson.loads(exported.read_bytes())["rows"]["food_entries"][0]["id"]
+def test_ids_that_another_device_has_are_free(phone: Api, other: Api, exported: Path) -> None:
+    for table, rows in orjson.loads(exported.read_bytes())["rows"].items():
+        for row in rows:
+            if table == "products":
+                other.product(id=row["id"])
+            elif table == "food_entries":
+                other.entry(id=row["id"])
+    theirs, mine = snapshot(other), snapshot(phone)
     forget(phone)
-    other.entry(id=taken)
+    phone.token = load(exported)
+    assert (snapshot(phone), snapshot(other)) == (mine, theirs)
+
+
+def test_an_id_that_is_in_it_twice_imports_nothing(phone: Api, exported: Path) -> None:
+    document = orjson.loads(exported.read_bytes())
+    document["rows"]["food_entries"] *= 2
+    exported.write_bytes(orjson.dumps(document))
+    forget(phone)
     with pytest.raises(CommandError, match="Nothing was imported"):
         load(exported)
+    assert not Device.objects.exists()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import time_machine
 from django.core.management import CommandError, call_command
 
-from conftest import Api
+from conftest import Api, twin
 from countonme.scope.models import device_scoped_models
 from devices import maintenance
 from entries.models import FoodEntry, FoodEntryQuerySet
@@ -115,6 +115,27 @@ def test_it_works_in_batches(phone: Api, monkeypatch: pytest.MonkeyPatch) -> Non
     printed = purge("--older-than", "30d")
     assert printed.splitlines()[:3] == ["rows: 2", "rows: 2", "rows: 1"]
     assert "Rows removed: 5 food_entries." in printed
+
+
+def test_devices_with_the_same_ids_are_purged_each_by_its_own(
+    phone: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance, "BATCH", 3)
+    products = [phone.product() for _ in range(4)]
+    entries = [phone.entry(product_id=product["id"], grams=10) for product in products]
+    another = twin(phone)
+    for product in products:
+        delete_long_ago(phone, f"/v1/products/{product['id']}")
+        delete_long_ago(another, f"/v1/products/{product['id']}")
+    for entry in entries:
+        delete_long_ago(another, f"/v1/food-entries/{entry['id']}")
+    printed = purge("--older-than", "30d", "--dry-run")
+    # The phone's portions go; its products, which its entries name, stay.
+    removed = "4 food_entries, 8 portions, 4 products"
+    assert "Rows would be removed: 4 products, 8 portions, 4 food_entries." in printed
+    assert f"Rows removed: {removed}." in purge("--older-than", "30d")
+    assert rows(another) == {}
+    assert rows(phone) == {"Product": 4, "FoodEntry": 4}
 
 
 def test_it_remembers_how_far_tombstones_are_gone(phone: Api) -> None:

@@ -11,13 +11,15 @@ from django.db import migrations, models
 
 import countonme.scope.keys
 import products.names
-from countonme.scope import triggers
+from countonme.scope.migrations import DeviceScopedTable
 
 
 class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
+        ("auth", "0012_alter_user_first_name_max_length"),
+        ("contenttypes", "0002_remove_content_type_name"),
         ("devices", "0001_initial"),
         ("products", "0001_initial"),
     ]
@@ -350,7 +352,5 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        triggers.scoped_foreign_key("food_entries", "product_id", "products"),
-        triggers.scoped_foreign_key("food_entries", "portion_id", "portions", via="product_id"),
-        triggers.device_scoped_table("food_entries"),
+        DeviceScopedTable("FoodEntry", foreign_keys=[("product",), ("product", "portion")]),
     ]

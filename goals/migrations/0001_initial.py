@@ -13,13 +13,17 @@ from django.db import migrations, models
 import countonme.scope.constraints
 import countonme.scope.keys
 import goals.models
-from countonme.scope import triggers
+from countonme.scope.migrations import DeviceScopedTable
 
 
 class Migration(migrations.Migration):
     initial = True
 
-    dependencies = [("devices", "0001_initial")]
+    dependencies = [
+        ("auth", "0012_alter_user_first_name_max_length"),
+        ("contenttypes", "0002_remove_content_type_name"),
+        ("devices", "0001_initial"),
+    ]
 
     operations = [
         migrations.CreateModel(
@@ -611,7 +615,7 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        triggers.device_scoped_table("goals"),
-        triggers.device_scoped_table("body_weights"),
-        triggers.device_scoped_table("water_entries"),
+        DeviceScopedTable("Goal"),
+        DeviceScopedTable("BodyWeight"),
+        DeviceScopedTable("WaterEntry"),
     ]

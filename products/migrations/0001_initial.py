@@ -15,14 +15,47 @@ import countonme.scope.constraints
 import countonme.scope.keys
 import products.gtin
 import products.names
-from countonme.scope import triggers
-from products import gtin
+from countonme.scope.migrations import DeviceScopedTable
+
+# What a barcode is normalized to: GTIN-14, as products/gtin.py says it in Python.
+GTIN = r"""
+CREATE FUNCTION expand_upc_e(code text) RETURNS text IMMUTABLE PARALLEL SAFE
+RETURN regexp_replace(regexp_replace(regexp_replace(regexp_replace(code, '^([01])(..)(...)([0-2])(.)$', '\1\2\40000\3\5'), '^([01])(...)(..)3(.)$', '\1\200000\3\4'), '^([01])(....)(.)4(.)$', '\1\200000\3\4'), '^([01])(.....)([5-9])(.)$', '\1\20000\3\4');
+
+CREATE FUNCTION has_right_check_digit(gtin_14 text) RETURNS boolean IMMUTABLE PARALLEL SAFE
+RETURN (3 * (substr(gtin_14, 1, 1)::int + substr(gtin_14, 3, 1)::int + substr(gtin_14, 5, 1)::int + substr(gtin_14, 7, 1)::int + substr(gtin_14, 9, 1)::int + substr(gtin_14, 11, 1)::int + substr(gtin_14, 13, 1)::int) + substr(gtin_14, 2, 1)::int + substr(gtin_14, 4, 1)::int + substr(gtin_14, 6, 1)::int + substr(gtin_14, 8, 1)::int + substr(gtin_14, 10, 1)::int + substr(gtin_14, 12, 1)::int + substr(gtin_14, 14, 1)::int) % 10 = 0;
+
+CREATE FUNCTION to_gtin_14(code text) RETURNS text IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN code !~ '^([0-9]{8}|[0-9]{12,14})$'
+        THEN NULL
+    WHEN code ~ '^0[0-9]{7}$' AND has_right_check_digit(lpad(expand_upc_e(code), 14, '0'))
+        THEN lpad(expand_upc_e(code), 14, '0')
+    WHEN has_right_check_digit(lpad(code, 14, '0'))
+        THEN lpad(code, 14, '0')
+    WHEN has_right_check_digit(lpad(expand_upc_e(code), 14, '0'))
+        THEN lpad(expand_upc_e(code), 14, '0')
+END;
+"""
+WITHOUT_GTIN = """
+DROP FUNCTION to_gtin_14(text);
+DROP FUNCTION has_right_check_digit(text);
+DROP FUNCTION expand_upc_e(text);
+"""
+BARCODE_IS_GTIN = """
+ALTER TABLE products ADD CONSTRAINT products_barcode_is_gtin CHECK (
+    gtin_14 IS NOT DISTINCT FROM to_gtin_14(barcode)
+    AND (barcode IS NULL) = (gtin_14 IS NULL)
+)
+"""
 
 
 class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
+        ("auth", "0012_alter_user_first_name_max_length"),
+        ("contenttypes", "0002_remove_content_type_name"),
         ("devices", "0001_initial"),
     ]
 
@@ -273,12 +306,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="product",
-            constraint=countonme.scope.constraints.DeviceUniqueConstraint(
-                fields=("device", "id"), name="products_device_id"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="product",
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     (
@@ -427,9 +454,10 @@ class Migration(migrations.Migration):
                 name="portions_grams_in_range",
             ),
         ),
-        gtin.functions(),
-        gtin.constraint("products", "barcode", "gtin_14"),
-        triggers.scoped_foreign_key("portions", "product_id", "products"),
-        triggers.device_scoped_table("products"),
-        triggers.device_scoped_table("portions"),
+        migrations.RunSQL(GTIN, WITHOUT_GTIN),
+        migrations.RunSQL(
+            BARCODE_IS_GTIN, "ALTER TABLE products DROP CONSTRAINT products_barcode_is_gtin"
+        ),
+        DeviceScopedTable("Product"),
+        DeviceScopedTable("Portion", foreign_keys=[("product",)]),
     ]

@@ -266,13 +266,14 @@ def test_it_refuses_a_device_that_does_not_exist(db: None) -> None:
 
 
 @pytest.mark.parametrize("table", ["products", "portions"])
-def test_it_refuses_an_id_twice(phone: Api, other: Api, table: str) -> None:
+def test_it_refuses_an_id_twice_of_one_device(phone: Api, other: Api, table: str) -> None:
     product = phone.product()
     portion = phone.portion(product)
     rows: dict[str, dict[str, Any]] = {
         "products": PRODUCT | {"id": product["id"]},
         "portions": PORTION | {"id": portion["id"], "product_id": other.product()["id"]},
     }
+    insert(table, other, rows[table])
     with pytest.raises(IntegrityError):
         insert(table, other, rows[table])
 

@@ -138,10 +138,11 @@ def test_what_stands_in_a_table_that_is_not_synced_is_named_and_the_rest_goes_in
     assert drunk["id"] in live(phone)["water_entries"]
 
 
-def test_anothers_id_is_named_and_the_row_stays(phone: Api, other: Api) -> None:
+def test_anothers_id_is_free_and_the_row_stays(phone: Api, other: Api) -> None:
     theirs = other.product()
     before = live(other)
-    assert whys(phone, products=[product(id=theirs["id"])]) == ["ID already in use"]
+    assert pushed(phone, created(products=[product(id=theirs["id"])])) == {}
+    assert theirs["id"] in live(phone)["products"]
     assert live(other) == before
 
 

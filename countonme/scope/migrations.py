@@ -1,0 +1,170 @@
+"""One operation makes a device-scoped table, for migrations.
+
+What an applied migration did stays as it was done: these operations are part of every migration
+that names them and are not changed once they are released. What tables need later comes as another
+operation, beside these. `countonme/tests/test_triggers.py` holds the database to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.apps.registry import Apps
+from django.contrib.auth.management import create_permissions
+from django.db.migrations.operations.base import Operation
+
+# What each role of operators may do to rows. Superusers alone may delete for ever.
+ROLES = {"Moderator": ("view", "soft_delete", "restore"), "Support": ("view",)}
+# A field that refers, after those that both tables share: ("product", "portion").
+Path = Sequence[str]
+
+
+class DeviceScopedTable(Operation):
+    """Make a table, new in the same migration, one of rows that belong to devices.
+
+    It gets the primary key (`device_id`, `id`), foreign keys, triggers that keep revisions and
+    refuse hard deletes of live rows, an index by revision for sync, two by which operators see the
+    newest rows and the deleted ones, room on its pages for updates that stay there (HOT); and the
+    roles get their permissions.
+
+    Args:
+        model_name: its model, whose fields are those of `DeviceScoped` and more.
+        foreign_keys: the fields that refer to other device-scoped tables, each after those that
+            both tables share: `[("product",), ("product", "portion")]` holds an entry's portion to
+            a portion of the entry's product.
+    """
+
+    reversible = True
+
+    def __init__(self, model_name: str, foreign_keys: Sequence[Path] = ()) -> None:
+        self.model_name = model_name
+        self.foreign_keys = foreign_keys
+
+    def describe(self) -> str:
+        return f"Have rows of {self.model_name} belong to devices"
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        """Change nothing: Django's state knows the fields, and nothing of the rest."""
+
+    def database_forwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        model = to_state.apps.get_model(app_label, self.model_name)
+        table = model._meta.db_table
+        # Before the locks that foreign keys take.
+        if not schema_editor.collect_sql:
+            grant(to_state.apps, app_label, self.model_name, ROLES)
+        schema_editor.execute(
+            f"""
+            ALTER TABLE {table} SET (fillfactor = 90);
+            ALTER TABLE {table} DROP CONSTRAINT {table}_pkey;
+            ALTER TABLE {table} ADD CONSTRAINT {table}_pkey PRIMARY KEY (device_id, id);
+            ALTER TABLE {table} ADD CONSTRAINT {table}_device_id_fk
+                FOREIGN KEY (device_id) REFERENCES devices (id);
+            CREATE INDEX {table}_by_revision ON {table} (device_id, revision);
+            CREATE INDEX {table}_created ON {table} (created_at, id);
+            CREATE INDEX {table}_deleted ON {table} (deleted_at) WHERE deleted_at IS NOT NULL;
+            CREATE TRIGGER stamp_revision_insert BEFORE INSERT ON {table}
+                FOR EACH ROW EXECUTE FUNCTION stamp_revision();
+            CREATE TRIGGER stamp_revision_update BEFORE UPDATE ON {table}
+                FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION stamp_revision();
+            CREATE TRIGGER guard_hard_delete AFTER DELETE ON {table}
+                REFERENCING OLD TABLE AS gone
+                FOR EACH STATEMENT EXECUTE FUNCTION guard_hard_delete();
+            """
+        )
+        for path in self.foreign_keys:
+            schema_editor.execute(foreign_key(model, path))
+
+    def database_backwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        """Take all back but the permissions: roles may have been given to operators."""
+        model = from_state.apps.get_model(app_label, self.model_name)
+        table = model._meta.db_table
+        for path in self.foreign_keys:
+            schema_editor.execute(without_foreign_key(model, path))
+        schema_editor.execute(
+            f"""
+            DROP TRIGGER stamp_revision_insert ON {table};
+            DROP TRIGGER stamp_revision_update ON {table};
+            DROP TRIGGER guard_hard_delete ON {table};
+            DROP INDEX {table}_by_revision, {table}_created, {table}_deleted;
+            ALTER TABLE {table} DROP CONSTRAINT {table}_device_id_fk;
+            ALTER TABLE {table} DROP CONSTRAINT {table}_pkey;
+            ALTER TABLE {table} ADD CONSTRAINT {table}_pkey PRIMARY KEY (id);
+            ALTER TABLE {table} RESET (fillfactor);
+            """
+        )
+
+
+class DeviceScopedForeignKey(Operation):
+    """Have the database hold a foreign key of a device-scoped table that was made before.
+
+    In a migration of its own: it locks the table that it names too, and writers lock two in any
+    order.
+
+    Args:
+        model_name: the model that refers.
+        path: as one of `DeviceScopedTable`'s foreign keys.
+    """
+
+    reversible = True
+
+    def __init__(self, model_name: str, path: Path) -> None:
+        self.model_name = model_name
+        self.path = path
+
+    def describe(self) -> str:
+        return f"Hold {self.path[-1]} of {self.model_name} to rows of the same device"
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        """Change nothing: to Django the key is there."""
+
+    def database_forwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        model = to_state.apps.get_model(app_label, self.model_name)
+        schema_editor.execute(foreign_key(model, self.path))
+
+    def database_backwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        model = from_state.apps.get_model(app_label, self.model_name)
+        schema_editor.execute(without_foreign_key(model, self.path))
+
+
+def foreign_key(model: Any, path: Path) -> str:
+    """Return the SQL that holds a key to rows of the same device, and of the same fields shared."""
+    fields = [model._meta.get_field(name) for name in path]
+    table, target = model._meta.db_table, fields[-1].related_model._meta.db_table
+    shared = ", ".join(["device_id", *(field.column for field in fields[:-1])])
+    return (
+        f"ALTER TABLE {table} ADD CONSTRAINT {table}_{fields[-1].column}_fk "
+        f"FOREIGN KEY ({shared}, {fields[-1].column}) REFERENCES {target} ({shared}, id)"
+    )
+
+
+def without_foreign_key(model: Any, path: Path) -> str:
+    table, column = model._meta.db_table, model._meta.get_field(path[-1]).column
+    return f"ALTER TABLE {table} DROP CONSTRAINT {table}_{column}_fk"
+
+
+def grant(apps: Apps, app_label: str, model_name: str, roles: Mapping[str, Sequence[str]]) -> None:
+    """Give roles permissions on a model; both are made where they are missing.
+
+    Args:
+        roles: the actions that each may do to it.
+    """
+    config = apps.get_app_config(app_label)
+    # Django passes over apps without models, which a migration's stub of an app looks like.
+    config.models_module = config  # type: ignore[assignment]  # asked for its truth alone
+    create_permissions(config, apps=apps, verbosity=0)
+    groups = apps.get_model("auth", "Group").objects
+    permissions = apps.get_model("auth", "Permission").objects
+    for role, actions in roles.items():
+        group, _ = groups.get_or_create(name=role)
+        names = [f"{action}_{model_name.lower()}" for action in actions]
+        owned = permissions.filter(content_type__app_label=app_label, codename__in=names)
+        group.permissions.add(*owned)
