@@ -21,6 +21,7 @@ from bench import world
 from bench.servers import connect
 from countonme.api import text
 from devices import tokens
+from products.nutrients import COLUMNS_100G, NAMES
 
 TABLES = [
     "devices",
@@ -33,13 +34,15 @@ TABLES = [
 ]
 Connection = psycopg.Connection[Any]
 
+# What a device's product has of `foods`.
+PRODUCT = ", ".join(
+    ["name", "name_folded", "name_words", "brand", "brand_words", "unit", *COLUMNS_100G]
+)
 # One revision for all, as if one transaction had written a device's rows. %% is modulo.
-PRODUCTS = """
-    INSERT INTO products (id, device_id, revision, created_at, name, name_folded, name_words,
-        kcal_100g, protein_100g, carbs_100g, fat_100g)
+PRODUCTS = f"""
+    INSERT INTO products (id, device_id, revision, created_at, {PRODUCT})
     SELECT md5(format('product %%s %%s', device, foods.n))::uuid,
-        md5(format('device %%s', device))::uuid, 2, %(start)s,
-        name, name_folded, name_words, kcal_100g, protein_100g, carbs_100g, fat_100g
+        md5(format('device %%s', device))::uuid, 2, %(start)s, {PRODUCT}
     FROM foods, generate_series(0, %(devices)s - 1) AS device
     ORDER BY foods.n, device
 """
@@ -48,21 +51,22 @@ PORTIONS = """
         grams, is_default)
     SELECT md5(format('portion %%s %%s', device, foods.n))::uuid,
         md5(format('device %%s', device))::uuid, 2, %(start)s,
-        md5(format('product %%s %%s', device, foods.n))::uuid, '100g', '100g', 100, true
+        md5(format('product %%s %%s', device, foods.n))::uuid, '100' || unit, '100' || unit, 100,
+        true
     FROM foods, generate_series(0, %(devices)s - 1) AS device
 """
+SHARES = ", ".join(f"round({column} * grams / 100, 2)" for column in COLUMNS_100G)
 # Every device's first entry, then every device's second, as they come in real life: the rows of one
 # device lie far apart.
-ENTRIES = """
+ENTRIES = f"""
     INSERT INTO food_entries (id, device_id, revision, created_at, product_id, date, meal_type,
-        name, grams, kcal, protein, carbs, fat)
+        name, unit, grams, {", ".join(NAMES)})
     SELECT md5(format('entry %%s %%s', device, number))::uuid,
         md5(format('device %%s', device))::uuid, 2,
         (day + make_interval(hours => 7 + 3 * (number %% %(a_day)s))) AT TIME ZONE 'UTC',
         md5(format('product %%s %%s', device, foods.n))::uuid, day,
-        ('{breakfast,lunch,dinner,snacks}'::text[])[1 + number %% %(a_day)s %% 4],
-        name, grams, round(kcal_100g * grams / 100, 2), round(protein_100g * grams / 100, 2),
-        round(carbs_100g * grams / 100, 2), round(fat_100g * grams / 100, 2)
+        ('{{breakfast,lunch,dinner,snacks}}'::text[])[1 + number %% %(a_day)s %% 4],
+        name, unit, grams, {SHARES}
     FROM generate_series(0, %(entries)s - 1) AS k,
         LATERAL (SELECT k %% %(devices)s AS device, k / %(devices)s AS number) AS whose,
         LATERAL (SELECT %(last_day)s::date - number / %(a_day)s AS day,
@@ -148,18 +152,29 @@ def fill_foods(connection: Connection, number: int) -> None:
 
     foods = list(FOODS.values())
     connection.execute(
-        "CREATE TEMPORARY TABLE foods (n int PRIMARY KEY, name text, name_folded text, "
-        "name_words text, kcal_100g int, protein_100g numeric, carbs_100g numeric, "
-        "fat_100g numeric) ON COMMIT DROP"
+        f"CREATE TEMPORARY TABLE foods ON COMMIT DROP AS SELECT 0 AS n, {PRODUCT} FROM products "
+        "WITH NO DATA".encode()
     )
+    connection.execute("ALTER TABLE foods ADD PRIMARY KEY (n)")
     for n in range(number):
         food = foods[n % len(foods)]
         name = f"{food.name} {n // len(foods) + 1}"
-        copies = (text.fold(name), "".join(f" {word}" for word in text.words(name)))
-        connection.execute(
-            "INSERT INTO foods VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-            (n, name, *copies, food.kcal, food.protein, food.carbs, food.fat),
-        )
+        row = {
+            "n": n,
+            **food.values(),
+            "name": name,
+            "name_folded": text.fold(name),
+            "name_words": words(name),
+            "brand_words": food.brand and words(food.brand),
+        }
+        places = ", ".join(f"%({column})s" for column in row)
+        statement = f"INSERT INTO foods ({', '.join(row)}) VALUES ({places})"
+        connection.execute(statement.encode(), row)
+
+
+def words(name: str) -> str:
+    """Return the copy of a name that searches read."""
+    return "".join(f" {word}" for word in text.words(name))
 
 
 @contextmanager

@@ -156,6 +156,8 @@ def create_product(device: int) -> Iterable[Call]:
             "protein_100g": 31,
             "carbs_100g": 0.5,
             "fat_100g": 3.6,
+            "saturated_fat_100g": 1,
+            "brand": "Dairy",
         }
         yield Call(device, "POST", "/v1/products", body)
 

@@ -14,6 +14,9 @@ KEY_ID = hashlib.sha256(KEY).hexdigest()[:8]
 UNDECOMPOSED = str.maketrans(
     dict(zip("łøđħŧıæœ", ["l", "o", "d", "h", "t", "i", "ae", "oe"], strict=True))
 )
+# Of an entry; of a product each per 100 g. All but kcal may be unknown.
+NUTRIENTS = ("kcal", "protein", "carbs", "fat", "fiber", "sugars", "saturated_fat", "salt")
+OPTIONAL = NUTRIENTS[1:]
 MAX_PRODUCTS, MAX_ENTRIES_PER_DAY = 5000, 500
 
 

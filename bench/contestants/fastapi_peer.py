@@ -14,7 +14,15 @@ from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StringConstraints,
+    create_model,
+)
 from sqlalchemy import DateTime, ForeignKey, Numeric, func, make_url, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -22,6 +30,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from bench.contestants.common import (
     MAX_ENTRIES_PER_DAY,
     MAX_PRODUCTS,
+    NUTRIENTS,
+    OPTIONAL,
     device_of,
     folded,
     is_signed,
@@ -61,10 +71,10 @@ class Product(Owned):
     name: Mapped[str]
     name_folded: Mapped[str] = mapped_column(deferred=True)
     name_words: Mapped[str] = mapped_column(deferred=True)
+    brand: Mapped[str | None]
+    brand_words: Mapped[str | None] = mapped_column(deferred=True)
+    unit: Mapped[str]
     kcal_100g: Mapped[int]
-    protein_100g: Mapped[Decimal | None]
-    carbs_100g: Mapped[Decimal | None]
-    fat_100g: Mapped[Decimal | None]
     barcode: Mapped[str | None]
     gtin_14: Mapped[str | None] = mapped_column(deferred=True)
     portions: Mapped[list[Portion]] = relationship(lazy="raise")
@@ -88,13 +98,16 @@ class FoodEntry(Owned):
     date: Mapped[dt.date]
     meal_type: Mapped[str]
     name: Mapped[str]
+    unit: Mapped[str]
     grams: Mapped[Decimal | None]
     quantity: Mapped[Decimal | None]
     kcal: Mapped[Decimal]
-    protein: Mapped[Decimal | None]
-    carbs: Mapped[Decimal | None]
-    fat: Mapped[Decimal | None]
     eaten_at: Mapped[dt.datetime | None]
+
+
+for name in OPTIONAL:
+    setattr(Product, f"{name}_100g", mapped_column(Numeric))
+    setattr(FoodEntry, name, mapped_column(Numeric))
 
 
 # Schemas
@@ -107,29 +120,51 @@ def has_check_digit(code: str) -> str:
     return code
 
 
-Macro = Annotated[Decimal, Field(ge=0, le=100, decimal_places=2)]
+Amount = Annotated[Decimal, Field(ge=0, le=100, decimal_places=2)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 Barcode = Annotated[str, Field(pattern=r"^[0-9]+$"), AfterValidator(has_check_digit)]
 
 
-class ProductCreate(BaseModel):
+Unit = Literal["g", "ml"]
+Sent100g = create_model("Sent100g", **{f"{name}_100g": (Amount | None, None) for name in OPTIONAL})
+# In the order in which an answer has its fields.
+Named = create_model(
+    "Named",
+    __config__=ConfigDict(from_attributes=True),
+    id=UUID,
+    name=str,
+    brand=(str | None, ...),
+    unit=Unit,
+    kcal_100g=int,
+    **{f"{name}_100g": (float | None, ...) for name in OPTIONAL},
+)
+Logged = create_model(
+    "Logged",
+    __config__=ConfigDict(from_attributes=True),
+    id=UUID,
+    product_id=(UUID | None, ...),
+    portion_id=(UUID | None, ...),
+    date=dt.date,
+    meal_type=str,
+    name=str,
+    unit=Unit,
+    grams=(float | None, ...),
+    quantity=(float | None, ...),
+    kcal=float,
+    **dict.fromkeys(OPTIONAL, (float | None, ...)),
+)
+Totals = create_model("Totals", **dict.fromkeys(NUTRIENTS, (float, 0)))
+
+
+class ProductCreate(Sent100g):
     name: Name
+    brand: Name | None = None
+    unit: Unit = "g"
     kcal_100g: Annotated[StrictInt, Field(ge=0, le=1000)]
-    protein_100g: Macro | None = None
-    carbs_100g: Macro | None = None
-    fat_100g: Macro | None = None
     barcode: Barcode | None = None
 
 
-class ProductRead(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-    id: UUID
-    name: str
-    kcal_100g: int
-    protein_100g: float | None
-    carbs_100g: float | None
-    fat_100g: float | None
+class ProductRead(Named):
     barcode: str | None
     created_at: dt.datetime
     updated_at: dt.datetime | None
@@ -142,31 +177,10 @@ class EntryCreate(BaseModel):
     meal_type: Literal["breakfast", "lunch", "dinner", "snacks"]
 
 
-class EntryRead(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-    id: UUID
-    product_id: UUID | None
-    portion_id: UUID | None
-    date: dt.date
-    meal_type: str
-    name: str
-    grams: float | None
-    quantity: float | None
-    kcal: float
-    protein: float | None
-    carbs: float | None
-    fat: float | None
+class EntryRead(Logged):
     eaten_at: dt.datetime | None
     created_at: dt.datetime
     updated_at: dt.datetime | None
-
-
-class Totals(BaseModel):
-    kcal: float = 0
-    protein: float = 0
-    carbs: float = 0
-    fat: float = 0
 
 
 class DayTotals(BaseModel):
@@ -176,6 +190,7 @@ class DayTotals(BaseModel):
 
 
 class Day(DayTotals):
+    unknown: dict[str, int]
     by_meal_type: dict[str, Totals]
 
 
@@ -234,8 +249,11 @@ async def lock(session: AsyncSession, device_id: UUID) -> None:
 # Calls
 
 app = FastAPI()
-NUTRIENTS = ("kcal", "protein", "carbs", "fat")
 SUMS = [func.coalesce(func.sum(getattr(FoodEntry, name)), 0).label(name) for name in NUTRIENTS]
+UNKNOWN = [
+    (func.count() - func.count(getattr(FoodEntry, name))).label(f"unknown_{name}")
+    for name in OPTIONAL
+]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Offset = Annotated[int, Query(ge=0, le=1_000_000)]
 
@@ -287,7 +305,7 @@ async def list_entries(
 async def day(request: Request, session: Reading, date: dt.date) -> object:
     device_id = await authenticate(request, session)
     found = await session.execute(
-        select(FoodEntry.meal_type, func.count().label("entries"), *SUMS)
+        select(FoodEntry.meal_type, func.count().label("entries"), *SUMS, *UNKNOWN)
         .where(
             FoodEntry.device_id == device_id,
             FoodEntry.date == date,
@@ -297,11 +315,15 @@ async def day(request: Request, session: Reading, date: dt.date) -> object:
         .order_by(FoodEntry.meal_type)
     )
     rows = found.all()
+    # The counts lie past the nutrients, where `totals()` does not look.
     by_meal_type = {meal_type: totals(sums) for meal_type, _, *sums in rows}
+    sums = list(map(sum, zip(*(row[2:] for row in rows), strict=True)))
+    unknown = zip(OPTIONAL, sums[len(NUTRIENTS) :], strict=False)
     return {
         "date": date,
         "entries": sum(row.entries for row in rows),
-        "totals": totals(map(sum, zip(*(row[2:] for row in rows), strict=True))),
+        "totals": totals(sums),
+        "unknown": {name: count for name, count in unknown if count},
         "by_meal_type": by_meal_type,
     }
 
@@ -354,13 +376,15 @@ async def create_product(request: Request, session: Writing, body: ProductCreate
     )
     if (owned or 0) >= MAX_PRODUCTS:
         raise HTTPException(409, f"A device has at most {MAX_PRODUCTS} products")
+    measure = f"100{body.unit}"
     first = Portion(
-        device_id=device_id, name="100g", name_folded="100g", grams=Decimal(100), is_default=True
+        device_id=device_id, name=measure, name_folded=measure, grams=Decimal(100), is_default=True
     )
     product = Product(
         device_id=device_id,
         name_folded=folded(body.name),
         name_words=words(body.name),
+        brand_words=words(body.brand) if body.brand else None,
         gtin_14=body.barcode.zfill(14) if body.barcode else None,
         updated_at=None,
         portions=[first],
@@ -400,10 +424,8 @@ async def create_entry(request: Request, session: Writing, body: EntryCreate) ->
     entry = FoodEntry(
         device_id=device_id,
         name=product.name,
-        kcal=share(product.kcal_100g),
-        protein=share(product.protein_100g),
-        carbs=share(product.carbs_100g),
-        fat=share(product.fat_100g),
+        unit=product.unit,
+        **{name: share(getattr(product, f"{name}_100g")) for name in NUTRIENTS},
         portion_id=None,
         quantity=None,
         eaten_at=None,

@@ -20,6 +20,8 @@ from psycopg.rows import dict_row
 from bench.contestants.common import (
     MAX_ENTRIES_PER_DAY,
     MAX_PRODUCTS,
+    NUTRIENTS,
+    OPTIONAL,
     device_of,
     folded,
     is_signed,
@@ -27,20 +29,22 @@ from bench.contestants.common import (
 )
 
 CENT = Decimal("0.01")
-NUTRIENTS = ("kcal", "protein", "carbs", "fat")
 AUTHENTICATE = """
     SELECT token_hmac FROM devices WHERE id = %s AND blocked_at IS NULL AND erased_at IS NULL
 """
 LOCK = "SELECT FROM devices WHERE id = %s FOR NO KEY UPDATE"
-PRODUCT = """
-    id, name, kcal_100g, protein_100g::float8, carbs_100g::float8, fat_100g::float8, barcode,
-    created_at, updated_at
+COLUMNS_100G = [f"{name}_100g" for name in NUTRIENTS]
+PRODUCT = f"""
+    id, name, brand, unit, kcal_100g, {", ".join(f"{name}_100g::float8" for name in OPTIONAL)},
+    barcode, created_at, updated_at
 """
-ENTRY = """
-    id, product_id, portion_id, date, meal_type, name, grams::float8, quantity::float8,
-    kcal::float8, protein::float8, carbs::float8, fat::float8, eaten_at, created_at, updated_at
+ENTRY = f"""
+    id, product_id, portion_id, date, meal_type, name, unit, grams::float8, quantity::float8,
+    {", ".join(f"{name}::float8" for name in NUTRIENTS)}, eaten_at, created_at, updated_at
 """
 SUMS = ", ".join(f"coalesce(sum({name}), 0)::float8 AS {name}" for name in NUTRIENTS)
+UNKNOWN = ", ".join(f"count(*) - count({name}) AS unknown_{name}" for name in OPTIONAL)
+SHARES = ", ".join(f"round({name} * %(grams)s::numeric / 100, 2)" for name in COLUMNS_100G)
 LIST_PRODUCTS = f"""
     SELECT {PRODUCT} FROM products WHERE device_id = %s AND deleted_at IS NULL
     ORDER BY name_folded, id LIMIT 50
@@ -51,7 +55,7 @@ LIST_ENTRIES = f"""
 """
 # The last row is that of all together.
 DAY = f"""
-    SELECT meal_type, count(*) AS entries, {SUMS} FROM food_entries
+    SELECT meal_type, count(*) AS entries, {UNKNOWN}, {SUMS} FROM food_entries
     WHERE device_id = %s AND date = %s AND deleted_at IS NULL
     GROUP BY GROUPING SETS ((meal_type), ()) ORDER BY meal_type
 """
@@ -63,9 +67,10 @@ DAILY = f"""
 CREATE_PRODUCT = f"""
     WITH product AS (
         INSERT INTO products (id, device_id, revision, created_at, name, name_folded, name_words,
-            kcal_100g, protein_100g, carbs_100g, fat_100g, barcode, gtin_14)
+            brand, brand_words, unit, {", ".join(COLUMNS_100G)}, barcode, gtin_14)
         SELECT gen_random_uuid(), %(device)s, 0, clock_timestamp(), %(name)s, %(folded)s, %(words)s,
-            %(kcal_100g)s, %(protein_100g)s, %(carbs_100g)s, %(fat_100g)s, %(barcode)s::text,
+            %(brand)s::text, %(brand_words)s::text, %(unit)s,
+            {", ".join(f"%({name})s" for name in COLUMNS_100G)}, %(barcode)s::text,
             lpad(%(barcode)s::text, 14, '0')
         WHERE (SELECT count(*) FROM products WHERE device_id = %(device)s AND deleted_at IS NULL)
             < {MAX_PRODUCTS}
@@ -73,19 +78,17 @@ CREATE_PRODUCT = f"""
     ), portion AS (
         INSERT INTO portions (id, device_id, revision, created_at, product_id, name, name_folded,
             grams, is_default)
-        SELECT gen_random_uuid(), device_id, 0, created_at, id, '100g', '100g', 100, true
+        SELECT gen_random_uuid(), device_id, 0, created_at, id, '100' || unit, '100' || unit, 100,
+            true
         FROM product
     )
     SELECT {PRODUCT} FROM product
 """
 CREATE_ENTRY = f"""
     INSERT INTO food_entries (id, device_id, revision, created_at, product_id, date, meal_type,
-        name, grams, kcal, protein, carbs, fat)
+        name, unit, grams, {", ".join(NUTRIENTS)})
     SELECT gen_random_uuid(), device_id, 0, clock_timestamp(), id, %(date)s, %(meal_type)s,
-        name, %(grams)s, round(kcal_100g * %(grams)s::numeric / 100, 2),
-        round(protein_100g * %(grams)s::numeric / 100, 2),
-        round(carbs_100g * %(grams)s::numeric / 100, 2),
-        round(fat_100g * %(grams)s::numeric / 100, 2)
+        name, unit, %(grams)s, {SHARES}
     FROM products
     WHERE device_id = %(device)s AND id = %(product_id)s AND deleted_at IS NULL
         AND (SELECT count(*) FROM food_entries
@@ -137,6 +140,7 @@ def day(device: Any, when: str) -> dict[str, Any]:
         "date": when,
         "entries": whole["entries"],
         "totals": totals(whole),
+        "unknown": {name: n for name in OPTIONAL if (n := whole[f"unknown_{name}"])},
         "by_meal_type": by_meal_type,
     }
 
@@ -162,9 +166,14 @@ def daily(device: Any, first: str, last: str) -> dict[str, Any]:
 
 def create_product(device: Any, body: dict[str, Any]) -> dict[str, Any] | None:
     """Create a product with its portion of 100 g."""
-    empty = dict.fromkeys(("protein_100g", "carbs_100g", "fat_100g", "barcode"))
-    copies = {"folded": folded(body["name"]), "words": words(body["name"])}
-    return write(CREATE_PRODUCT, device, empty | body | copies)
+    empty: dict[str, Any] = dict.fromkeys((*COLUMNS_100G, "brand", "barcode"))
+    values = empty | {"unit": "g"} | body
+    copies = {
+        "folded": folded(values["name"]),
+        "words": words(values["name"]),
+        "brand_words": values["brand"] and words(values["brand"]),
+    }
+    return write(CREATE_PRODUCT, device, values | copies)
 
 
 def answer(environ: dict[str, Any]) -> tuple[str, Any]:

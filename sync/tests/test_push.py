@@ -109,8 +109,9 @@ def test_columns_left_out_of_an_entry_without_a_product_stay(phone: Api) -> None
 
 
 def test_an_older_app_creates_rows_without_the_columns_that_it_does_not_know(phone: Api) -> None:
-    older = {"id": new_id(), "name": "Rice", "kcal_100g": 130}
-    eaten = {"id": new_id(), "name": "Soup", "kcal": 1, "date": "2025-02-05", "meal_type": "lunch"}
+    older: dict[str, Any] = {"id": new_id(), "name": "Rice", "kcal_100g": 130}
+    when = {"date": "2025-02-05", "meal_type": "lunch"}
+    eaten: dict[str, Any] = {"id": new_id(), "name": "Soup", "kcal": 1, **when}
     assert pushed(phone, created(products=[older], food_entries=[eaten])) == {}
     rows = live(phone)
     unknown = {"brand": None, "unit": "g", **dict.fromkeys(f"{name}_100g" for name in OPTIONAL)}
