@@ -132,6 +132,71 @@ def test_a_device_that_is_here_is_refused(phone: Api, exported: Path) -> None:
         load(exported)
 
 
+class TestAFormerVersion:
+    """A file that was exported when the format was new is imported by every version since."""
+
+    FILE = Path(__file__).parent / "exports" / "countonme-device-1.json"
+
+    @pytest.fixture
+    def phone(self, db: None) -> Api:
+        known = orjson.loads(self.FILE.read_bytes())["device"]
+        return Api(Device(pk=known["id"]), load(self.FILE))
+
+    def test_it_works(self, phone: Api) -> None:
+        (product,) = phone.get("/v1/products?include=portions").json()
+        assert (product["name"], product["kcal_100g"], product["protein_100g"]) == (
+            "Crème",
+            165,
+            1.1,
+        )
+        assert [portion["name"] for portion in product["portions"]] == ["100g"]
+        logged, soup = phone.get("/v1/food-entries").json()
+        assert (logged["product_id"], logged["kcal"]) == (product["id"], 82.5)
+        assert (soup["name"], soup["eaten_at"]) == ("Soup", "2025-02-05T10:00:00.123456Z")
+        assert phone.get("/v1/goals/current").json()["goal_type"] == "calculated"
+        assert [row["weight_kg"] for row in phone.get("/v1/body-weights").json()] == [79.95]
+        assert [row["ml"] for row in phone.get("/v1/water-entries").json()] == [250]
+
+    def test_deleted_rows_and_the_times_of_all_are_kept(self, phone: Api, tmp_path: Path) -> None:
+        before = orjson.loads(self.FILE.read_bytes())["rows"]
+        after = orjson.loads(export(phone, tmp_path).read_bytes())["rows"]
+        for table, rows in before.items():
+            kept = [{name: row[name] for name in row} for row in after[table]]
+            assert [row | kept for row, kept in zip(rows, kept, strict=True)] == kept
+
+    def test_every_rule_holds(self, phone: Api) -> None:
+        call_command("check_integrity", stdout=StringIO())
+
+
+def test_tables_and_columns_that_came_later_may_be_missing(phone: Api, exported: Path) -> None:
+    document = orjson.loads(exported.read_bytes())
+    del document["rows"]["water_entries"]
+    for row in document["rows"]["products"]:
+        del row["barcode"], row["protein_100g"]
+    for row in document["rows"]["portions"]:
+        del row["deleted_at"]
+    exported.write_bytes(orjson.dumps(document))
+    forget(phone)
+    phone.token = load(exported)
+    (product,) = phone.get("/v1/products?include=portions").json()
+    assert (product["barcode"], product["protein_100g"]) == (None, None)
+    assert len(product["portions"]) == 2
+    assert phone.get("/v1/water-entries").json() == []
+
+
+@pytest.mark.parametrize("column", ["id", "name", "kcal_100g"])
+def test_a_column_that_nothing_stands_for_is_required(
+    phone: Api, exported: Path, column: str
+) -> None:
+    document = orjson.loads(exported.read_bytes())
+    del document["rows"]["products"][0][column]
+    exported.write_bytes(orjson.dumps(document))
+    forget(phone)
+    with pytest.raises(CommandError, match="incomplete"):
+        load(exported)
+    assert not Device.objects.exists()
+
+
 def test_ids_that_another_device_has_are_free(phone: Api, other: Api, exported: Path) -> None:
     for table, rows in orjson.loads(exported.read_bytes())["rows"].items():
         for row in rows:
