@@ -30,7 +30,7 @@ class Nutrient:
         unit: for people.
         decimals_100g: of a product's values; an entry's have 2.
         is_required: whether every food says it; else it is null where unknown.
-        is_macro: whether it counts towards what 100 g weigh.
+        is_macro: whether it counts towards what 100 g weigh, and a goal has grams of it.
         example_100g: that of a roasted chicken breast (USDA FoodData Central, SR Legacy).
     """
 

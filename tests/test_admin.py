@@ -184,8 +184,7 @@ def test_every_nutrient_and_the_brand_are_corrected(operator: Client, world: Any
 
 
 def test_the_unit_of_a_product_is_shown_and_no_field(operator: Client, world: Any) -> None:
-    url = f"/admin/{PAGES[Product]}/{world[Product].pk}/change/"
-    form = operator.get(url).context["adminform"]
+    form = operator.get(page_of(world[Product])).context["adminform"]
     assert "unit" in form.readonly_fields
     assert "unit" not in form.form.fields
 

@@ -20,7 +20,8 @@ from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
 from django.core.cache import caches
 from django.core.cache.backends.db import DatabaseCache
-from django.db import connection
+from django.core.validators import validate_slug
+from django.db import connection, models
 from django.utils.log import log_response
 from gunicorn.config import KNOWN_SETTINGS
 from psycopg import Cursor
@@ -81,6 +82,7 @@ NAMES = {
     "drf_spectacular.openapi:AutoSchema._get_response_for_code": "countonme.api.schema",
     "drf_spectacular.openapi:AutoSchema._insert_field_validators": "countonme.api.schema",
     "drf_spectacular.openapi:AutoSchema._is_list_view": "countonme.api.schema",
+    "drf_spectacular.openapi:AutoSchema._map_basic_serializer": "countonme.api.schema",
     "drf_spectacular.plumbing:force_instance": "countonme.api.schema",
     # The access log.
     "gunicorn.glogging:Logger.atoms": "gunicorn.conf.py",
@@ -90,7 +92,7 @@ NAMES = {
 # Those that are documented, or that Python has.
 PROMISED = {"_meta", "_state", "_base_manager", "_default_manager", "_asdict"}
 # Those that a class gets from its instances; each has a test below.
-OF_INSTANCES = {"_result_cache", "_table", "_has_been_logged", "_connections"}
+OF_INSTANCES = {"_validators", "_result_cache", "_table", "_has_been_logged", "_connections"}
 ROOMS = [*settings.OWN_APPS, "tests", "attacks", "bench", "conftest.py", "gunicorn.conf.py"]
 
 
@@ -101,6 +103,11 @@ def test_it_is_still_there(name: str) -> None:
         attrgetter(attribute)(import_module(module))
     except (ImportError, AttributeError) as error:
         pytest.fail(f"{name} is gone, which {NAMES[name]} needs: {error}", pytrace=False)
+
+
+def test_a_field_keeps_its_own_validators_apart() -> None:
+    """scope.bounds."""
+    assert models.BigIntegerField(validators=[validate_slug])._validators == [validate_slug]  # type: ignore[attr-defined]  # private
 
 
 def test_a_queryset_keeps_its_rows_in_result_cache() -> None:

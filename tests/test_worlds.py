@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 )
 
 from conftest import Api, new_phone
+from products.tests.test_nutrients import CONTRACT
 
 # Of every kind: its path, its table in sync, and what an error calls it.
 KINDS = {
@@ -40,9 +41,8 @@ Answer = tuple[int, Any]
 DEVICES = 3
 DAYS = ["2025-02-05", "2025-02-06", "2025-02-07"]
 MEALS = ["breakfast", "lunch", "dinner", "snacks"]
-MACROS = ["protein", "carbs", "fat"]
-OPTIONAL = [*MACROS, "fiber", "sugars", "saturated_fat", "salt"]
-NUTRIENTS = ["kcal", *OPTIONAL]
+NUTRIENTS = CONTRACT
+OPTIONAL, MACROS = NUTRIENTS[1:], NUTRIENTS[1:4]
 BARCODES = ["96385074", "4006381333931"]
 PERCENTS = ["protein_percent", "carbs_percent", "fat_percent"]
 # What of a goal is null where it was set by hand.
