@@ -31,7 +31,13 @@ def test_an_entry_may_have_what_the_most_grams_of_a_product_come_to() -> None:
 def test_a_made_up_foods_values_are_in_the_order_of_the_list_and_null_past_their_end() -> None:
     food = per_100g((24, 1.2, None, 0.1))
     assert list(food) == [*COLUMNS_100G]
-    assert [str(value) for value in food.values()] == ["24", "1.2", "None", "0.1", *["None"] * 4]
+    assert [str(value) for value in food.values()] == [
+        "24",
+        "1.2",
+        "None",
+        "0.1",
+        *["None"] * len(NAMES[4:]),
+    ]
 
 
 def test_all_follows_from_a_ninth_line(django_db_setup: None, tmp_path: Path) -> None:
