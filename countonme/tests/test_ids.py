@@ -356,11 +356,16 @@ def test_across_devices_each_is_found_as_for_itself(mine: Device, theirs: Device
 
 
 @pytest.mark.parametrize("how", QUERIES)
-def test_a_device_is_found_as_if_it_were_alone(mine: Device, how: str, request: Any) -> None:
+def test_each_is_found_as_if_it_were_alone(mine: Device, how: str, request: Any) -> None:
     model, query = QUERIES[how]
     alone = shown(query(model.objects.for_device(mine)))
-    request.getfixturevalue("theirs")
+    theirs = request.getfixturevalue("theirs")
     assert shown(query(model.objects.for_device(mine))) == alone
+    beside = shown(query(model.objects.for_device(theirs)))
+    mine.erase()
+    for each in reversed(device_scoped_models()):
+        each.all_objects.for_device(mine).hard_delete()
+    assert shown(query(model.objects.for_device(theirs))) == beside
 
 
 def test_sums_over_joins_group_by_device_and_id(mine: Device, theirs: Device) -> None:
@@ -514,6 +519,18 @@ def test_a_write_touches_no_row_of_the_other_device(mine: Device, theirs: Device
     WRITES[how](mine)
     assert stored(theirs) == before[1]
     assert stored(mine) != before[0]
+
+
+@pytest.mark.parametrize("model", [Product, Portion])
+def test_what_was_deleted_before_stays_as_it_is_when_its_like_goes(
+    mine: Device, theirs: Device, model: Model
+) -> None:
+    Product.objects.for_device(theirs).delete()
+    before = stored(theirs)
+    rows = model.all_objects.across_devices()
+    (rows if model is Product else rows.filter(is_default=False)).delete()
+    assert stored(theirs) == before
+    assert stored(mine) != before
 
 
 @pytest.mark.parametrize("joined", [True, False])
