@@ -40,7 +40,7 @@ def test_a_made_up_foods_values_are_in_the_order_of_the_list_and_null_past_their
     ]
 
 
-def test_all_follows_from_a_ninth_line(django_db_setup: None, tmp_path: Path) -> None:
+def test_all_follows_from_a_ninth_line(db: None, tmp_path: Path) -> None:
     source = Path(nutrients.__file__).read_text()
     [before, after] = source.split(")\n\nNAMES =")
     copy = tmp_path / "nutrients.py"
