@@ -297,9 +297,7 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         UPDATE and DELETE have no joins; Django's own subquery would name rows by id alone.
         """
         self.query.require_scope()
-        asked = self.query.chain()
-        asked.get_initial_alias()
-        if sum(count > 0 for count in asked.alias_refcount.values()) == 1:
+        if self.query.count_active_tables() <= 1:
             return self
         chosen = self.order_by().filter(device_id=OuterRef("device_id"), pk=OuterRef("pk"))
         rows: Self = self._in_same_scope(self.model.all_objects.using(self.db))
