@@ -79,7 +79,7 @@ class ScopedForwardDescriptor(ForwardManyToOneDescriptor):  # type: ignore[type-
         rows = querysets[0] if querysets else self.get_queryset(instance=instances[0])
         named = {self.field.get_local_related_value(instance) for instance in instances}
         return (
-            rows.filter(AnyKey(named)),
+            rows.filter(AnyKey(named - {(None,)})),
             self.field.get_foreign_related_value,
             self.field.get_local_related_value,
             True,

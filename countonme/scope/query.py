@@ -45,16 +45,19 @@ class AnyKey(models.Func):
     """Whether a device and an id are a pair of those given; however many are two parameters."""
 
     output_field = models.BooleanField()
-    template = "(%(expressions)s) IN (SELECT * FROM unnest(%%s::uuid[], %%s::uuid[]))"
 
     def __init__(self, keys: Iterable[Key], device: Any = "device", id: Any = "pk") -> None:
         self.keys = list(keys)
         super().__init__(device, id)
 
     def as_sql(self, compiler: Any, connection: Any, *args: Any, **kwargs: Any) -> Any:
-        statement, parameters = super().as_sql(compiler, connection, *args, **kwargs)
+        (device, _), (id_, _) = map(compiler.compile, self.get_source_expressions())
         devices, ids = [key[0] for key in self.keys], [key[1] for key in self.keys]
-        return statement, [*parameters, devices, ids]
+        if len(set(devices)) == 1:
+            # The same, and the faster one to plan and to send.
+            return f"({device} = %s AND {id_} = ANY(%s))", [devices[0], ids]
+        pairs = "SELECT * FROM unnest(%s::uuid[], %s::uuid[])"
+        return f"(({device}, {id_}) IN ({pairs}))", [devices, ids]
 
 
 def device_field(model: Any) -> Any:
@@ -294,9 +297,7 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         UPDATE and DELETE have no joins; Django's own subquery would name rows by id alone.
         """
         self.query.require_scope()
-        asked = self.query.chain()
-        asked.get_initial_alias()
-        if sum(count > 0 for count in asked.alias_refcount.values()) == 1:
+        if self.query.count_active_tables() <= 1:
             return self
         chosen = self.order_by().filter(device_id=OuterRef("device_id"), pk=OuterRef("pk"))
         rows: Self = self._in_same_scope(self.model.all_objects.using(self.db))

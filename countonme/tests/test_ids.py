@@ -162,6 +162,12 @@ JOINS: dict[str, tuple[Model, Callable[[Any], list[tuple[Any, Any]]]]] = {
         FoodEntry,
         lambda rows: [(e.name, e.product.name) for e in rows.prefetch_related("product")],
     ),
+    "a prefetch of a key that may be null": (
+        FoodEntry,
+        lambda rows: [
+            (e.name, e.portion.name) for e in rows.prefetch_related("portion") if e.portion
+        ],
+    ),
     "a prefetch of a key of a key": (
         FoodEntry,
         lambda rows: [
