@@ -21,24 +21,24 @@ SOUP = {"name": "Soup", "kcal": 250, "date": "2025-02-05", "meal_type": "lunch"}
 
 # What a version after this one brings: a column, an index on a table in use, and a table.
 LATER = {
-    "products/migrations/9001_brand.py": """
+    "products/migrations/9001_colour.py": """
 from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [("products", %(products)r)]
     operations = [
-        migrations.AddField("product", "brand", models.CharField(max_length=50, null=True)),
+        migrations.AddField("product", "colour", models.CharField(max_length=50, null=True)),
     ]
 """,
-    "products/migrations/9002_by_brand.py": """
+    "products/migrations/9002_by_colour.py": """
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("products", "9001_brand")]
+    dependencies = [("products", "9001_colour")]
     operations = [
-        AddIndexConcurrently("product", models.Index("device", "brand", name="products_by_brand")),
+        AddIndexConcurrently("product", models.Index("device", "colour", name="by_colour")),
     ]
 """,
     "entries/migrations/9001_note.py": """
@@ -48,7 +48,7 @@ from countonme.scope import keys
 from countonme.scope.migrations import DeviceScopedTable
 
 class Migration(migrations.Migration):
-    dependencies = [("entries", %(entries)r), ("products", "9002_by_brand")]
+    dependencies = [("entries", %(entries)r), ("products", "9002_by_colour")]
     operations = [
         migrations.CreateModel("Note", [
             ("id", models.UUIDField(default=uuid.uuid4, primary_key=True)),
