@@ -94,8 +94,8 @@ def _purge(rows: Rows) -> Iterator[int]:
             found = rows.of_keys(batch)
             found.lock_devices()
             # Asked again under the locks: meanwhile a row may have been restored, or named.
-            doomed = list(_unnamed(found).key_list())
-            removed = rows.of_keys(doomed).hard_delete()
+            to_delete = list(_unnamed(found).key_list())
+            removed = rows.of_keys(to_delete).hard_delete()
         last = batch[-1]
         yield removed
 

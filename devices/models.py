@@ -33,7 +33,7 @@ class DeviceManager(models.Manager["Device"]):
         """Create a device and return it with its token, which is stored nowhere.
 
         Raises:
-            Conflict: the id was registered before, and be it by a device that was erased since.
+            Conflict: the id was registered before, also by a device that was erased since.
         """
         taken = Conflict("Device already registered")
         if self.filter(pk=device_id).exists():

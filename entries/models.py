@@ -293,7 +293,7 @@ class FoodEntry(DeviceScoped):
         return named | product.nutrition(grams)
 
     def _named(self, model: type[DeviceScoped], id: uuid.UUID) -> Any:
-        """Return a row that the entry names: a live one, or be it deleted, if it names it already.
+        """Return a row that the entry names: a live one, or a deleted one that it names already.
 
         Raises:
             Missing: the device has no such row.

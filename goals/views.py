@@ -70,13 +70,13 @@ class GoalViewSet(DeviceViewSet):
         ],
     )
 
-    def representation(self, row: Any) -> dict[str, Any]:
+    def to_representation(self, row: Any) -> dict[str, Any]:
         return GoalSerializer.represent(row)
 
     def current(self, request: Request) -> HttpResponse:
         """The goal, or null where there is none."""
-        goal = self.rows.first()
-        return JSONAnswer(None if goal is None else self.representation(goal))
+        goal = self.get_queryset().first()
+        return JSONAnswer(None if goal is None else self.to_representation(goal))
 
 
 class CalculatedGoalViewSet(GoalViewSet):
@@ -85,7 +85,7 @@ class CalculatedGoalViewSet(GoalViewSet):
     serializer_class = CalculatedGoalSerializer
     answers = {"create": ID_IN_USE}
 
-    def add(self, values: dict[str, Any]) -> tuple[DeviceScoped, bool]:
+    def perform_create(self, values: dict[str, Any]) -> tuple[DeviceScoped, bool]:
         return Goal.add(self.device.pk, id=values.get("id"), **Goal.calculated(values))
 
 
@@ -94,7 +94,7 @@ class ManualGoalViewSet(GoalViewSet):
 
     answers = {"create": ID_IN_USE}
 
-    def add(self, values: dict[str, Any]) -> tuple[DeviceScoped, bool]:
+    def perform_create(self, values: dict[str, Any]) -> tuple[DeviceScoped, bool]:
         return Goal.add(self.device.pk, id=values.get("id"), **Goal.manual(values))
 
 

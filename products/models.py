@@ -93,9 +93,9 @@ class ProductQuerySet(DeviceScopedQuerySet["Product"]):
         """Delete softly, the portions with their products and at the same moment."""
         with transaction.atomic():
             self.lock_devices()
-            doomed = list(self.filter(deleted_at=None).only("pk"))
-            self.in_same_scope(Portion).filter(product__in=doomed).update(deleted_at=moment)
-            keys = [product.key for product in doomed]
+            to_delete = list(self.filter(deleted_at=None).only("pk"))
+            self.in_same_scope(Portion).filter(product__in=to_delete).update(deleted_at=moment)
+            keys = [product.key for product in to_delete]
             return self.of_keys(keys).update(deleted_at=moment)
 
 

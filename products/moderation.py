@@ -60,8 +60,8 @@ def soft_delete(folded: list[str], user_id: int) -> tuple[int, int]:
     with transaction.atomic():
         batch = known().of_keys(list(rows.order_by("device_id", "pk").key_list()[:BATCH]))
         batch.lock_devices()
-        doomed = list(batch)
+        to_delete = list(batch)
         batch.delete()
-        if doomed:
-            log(user_id, doomed, CHANGE, "Soft-deleted by moderation.")
-    return len(doomed), rows.count()
+        if to_delete:
+            log(user_id, to_delete, CHANGE, "Soft-deleted by moderation.")
+    return len(to_delete), rows.count()

@@ -49,28 +49,27 @@ class ProductViewSet(DeviceViewSet):
         asked = self.request.query_params.get("include") == "portions"
         return asked and self.request.method in ("GET", "HEAD")
 
-    @property
-    def rows(self) -> ProductQuerySet:
-        rows = cast("ProductQuerySet", super().rows)
-        return rows.with_portions() if self.includes_portions else rows
+    def get_queryset(self) -> ProductQuerySet:
+        products = cast("ProductQuerySet", super().get_queryset())
+        return products.with_portions() if self.includes_portions else products
 
-    def representation(self, row: Any) -> dict[str, Any]:
+    def to_representation(self, row: Any) -> dict[str, Any]:
         if not self.includes_portions:
-            return super().representation(row)
+            return super().to_representation(row)
         portions = [PortionSerializer.represent(portion) for portion in row.portions.all()]
-        return super().representation(row) | {"portions": portions}
+        return super().to_representation(row) | {"portions": portions}
 
     @classmethod
-    def narrowed(cls, rows: Any, query: Mapping[str, Any]) -> ProductQuerySet:
-        found: ProductQuerySet = rows.in_order()
+    def filter_queryset(cls, queryset: Any, query: Mapping[str, Any]) -> ProductQuerySet:
+        found: ProductQuerySet = queryset.in_order()
         if query.get("search"):
             found = found.search(query["search"])
         if "barcode" in query:
             found = found.with_barcode(query["barcode"])
         return found
 
-    def fetch(self, id: str) -> Product:
-        product: Product = super().fetch(id)
+    def get_object(self, id: str) -> Product:
+        product: Product = super().get_object(id)
         if self.includes_portions:
             prefetch_related_objects([product], Portion.prefetch(self.device.pk))
         return product
@@ -119,11 +118,11 @@ class ProductPortionViewSet(PortionViewSet):
 
     def list(self, request: Request, **path: str) -> HttpResponse:
         query = {**self.list_query_class.of(request), "product_id": self.product_id}
-        page, headers = self.page(request, query)
+        page, headers = self.paginate(request, query)
         if not page:
             # A live product has a portion: this page lies past the end, or there is no product.
             _ = self.product
         return JSONAnswer(page, headers=headers)
 
-    def add(self, values: dict[str, Any]) -> tuple[DeviceScoped, bool]:
+    def perform_create(self, values: dict[str, Any]) -> tuple[DeviceScoped, bool]:
         return Portion.add(self.device.pk, product=self.product, **values)

@@ -129,33 +129,34 @@ class DeviceViewSet(ViewSetMixin, DeviceView):
     # compiled once.
     plain_filters: ClassVar[Mapping[str, str]] = {}
 
-    @property
-    def rows(self) -> DeviceScopedQuerySet[Any]:
-        """The device's live rows."""
+    def get_queryset(self) -> DeviceScopedQuerySet[Any]:
+        """Return the device's live rows."""
         return self.model.objects.for_device(self.device)
 
     @classmethod
-    def narrowed(
-        cls, rows: DeviceScopedQuerySet[Any], query: Mapping[str, Any]
+    def filter_queryset(
+        cls, queryset: DeviceScopedQuerySet[Any], query: Mapping[str, Any]
     ) -> DeviceScopedQuerySet[Any]:
-        """Return those of the rows that a list's query asks for, in the list's order."""
+        """Return the rows that a list's query asks for, in the list's order."""
         lookups = cls.plain_filters.items()
         asked = {lookup: query[name] for name, lookup in lookups if name in query}
-        return rows.filter(**asked).in_order()
+        return queryset.filter(**asked).in_order()
 
-    def representation(self, row: Any) -> dict[str, Any]:
+    def to_representation(self, row: Any) -> dict[str, Any]:
         """Return a row as plain data."""
         return self.serializer_class.represent(row)
 
-    def page(self, request: Request, query: Mapping[str, Any]) -> tuple[list[Any], dict[str, str]]:
+    def paginate(
+        self, request: Request, query: Mapping[str, Any]
+    ) -> tuple[list[Any], dict[str, str]]:
         """Return a list's page as plain data, and its headers."""
         asked = query.keys() - {"limit", "offset"}
         if not asked <= self.plain_filters.keys():
-            rows = self.narrowed(self.rows, query)
+            rows = self.filter_queryset(self.get_queryset(), query)
             found, headers = page_of(
                 lambda count, start: list(rows[start : start + count]), request, query
             )
-            return [self.representation(row) for row in found], headers
+            return [self.to_representation(row) for row in found], headers
         columns = self.serializer_class.columns()
         values = {name: query[name] for name in asked} | {"device": self.device.pk}
         prepared = self.prepared(frozenset(asked))
@@ -170,12 +171,12 @@ class DeviceViewSet(ViewSetMixin, DeviceView):
         """Return a list's query for the filters asked, compiled once."""
 
         def build(device: Slot, **filters: Slot) -> QuerySet[Any, Any]:
-            rows = cls.narrowed(cls.model.objects.for_device(device), filters)
+            rows = cls.filter_queryset(cls.model.objects.for_device(device), filters)
             return rows.values_list(*cls.serializer_class.expressions())
 
         return Prepared(build, "device", *asked)
 
-    def fetch(self, id: str) -> Any:
+    def get_object(self, id: str) -> Any:
         """Return the row of a path's id.
 
         Raises:
@@ -195,33 +196,37 @@ class DeviceViewSet(ViewSetMixin, DeviceView):
         return parsed
 
     def list(self, request: Request, **path: str) -> HttpResponse:
-        page, headers = self.page(request, self.list_query_class.of(request))
+        page, headers = self.paginate(request, self.list_query_class.of(request))
         return JSONAnswer(page, headers=headers)
 
     def create(self, request: Request, **path: str) -> HttpResponse:
-        row, created = self.write(self.add, self.read_body())
-        return JSONAnswer(self.representation(row), 201 if created else 200)
+        row, created = self.write(self.perform_create, self.read_body())
+        return JSONAnswer(self.to_representation(row), 201 if created else 200)
 
     def retrieve(self, request: Request, id: str) -> HttpResponse:
-        return JSONAnswer(self.representation(self.fetch(id)))
+        return JSONAnswer(self.to_representation(self.get_object(id)))
 
     def update(self, request: Request, id: str) -> HttpResponse:
-        row = self.write(self.change, id, self.read_body(partial=True))
-        return JSONAnswer(self.representation(row))
+        row = self.write(self.perform_update, id, self.read_body(partial=True))
+        return JSONAnswer(self.to_representation(row))
 
     def partial_update(self, request: Request, id: str) -> HttpResponse:
         return self.update(request, id)
 
     def destroy(self, request: Request, id: str) -> HttpResponse:
-        self.write(lambda: self.fetch(id).delete())
+        self.write(self.perform_destroy, id)
         return HttpResponse(status=204)
 
-    def add(self, values: dict[str, Any]) -> tuple[DeviceScoped, bool]:
+    def perform_create(self, values: dict[str, Any]) -> tuple[DeviceScoped, bool]:
         """Create a row, or find the one that the same request created before."""
         return self.model.add(self.device.pk, **values)
 
-    def change(self, id: str, values: dict[str, Any]) -> DeviceScoped:
+    def perform_update(self, id: str, values: dict[str, Any]) -> DeviceScoped:
         """Update a row."""
-        row: DeviceScoped = self.fetch(id)
+        row: DeviceScoped = self.get_object(id)
         row.change(**values)
         return row
+
+    def perform_destroy(self, id: str) -> None:
+        """Delete a row softly."""
+        self.get_object(id).delete()

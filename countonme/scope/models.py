@@ -93,7 +93,7 @@ class DeviceScoped(models.Model):
 
     @classmethod
     def fetch(cls, device_id: uuid.UUID, id: uuid.UUID, *, deleted: bool = False) -> Self:
-        """Return a device's row of an id, a live one or, if so asked, be it deleted.
+        """Return a device's live row of an id, or with `deleted` also a deleted one.
 
         Raises:
             Missing: the device has none.

@@ -185,7 +185,7 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         return self.query.scope
 
     def _owner(self, named: uuid.UUID | None) -> uuid.UUID | None:
-        """Return whose a new row is: this queryset's device, or without one the device named.
+        """Return the owner's id for a new row: this queryset's device, else the device named.
 
         Raises:
             UnscopedQuery: the row names a device other than this queryset's.

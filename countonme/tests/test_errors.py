@@ -441,12 +441,14 @@ class TestServerError:
     def test_a_write_that_crashed_leaves_nothing(
         self, phone: Api, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(ProductViewSet, "add", lambda self, values: (Product(**values), 1 / 0))
+        monkeypatch.setattr(
+            ProductViewSet, "perform_create", lambda self, values: (Product(**values), 1 / 0)
+        )
         assert phone.post("/v1/products", RICE).status_code == 500
         assert phone.get("/v1/products").json() == []
 
     def test_a_broken_constraint_is_one(self, phone: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(ProductViewSet, "add", lambda *_: raise_in_database("23514"))
+        monkeypatch.setattr(ProductViewSet, "perform_create", lambda *_: raise_in_database("23514"))
         assert phone.post("/v1/products", RICE).status_code == 500
 
 
@@ -516,7 +518,7 @@ class TestUnavailable:
                 cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
 
         with monkeypatch.context() as once:
-            once.setattr(ProductViewSet, "add", lose)
+            once.setattr(ProductViewSet, "perform_create", lose)
             assert phone.post("/v1/products", RICE).status_code == 503
         # As Django does after every request; its test client leaves it out.
         close_old_connections()
@@ -529,7 +531,9 @@ class TestUnavailable:
     def test_what_passes_is_503(
         self, phone: Api, sqlstate: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(ProductViewSet, "add", lambda *_: raise_in_database(sqlstate))
+        monkeypatch.setattr(
+            ProductViewSet, "perform_create", lambda *_: raise_in_database(sqlstate)
+        )
         response = phone.post("/v1/products", RICE)
         assert response.status_code == 503
         assert int(response.headers["Retry-After"]) >= 1
@@ -539,7 +543,7 @@ class TestDeadlock:
     @pytest.fixture
     def deadlocks(self, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         """Whether each attempt at adding a product, one after the other, ends in a deadlock."""
-        add = ProductViewSet.add
+        add = ProductViewSet.perform_create
         attempts: list[bool] = []
 
         def attempt(self: ProductViewSet, values: dict[str, Any]) -> Any:
@@ -548,7 +552,7 @@ class TestDeadlock:
                 raise_in_database("deadlock_detected")
             return added
 
-        monkeypatch.setattr(ProductViewSet, "add", attempt)
+        monkeypatch.setattr(ProductViewSet, "perform_create", attempt)
         return attempts
 
     def test_the_write_is_tried_again(self, phone: Api, deadlocks: list[bool]) -> None:
@@ -572,7 +576,7 @@ class TestDeadlock:
             attempts.append("once")
             raise_in_database("serialization_failure")
 
-        monkeypatch.setattr(ProductViewSet, "add", attempt)
+        monkeypatch.setattr(ProductViewSet, "perform_create", attempt)
         assert phone.post("/v1/products", RICE).status_code == 503
         assert attempts == ["once"]
 
