@@ -38,7 +38,7 @@ class NamedAdmin(ScopedAdmin):
 
 @admin.register(Product)
 class ProductAdmin(NamedAdmin):
-    list_display = ["name", "state", "kcal_100g", "barcode", "owner", "created_at"]
+    list_display = ["name", "brand", "state", "kcal_100g", "barcode", "owner", "created_at"]
     search_help_text = "A part of the name, the starts of words of name or brand, or a barcode"
     actions_list = ["moderate"]
     own_readonly = ("unit",)
