@@ -531,7 +531,7 @@ class TestCORS:
         elif expected == 429:
             settings.DEVICE_THROTTLE = "0/min"
         elif expected == 500:
-            monkeypatch.setattr("products.views.ProductViewSet.page", lambda *_: 1 / 0)
+            monkeypatch.setattr("products.views.ProductViewSet.paginate", lambda *_: 1 / 0)
         response = phone.get(path, **headers)
         assert response.status_code == expected
         assert response.headers["Access-Control-Allow-Origin"] == "*"
