@@ -15,6 +15,8 @@ DEVICE_ID = "0b5b1c9e-3b1e-4f4e-8d9c-6f1a2b3c4d5e"
 
 @example("A phone", {"device_id": DEVICE_ID})
 class RegisterSerializer(Reader, serializers.Serializer[Any]):
+    """A phone that is not known yet."""
+
     device_id = StrictUUIDField(help_text="Chosen by the phone, once.")
 
 
@@ -32,6 +34,8 @@ class TokenSerializer(serializers.Serializer[Any]):
     },
 )
 class DeviceSerializer(StrictModelSerializer):
+    """The calling device: when it registered, and when it last called."""
+
     class Meta:
         model = Device
         fields = ["id", "created_at", "last_seen_at"]

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from django.conf import settings
 from django.http import HttpResponse
 from rest_framework.request import Request
 
 from countonme.api.json import JSONAnswer
-from countonme.api.views import ApiView
-from devices.models import Device
+from devices.views import CallerView
 from sync.changes import CHANGED
 from sync.pull import pull
 from sync.push import push
 from sync.serializers import ChangesSerializer, PullQuery, PullSerializer, PushQuery, PushSerializer
 
 
-class SyncView(ApiView):
+class SyncView(CallerView):
     """WatermelonDB's sync protocol: a phone pulls what changed here, then pushes its changes."""
 
     serializer_class = ChangesSerializer
@@ -31,8 +28,9 @@ class SyncView(ApiView):
     def get(self, request: Request) -> HttpResponse:
         """What was written and deleted since the last pull; everything live on the first."""
         query = PullQuery.of(request)
-        device = cast("Device", self.device)
-        return JSONAnswer(pull(device, query.get("last_pulled_at", 0), query.get("migration", ())))
+        return JSONAnswer(
+            pull(self.device, query.get("last_pulled_at", 0), query.get("migration", ()))
+        )
 
     def post(self, request: Request) -> HttpResponse:
         """Apply what the phone changed, but for records that break a rule, which are named."""

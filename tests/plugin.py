@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,17 @@ if not os.environ.get("DATABASE_URL"):
         share = embedded.join(DATA_DIR)
     except embedded.EmbeddedError as error:
         pytest.exit(str(error), returncode=1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Have CI fail where a test is skipped: what it needs is to be installed there."""
+    report = yield
+    if report.skipped and os.environ.get("CI"):
+        report.outcome = "failed"
+    return report
 
 
 def pytest_unconfigure() -> None:

@@ -94,7 +94,9 @@ def fold(text: str) -> str:
 
 
 def compounds(text: str) -> Iterator[list[str]]:
-    """Yield the folded words of a text, each as its pieces: Coca-Cola's is `coca`, `cola`, `s`.
+    """Yield the folded words of a text, each as a list of its pieces.
+
+    The one word of "Coca-Cola's" has the pieces `coca`, `cola` and `s`.
 
     A word is a run of letters, digits and marks, with apostrophes in it, and hyphens and ampersands
     between letters. It ends where a script without blanks begins or ends.

@@ -35,13 +35,11 @@ from django.utils import timezone
 from conftest import Api
 from countonme.scope.exceptions import UnscopedQuery
 from countonme.scope.models import DeviceScoped, device_scoped_models
+from countonme.tests.test_scope import MODELS, Model
 from devices import transfer
 from devices.models import Device
 from entries.models import FoodEntry
 from products.models import Portion, Product
-
-Model = type[DeviceScoped]
-MODELS = [pytest.param(model, id=model.__name__) for model in device_scoped_models()]
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 from django.urls import get_resolver
 
 from countonme.api import docs
+from countonme.api.fields import Reader, StrictModelSerializer
+from countonme.api.query import QuerySerializer
 
 ID = "0b7a1f3e-5a57-4c5e-9f4b-0d7b8e1c2a3f"
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -164,6 +167,12 @@ def test_the_document_admits_what_phones_send(
     described = component | {"required": [], "components": document["components"]}
     assert values.keys() <= component["properties"].keys()
     jsonschema.validate(values, described)
+
+
+def test_no_description_is_that_of_a_base_class(document: dict[str, Any]) -> None:
+    bases = {inspect.getdoc(base) for base in (Reader, StrictModelSerializer, QuerySerializer)}
+    schemas = document["components"]["schemas"].items()
+    assert [name for name, schema in schemas if schema.get("description") in bases] == []
 
 
 def test_no_number_is_described_as_a_multiple(document: dict[str, Any]) -> None:
