@@ -151,15 +151,9 @@ class Product(DeviceScoped):
     def __str__(self) -> str:
         return self.name
 
-    @classmethod
-    def add(
-        cls, device_id: uuid.UUID, *, id: uuid.UUID | None = None, **values: Any
-    ) -> tuple[Product, bool]:
-        """Create a product with its first portion, 100 g or ml; see the base class."""
-        product, created = super().add(device_id, id=id, **values)
-        if created:
-            Portion.first_of(product).insert()
-        return product, created
+    def comes_with(self) -> list[DeviceScoped]:
+        """Return the first portion, of 100 g or ml."""
+        return [Portion.first_of(self)]
 
     def clean(self) -> None:
         """Check the rule over several fields.

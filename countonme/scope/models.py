@@ -146,13 +146,18 @@ class DeviceScoped(models.Model):
         return row, True
 
     def insert(self) -> None:
-        """Save as a new row, whose checks are done."""
-        self._insertion().run(self)
+        """Save as a new row, whose checks are done, with those that it comes with."""
+        rows = [self, *self.comes_with()]
+        self._insertion(*map(type, rows)).run(*rows)
 
-    @classmethod
+    def comes_with(self) -> list[DeviceScoped]:
+        """Return the new rows without which a new one of this model never stands."""
+        return []
+
+    @staticmethod
     @cache
-    def _insertion(cls) -> PreparedInsert:
-        return PreparedInsert(cls)
+    def _insertion(*models: type[DeviceScoped]) -> PreparedInsert:
+        return PreparedInsert(*models)
 
     # What a quota is counted by: live rows that are alike in it are counted together.
     counted_by: ClassVar[str] = "device_id"

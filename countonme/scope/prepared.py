@@ -140,24 +140,37 @@ class Prepared(Statement):
 
 
 class PreparedInsert(Statement):
-    """The INSERT of one row of a model. What it may write, the database alone checks."""
+    """The INSERT of one row of each of some models, as one statement.
 
-    def __init__(self, model: type[Model]) -> None:
-        self.fields = model._meta.concrete_fields
+    What it may write, the database alone checks: triggers row by row, foreign keys at its end.
+    """
+
+    def __init__(self, *models: type[Model]) -> None:
+        self.fields = [model._meta.concrete_fields for model in models]
+        *first, last = map(self._insert, models)
+        others = ", ".join(f"i{number} AS ({sql})" for number, sql in enumerate(first))
+        self.sql = f"WITH {others} {last}".encode() if first else last.encode()
+
+    @staticmethod
+    def _insert(model: type[Model]) -> str:
         quote = connections[DEFAULT_DB_ALIAS].ops.quote_name
-        columns = ", ".join(quote(str(field.column)) for field in self.fields)
-        slots = ", ".join("%s" for _ in self.fields)
-        table = quote(model._meta.db_table)
-        self.sql = f"INSERT INTO {table} ({columns}) VALUES ({slots})".encode()  # noqa: S608  # our names
+        columns = [quote(str(field.column)) for field in model._meta.concrete_fields]
+        slots = ", ".join("%s" for _ in columns)
+        return f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(columns)}) VALUES ({slots})"  # noqa: S608  # our names
 
-    def run(self, row: Model) -> None:
-        """Insert a row, its values prepared as Django's `save()` does.
+    def run(self, *rows: Model) -> None:
+        """Insert rows, one of each model, their values prepared as Django's `save()` does.
 
         Raises:
-            IntegrityError: the database refuses it.
+            IntegrityError: the database refuses one.
         """
         db = connections[DEFAULT_DB_ALIAS]
-        values = [field.get_db_prep_save(field.pre_save(row, True), db) for field in self.fields]
+        values = [
+            field.get_db_prep_save(field.pre_save(row, True), db)
+            for row, fields in zip(rows, self.fields, strict=True)
+            for field in fields
+        ]
         self._run(self.sql, values)
-        row._state.adding = False
-        row._state.db = DEFAULT_DB_ALIAS
+        for row in rows:
+            row._state.adding = False
+            row._state.db = DEFAULT_DB_ALIAS

@@ -12,6 +12,7 @@ from conftest import Api
 from products.models import Product
 
 BODY = {"name": "Rice", "kcal_100g": 130}
+WATER = {"date": "2025-02-05", "ml": 250}
 
 
 class Spy:
@@ -30,7 +31,8 @@ class Spy:
     [
         ("GET", "/v1/products", None, ["SELECT", "SELECT"]),
         ("GET", "/v1/sync?last_pulled_at=0", None, ["SELECT"]),
-        ("POST", "/v1/products", BODY, ["SELECT", "INSERT", "INSERT"]),
+        ("POST", "/v1/water-entries", WATER, ["SELECT", "INSERT"]),
+        ("POST", "/v1/products", BODY, ["SELECT", "WITH"]),  # the product and its portion
     ],
 )
 def test_execute_wrappers_see_every_statement(

@@ -264,10 +264,10 @@ def test_brand_is_checked(phone: Api, sent: str, code: str) -> None:
 def test_product_and_portion_are_one_transaction(
     phone: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*args: Any, **kwargs: Any) -> None:
-        raise RuntimeError
+    def refused(product: Product) -> Portion:
+        return Portion(device_id=product.device_id, product=product, name="none", grams=0)
 
-    monkeypatch.setattr(Portion, "insert", fail)
+    monkeypatch.setattr(Portion, "first_of", refused)
     assert phone.post("/v1/products", BODY).status_code == 500
     assert not Product.all_objects.for_device(phone.device).exists()
 
