@@ -121,7 +121,7 @@ def charts(first: datetime) -> list[Chart]:
 
 
 def per_day(rows: QuerySet[Any], field: str, first: datetime) -> Counter[date]:
-    """Return how many rows a timestamp field puts on each day, from a first one on."""
+    """Count rows by the day of a timestamp field, from a first day on."""
     days = rows.filter(**{f"{field}__gte": first}).annotate(day=TruncDate(field)).order_by()
     return Counter(dict(days.values_list("day").annotate(Count("pk"))))
 

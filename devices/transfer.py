@@ -22,7 +22,7 @@ BATCH = 1000
 def export(device: Device) -> dict[str, Any]:
     """Return a device and all its rows, deleted ones included, as one consistent snapshot.
 
-    The values are those that JSON has. Decimals and timestamps are strings, so that nothing is
+    Its values have JSON's types. Decimals and timestamps are strings, so that nothing is
     rounded. Tokens and their hashes are left out.
     """
     with transaction.atomic():

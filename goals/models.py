@@ -102,7 +102,7 @@ def choice_field(column: str) -> models.CharField[Any, Any]:
 
 
 def range_validators(bounds: tuple[Any, Any]) -> list[Any]:
-    """Return validators that allow the bounds and what lies between."""
+    """Return validators for a range that includes both bounds."""
     low, high = bounds
     return [MinValueValidator(low), MaxValueValidator(high)]
 
@@ -290,7 +290,7 @@ class Goal(DeviceScoped):
 
 
 class DayRow(DeviceScoped):
-    """A row that belongs to a day of the diary, and is counted with that day's others."""
+    """Base class of rows that belong to a day. A quota counts the rows of one day."""
 
     counted_by = "date"
 
@@ -302,7 +302,7 @@ class DayRow(DeviceScoped):
 
 class BodyWeightQuerySet(DeviceScopedQuerySet["BodyWeight"]):
     def in_order(self) -> Self:
-        """Sort the oldest first. A day has one weight, so that no tie is left."""
+        """Sort the oldest first. A day has one weight, so there are no ties."""
         return self.order_by("date")
 
     def weighings(self, first: date, last: date) -> list[tuple[date, Decimal]]:
@@ -345,7 +345,7 @@ class BodyWeight(DayRow):
 
 class WaterEntryQuerySet(DeviceScopedQuerySet["WaterEntry"]):
     def in_order(self) -> Self:
-        """Sort the newest day first, and within a day as it was logged."""
+        """Sort the newest day first, and within a day in the order of logging."""
         return self.order_by("-date", "created_at", "id")
 
 

@@ -50,7 +50,7 @@ class ProductAdmin(NamedAdmin):
 
     @action(description="Moderate by name", url_path="moderation", permissions=["soft_delete"])
     def moderate(self, request: HttpRequest) -> HttpResponse:
-        """List product names of all devices, and soft-delete one batch of the chosen names."""
+        """List product names of all devices; a POST soft-deletes a batch of those chosen."""
         pattern = (request.POST if request.method == "POST" else request.GET).get("pattern", "")
         try:
             pattern = clean(pattern)

@@ -34,13 +34,13 @@ class WordsField(DerivedField):
 def search_condition(search: str, *columns: str) -> Q:
     """Return the condition for the rows that a search finds.
 
-    Every word of the search must be the start of a word in some column. A compound word matches
-    either joined or piece by piece: `coca-cola` finds Coca-Cola, CocaCola and Coca Cola. A search
-    without a letter or digit finds nothing.
+    Every word of the search must be the start of a word in some column; a word of a script without
+    blanks may stand anywhere. A compound matches either joined or piece by piece: `coca-cola` finds
+    Coca-Cola, CocaCola and Coca Cola. A search without a letter or digit finds nothing.
 
     Args:
         search: the text as it was typed.
-        columns: names of fields of the type `WordsField`. Each word may be in another of them.
+        columns: names of fields of the type `WordsField`. The words may be in different ones.
     """
 
     def has(word: str) -> Q:

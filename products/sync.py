@@ -35,7 +35,7 @@ class ProductChanges(TableChanges):
 
 @register
 class PortionChanges(TableChanges):
-    """Whatever is pushed, every product keeps one portion at least, and exactly one default."""
+    """Every product keeps at least one portion, and exactly one default, whatever is pushed."""
 
     serializer = record_serializer(PortionSerializer)
     example = PORTION
@@ -60,7 +60,7 @@ class PortionChanges(TableChanges):
         return portion
 
     def cascade(self) -> None:
-        """Delete the portions of products that this push deletes, even those that it updates.
+        """Delete the portions of products that this push deletes, even if it updates them.
 
         A new portion of a product that is not live is rejected.
         """
@@ -91,9 +91,10 @@ class PortionChanges(TableChanges):
             self.rows |= {row.pk: row for row in portions}
 
     def delete(self, now: datetime) -> None:
-        """First unset the defaults that other portions take, which a unique index asks for.
+        """Unset the defaults that move to other portions, and delete.
 
-        Then delete, without choosing new defaults: `finish()` has chosen them.
+        A unique index allows one default, so the old one is unset before the new one is saved.
+        Deleting chooses no new defaults here: `finish()` has chosen them.
         """
         lost = [
             key
