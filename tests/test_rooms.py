@@ -1,4 +1,4 @@
-"""Which package may refer to which. import-linter checks imports; this test checks strings."""
+"""Which package may know which. `make check` asks for imports; this for names in strings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.apps import apps
 
 from tests.processes import ROOT
 
-# Each may refer to those after it, and to none before.
+# Each may name what stands after it, and nothing before.
 ORDER = [
     "goals",
     "entries",
