@@ -1,4 +1,4 @@
-"""Devices for operators; no token, hash or HMAC is on any page."""
+"""The operators' pages about devices. They show no token, hash or HMAC."""
 
 from __future__ import annotations
 
@@ -88,12 +88,12 @@ class DeviceAdmin(OperatorAdmin):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Count what each device owns, live rows only, in the list's one query."""
+        """Annotate each device with its number of live rows of each model."""
         rows = super().get_queryset(request)
         for model in device_scoped_models():
             owned = model.objects.across_devices().filter(device=OuterRef("pk"))
             count = owned.order_by().values("device").annotate(n=Count("pk")).values("n")
-            rows = rows.annotate(**{_owned(model): Coalesce(Subquery(count), 0)})
+            rows = rows.annotate(**{_count_name(model): Coalesce(Subquery(count), 0)})
         return rows
 
     def get_search_results(
@@ -142,7 +142,7 @@ class DeviceAdmin(OperatorAdmin):
                 (
                     link(
                         f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist",
-                        f"{getattr(device, _owned(model))} {model._meta.verbose_name_plural}",
+                        f"{getattr(device, _count_name(model))} {model._meta.verbose_name_plural}",
                         query=f"?deleted=no&of={device.pk}",
                     ),
                 )
@@ -152,19 +152,19 @@ class DeviceAdmin(OperatorAdmin):
 
     @admin.action(description="Block…", permissions=["block"])
     def block(self, request: HttpRequest, queryset: QuerySet[Any]) -> TemplateResponse | None:
-        open_ones = queryset.filter(blocked_at=None, erased_at=None)
+        blockable = queryset.filter(blocked_at=None, erased_at=None)
         consequences = (
-            f"The token of {device} is refused; its data stays." for device in open_ones
+            f"The token of {device} is refused; its data stays." for device in blockable
         )
         page = self.confirm(
-            request, open_ones, "Block these devices?", consequences, asks_reason=True
+            request, blockable, "Block these devices?", consequences, asks_reason=True
         )
         if page is None:
             reason = request.POST.get("reason", "").strip()[:200]
             if not reason:
                 self.message_user(request, "A block needs a reason.", messages.ERROR)
             else:
-                self.each(request, open_ones, f"Blocked: {reason}", lambda row: row.block(reason))
+                self.each(request, blockable, f"Blocked: {reason}", lambda row: row.block(reason))
         return page
 
     @admin.action(description="Unblock", permissions=["block"])
@@ -195,16 +195,17 @@ class DeviceAdmin(OperatorAdmin):
 
     @admin.action(description="Erase…", permissions=["erase"])
     def erase(self, request: HttpRequest, queryset: QuerySet[Any]) -> TemplateResponse | None:
-        known = queryset.filter(erased_at=None)
+        not_erased = queryset.filter(erased_at=None)
         consequences = (
             f"{device} is forgotten for ever; the next purge removes all that it owns."
-            for device in known
+            for device in not_erased
         )
-        page = self.confirm(request, known, "Erase these devices?", consequences)
+        page = self.confirm(request, not_erased, "Erase these devices?", consequences)
         if page is None:
-            self.each(request, known, "Erased", lambda row: row.erase())
+            self.each(request, not_erased, "Erased", lambda row: row.erase())
         return page
 
 
-def _owned(model: type[DeviceScoped]) -> str:
+def _count_name(model: type[DeviceScoped]) -> str:
+    """Return the name of the annotation that counts a device's rows of a model."""
     return f"owned_{model._meta.model_name}"

@@ -4,10 +4,10 @@ from django.apps import AppConfig
 
 
 class DevicesConfig(AppConfig):
-    """Who is calling."""
+    """Devices: who is calling."""
 
     name = "devices"
 
     def ready(self) -> None:
-        """Have the document know the tokens."""
+        """Register the OpenAPI description of device tokens."""
         from devices import schema  # noqa: F401  # drf-spectacular finds it by its class

@@ -1,4 +1,4 @@
-"""The operators' front page: what grows, what waits, what to look at. Every figure is a link."""
+"""The figures and charts on the operators' front page. Each links to the list that it counts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from devices.models import Device
 from devices.throttling import RegisterThrottle
 
 DAYS = 30
-# Tables larger than this are counted by what the planner knows of them, as of the last ANALYZE.
+# A larger table takes too long to count: PostgreSQL's estimate is shown instead.
 COUNTED_EXACTLY = 100_000
 
 
@@ -37,14 +37,14 @@ class Chart(NamedTuple):
 
 
 def add_to_context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Add the figures, for operators who may see devices; unfold's `DASHBOARD_CALLBACK`."""
+    """Add the dashboard for operators who may see devices; unfold's `DASHBOARD_CALLBACK`."""
     if request.user.has_perm("devices.view_device"):
         context["dashboard"] = dashboard(timezone.now())
     return context
 
 
 def dashboard(now: datetime) -> dict[str, Any]:
-    """Return the page's figures, by section, and its charts of the last 30 days, in UTC."""
+    """Return the figures by section, and charts of the last 30 days; days are in UTC."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     return {
         "sections": {
@@ -57,7 +57,7 @@ def dashboard(now: datetime) -> dict[str, Any]:
 
 
 def device_figures(midnight: datetime) -> list[Figure]:
-    """Return how many devices there are, and in what state."""
+    """Return the numbers of devices: all but erased ones, new or seen today, blocked, erased."""
     counts = Device.objects.aggregate(
         known=Count("pk", filter=Q(erased_at=None)),
         registered=Count("pk", filter=Q(created_at__gte=midnight)),
@@ -65,10 +65,10 @@ def device_figures(midnight: datetime) -> list[Figure]:
         blocked=Count("pk", filter=Q(blocked_at__isnull=False)),
         erased=Count("pk", filter=Q(erased_at__isnull=False)),
     )
-    page = changelist(Device)
+    page = changelist_url(Device)
     return [
         Figure("Devices", f"{counts['known']:,}", page),
-        Figure("Registered today", f"{counts['registered']:,}", since(Device, midnight)),
+        Figure("Registered today", f"{counts['registered']:,}", since_url(Device, midnight)),
         Figure("Seen today", f"{counts['seen']:,}", f"{page}?seen=today"),
         Figure("Blocked", f"{counts['blocked']:,}", f"{page}?state=blocked"),
         Figure("Erased", f"{counts['erased']:,}", f"{page}?state=erased"),
@@ -76,7 +76,7 @@ def device_figures(midnight: datetime) -> list[Figure]:
 
 
 def row_figures() -> list[Figure]:
-    """Return how many live rows there are of each model."""
+    """Return the number of live rows of each model; of large tables an estimate."""
     figures = []
     for model in device_scoped_models():
         rows = estimated_rows(model)
@@ -84,50 +84,50 @@ def row_figures() -> list[Figure]:
             value = f"≈ {rows:,}"
         else:
             value = f"{model.objects.across_devices().count():,}"
-        figures.append(Figure(plural(model), value, f"{changelist(model)}?deleted=no"))
+        figures.append(Figure(plural(model), value, f"{changelist_url(model)}?deleted=no"))
     return figures
 
 
 def waiting_figures() -> list[Figure]:
-    """Return what waits for the purge, since when, and how many registrations were throttled."""
+    """Return the deleted rows of each model, the oldest of them, and throttled registrations."""
     figures = []
     oldest: tuple[datetime, str] | None = None
     for model in device_scoped_models():
         deleted = model.all_objects.across_devices().filter(deleted_at__isnull=False)
         found = deleted.aggregate(count=Count("pk"), oldest=Min("deleted_at"))
-        url = f"{changelist(model)}?deleted=yes"
+        url = f"{changelist_url(model)}?deleted=yes"
         figures.append(Figure(f"Deleted {plural(model).lower()}", f"{found['count']:,}", url))
         if found["oldest"] and (oldest is None or found["oldest"] < oldest[0]):
             oldest = found["oldest"], url
     if oldest:
         figures.append(Figure("Oldest unpurged", f"{oldest[0]:%Y-%m-%d}", oldest[1]))
     throttled = f"{RegisterThrottle.refused_today():,}"
-    return [*figures, Figure("Throttled registrations today", throttled, changelist(Device))]
+    return [*figures, Figure("Throttled registrations today", throttled, changelist_url(Device))]
 
 
 def charts(first: datetime) -> list[Chart]:
-    """Return what came each day from a first one on."""
+    """Return charts of devices and of new rows by day, from a first day on."""
     devices = Device.objects.all()
     registered = per_day(devices, "created_at", first)
     seen = per_day(devices, "last_seen_at", first)
     drawn = [
-        chart("Devices registered", since(Device, first), registered, first),
-        chart("Devices last seen", changelist(Device), seen, first),
+        chart("Devices registered", since_url(Device, first), registered, first),
+        chart("Devices last seen", changelist_url(Device), seen, first),
     ]
     for model in device_scoped_models():
         created = per_day(model.all_objects.across_devices(), "created_at", first)
-        drawn.append(chart(f"{plural(model)} created", since(model, first), created, first))
+        drawn.append(chart(f"{plural(model)} created", since_url(model, first), created, first))
     return drawn
 
 
 def per_day(rows: QuerySet[Any], field: str, first: datetime) -> Counter[date]:
-    """Count rows by the day of a field."""
+    """Count rows by the day of a timestamp field, from a first day on."""
     days = rows.filter(**{f"{field}__gte": first}).annotate(day=TruncDate(field)).order_by()
     return Counter(dict(days.values_list("day").annotate(Count("pk"))))
 
 
 def chart(title: str, url: str, counts: Counter[date], first: datetime) -> Chart:
-    """Return a bar chart of 30 days, its total in the title."""
+    """Return a bar chart of 30 days, with the total in its title."""
     days = [first.date() + timedelta(days=n) for n in range(DAYS)]
     bars = {"data": [counts[day] for day in days], "backgroundColor": "var(--color-primary-600)"}
     data = {"labels": [f"{day:%d %b}" for day in days], "datasets": [bars]}
@@ -135,7 +135,7 @@ def chart(title: str, url: str, counts: Counter[date], first: datetime) -> Chart
 
 
 def estimated_rows(model: type[models.Model]) -> int:
-    """Return how many rows PostgreSQL believes a table to have."""
+    """Return PostgreSQL's estimate of a table's rows as of its last ANALYZE; -1 before any."""
     with connection.cursor() as cursor:
         table = model._meta.db_table
         cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass", [table])
@@ -146,9 +146,9 @@ def plural(model: type[models.Model]) -> str:
     return str(model._meta.verbose_name_plural).capitalize()
 
 
-def changelist(model: type[models.Model]) -> str:
+def changelist_url(model: type[models.Model]) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
 
 
-def since(model: type[models.Model], moment: datetime) -> str:
-    return f"{changelist(model)}?{urlencode({'created_at__gte': moment.isoformat()})}"
+def since_url(model: type[models.Model], moment: datetime) -> str:
+    return f"{changelist_url(model)}?{urlencode({'created_at__gte': moment.isoformat()})}"

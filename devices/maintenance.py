@@ -1,4 +1,7 @@
-"""What operators' commands do to devices and to what they own, in batches beside live traffic."""
+"""What the maintenance commands do: purge deleted rows and erase inactive devices.
+
+Both work in batches, each a short transaction, so that they can run beside live traffic.
+"""
 
 from __future__ import annotations
 
@@ -22,39 +25,41 @@ T = TypeVar("T")
 
 
 def purgeable(model: type[DeviceScoped], before: datetime) -> Rows:
-    """Return the rows that a purge would remove: deleted before a moment, or an erased device's.
+    """Return the rows that `purge()` would remove.
 
-    Those that only rows name that are to be purged themselves are counted in.
+    These are the rows deleted before a moment and all rows of erased devices. A row is left out if
+    another row refers to it and would stay.
     """
     rows: Rows = model.all_objects.across_devices().filter(
         Q(deleted_at__lt=before) | Q(device__erased_at__isnull=False)
     )
     for relation in model._meta.related_objects:
-        naming = _naming(relation)
-        gone = purgeable(naming.model, before).filter(
+        referrers = _referrers(relation)
+        purged_too = purgeable(referrers.model, before).filter(
             device_id=OuterRef("device_id"), pk=OuterRef("pk")
         )
-        rows = rows.exclude(Exists(naming.exclude(Exists(gone))))
+        rows = rows.exclude(Exists(referrers.exclude(Exists(purged_too))))
     return rows
 
 
 def purge(before: datetime) -> Iterator[tuple[type[DeviceScoped], int]]:
-    """Hard-delete purgeable rows, those first that name others; yield what each batch removed.
+    """Hard-delete the purgeable rows in batches, and yield the model and row count of each batch.
 
-    Each batch is a transaction of its own. Rows that another row still names stay: the diary keeps
-    what it was worked out from. After an interruption, another purge goes on.
+    Each batch is one transaction. Rows that refer to others are removed before those. A row that
+    another row still refers to stays, such as the product of a live diary entry. After an
+    interruption, a second purge removes the rest.
     """
     for model in reversed(device_scoped_models()):
         rows: Rows = model.all_objects.across_devices()
-        for removed in _purge(rows.filter(deleted_at__lt=before)):
+        for removed in _purge_in_batches(rows.filter(deleted_at__lt=before)):
             yield model, removed
-        for erased in _batches(Device.objects.filter(erased_at__isnull=False)):
-            for removed in _purge(rows.filter(device__in=erased)):
+        for erased in _id_batches(Device.objects.filter(erased_at__isnull=False)):
+            for removed in _purge_in_batches(rows.filter(device__in=erased)):
                 yield model, removed
 
 
 def erase_inactive(since: datetime) -> Iterator[int]:
-    """Erase devices neither registered nor seen since a moment; yield the size of each batch."""
+    """Erase the devices not registered and not seen since a moment; yield each batch's size."""
     while True:
         with transaction.atomic():
             found = Device.objects.inactive_since(since).order_by("pk")
@@ -66,13 +71,15 @@ def erase_inactive(since: datetime) -> Iterator[int]:
         yield len(batch)
 
 
-def shown(
+def with_progress(
     out: OutputWrapper, what: str, batches: Iterable[T], size: Any, total: int | None = None
 ) -> Iterator[T]:
-    """Pass batches on, with a progress bar on a terminal, and elsewhere with a line for each.
+    """Yield batches unchanged, with a progress bar on a terminal, or else a line for each batch.
 
     Args:
-        size: gives the number of rows of a batch.
+        what: the plural noun to print, such as "rows".
+        size: a function that returns the size of a batch.
+        total: the expected sum of all sizes, if known.
     """
     bar = tqdm(total=total, unit=f" {what}", file=out, disable=not out.isatty())
     with bar:
@@ -83,30 +90,30 @@ def shown(
                 out.write(f"{what}: {size(batch)}")
 
 
-def _purge(rows: Rows) -> Iterator[int]:
+def _purge_in_batches(rows: Rows) -> Iterator[int]:
     last: Key | None = None
     while True:
         with transaction.atomic():
             later = _after(rows, *last) if last else rows
-            batch = list(_unnamed(later).order_by("device_id", "pk").key_list()[:BATCH])
+            batch = list(_unreferenced(later).order_by("device_id", "pk").key_list()[:BATCH])
             if not batch:
                 return
             found = rows.of_keys(batch)
             found.lock_devices()
-            # Asked again under the locks: meanwhile a row may have been restored, or named.
-            to_delete = list(_unnamed(found).key_list())
+            # Asked again under the locks: a row may have been restored or referred to meanwhile.
+            to_delete = list(_unreferenced(found).key_list())
             removed = rows.of_keys(to_delete).hard_delete()
         last = batch[-1]
         yield removed
 
 
 def _after(rows: Rows, device_id: UUID, pk: UUID) -> Rows:
-    """Return the rows after one, by device and id; the first condition is what an index finds."""
+    """Return the rows that sort after a key; the first condition is there for the index."""
     later = rows.filter(device_id__gte=device_id)
     return later.filter(Q(device_id__gt=device_id) | Q(pk__gt=pk))
 
 
-def _batches(devices: QuerySet[Device]) -> Iterator[list[UUID]]:
+def _id_batches(devices: QuerySet[Device]) -> Iterator[list[UUID]]:
     last: UUID | None = None
     while True:
         later = devices.filter(pk__gt=last) if last else devices
@@ -117,15 +124,16 @@ def _batches(devices: QuerySet[Device]) -> Iterator[list[UUID]]:
         yield batch
 
 
-def _unnamed(rows: Rows) -> Rows:
+def _unreferenced(rows: Rows) -> Rows:
+    """Leave out the rows that any row refers to."""
     for relation in rows.model._meta.related_objects:
-        rows = rows.exclude(Exists(_naming(relation)))
+        rows = rows.exclude(Exists(_referrers(relation)))
     return rows
 
 
-def _naming(relation: ForeignObjectRel) -> Rows:
-    """Return the rows that name the outer row by a foreign key."""
+def _referrers(relation: ForeignObjectRel) -> Rows:
+    """Return the rows whose foreign key refers to the row of the outer query."""
     model: Any = relation.related_model
-    named = {relation.field.attname: OuterRef("pk"), "device_id": OuterRef("device_id")}
-    rows: Rows = model.all_objects.across_devices().filter(**named)
+    outer_row = {relation.field.attname: OuterRef("pk"), "device_id": OuterRef("device_id")}
+    rows: Rows = model.all_objects.across_devices().filter(**outer_row)
     return rows

@@ -1,4 +1,7 @@
-"""Throttles that count in windows: one counter a caller and window, not a list of timestamps."""
+"""Throttles that keep one counter for each caller and time window.
+
+DRF's own keep a list of timestamps for each caller.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,10 @@ from rest_framework.throttling import SimpleRateThrottle
 
 
 class WindowThrottle(SimpleRateThrottle):
-    """At most so many calls in each window of the rate's length, as `10/min`; no rate, no limit."""
+    """Allows a number of calls in each window of time, such as `10/min`; no rate means no limit."""
 
     cache_alias = "default"
-    # Set by DRF, from the rate.
+    # Set by DRF from the rate; the duration in seconds.
     num_requests: int
     duration: int
 
@@ -40,7 +43,7 @@ class WindowThrottle(SimpleRateThrottle):
         return bool(self.count <= self.num_requests)
 
     def get_ident(self, request: Request) -> str:
-        """Return the caller's address, of IPv6 its /64: that many a single line has."""
+        """Return the caller's address, or its /64 for IPv6: one subscriber has at least a /64."""
         ident = super().get_ident(request)
         with suppress(ValueError):
             address = ip_address(ident)
@@ -54,7 +57,7 @@ class WindowThrottle(SimpleRateThrottle):
 
 
 class DeviceThrottle(WindowThrottle):
-    """Calls of one device."""
+    """Limits the calls of one device."""
 
     scope = "device"
 
@@ -66,7 +69,7 @@ class DeviceThrottle(WindowThrottle):
 
 
 class RegisterThrottle(WindowThrottle):
-    """Attempts to register from one address, valid or not, over all workers."""
+    """Limits the attempts to register from one address, valid or not, over all workers."""
 
     scope = "register"
     cache_alias = "shared"
@@ -82,7 +85,7 @@ class RegisterThrottle(WindowThrottle):
 
     @classmethod
     def count_refusal(cls) -> None:
-        """Count for the operators' dashboard."""
+        """Count a refused registration, for the operators' dashboard."""
         cache = caches[cls.cache_alias]
         cache.add(cls._refusals_key(), 0, timeout=24 * 3600)
         with suppress(ValueError):  # the key expired between the two lines
@@ -102,7 +105,10 @@ class RegisterThrottle(WindowThrottle):
 
 
 class RekeyThrottle(WindowThrottle):
-    """bcrypt checks of one device's token from one address, once its HMAC's key is gone."""
+    """Limits the bcrypt checks of one device's token from one address.
+
+    Only a token whose HMAC's key is gone is checked with bcrypt.
+    """
 
     scope = "rekey"
     cache_alias = "shared"
@@ -111,4 +117,5 @@ class RekeyThrottle(WindowThrottle):
         return "5/min"
 
     def get_cache_key(self, request: Request, view: Any) -> str:
+        # Authentication calls this throttle itself, and passes the device's id as `view`.
         return f"throttle:rekey:{view}:{self.get_ident(request)}"

@@ -1,4 +1,4 @@
-"""A device with all that it owns as JSON, and back into another database."""
+"""Export a device with all its rows as JSON, and import it into another database."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ BATCH = 1000
 
 
 def export(device: Device) -> dict[str, Any]:
-    """Return a device and its rows, deleted ones included, as JSON's types; no token, no hash.
+    """Return a device and all its rows, deleted ones included, as one consistent snapshot.
 
-    One consistent snapshot. Decimals and timestamps are strings, so that nothing is rounded.
+    Its values have JSON's types. Decimals and timestamps are strings, so that nothing is
+    rounded. Tokens and their hashes are left out.
     """
     with transaction.atomic():
         device = Device.objects.select_for_update(no_key=True).get(pk=device.pk)
@@ -41,16 +42,16 @@ def export(device: Device) -> dict[str, Any]:
 
 
 def load(exported: Any) -> tuple[Device, str]:
-    """Create the device of an export with all its rows; return it with a new token.
+    """Create the device of an export with all its rows, and return it with a new token.
 
     Its revision is greater than the exported one, so that a phone that synced with the old database
-    sees every row as changed. A former version's file lacks tables and columns that came since:
-    they stay empty, or as they are by default.
+    sees every row as changed. The file of an earlier version lacks the tables and columns added
+    since: those tables stay empty, and those columns get their defaults.
 
     Raises:
-        Conflict: the device is known here.
-        ValidationError: this is no export, or a value in it is none of its column's.
-        IntegrityError: an id is there twice, or a row breaks a rule that the database holds.
+        Conflict: a device with this id exists here.
+        ValidationError: this is no export, or a value does not fit its column.
+        IntegrityError: an id occurs twice, or a row breaks a constraint of the database.
     """
     if not isinstance(exported, dict) or exported.get("format") != FORMAT:
         raise ValidationError(f"This is no export of the format {FORMAT}.")
@@ -73,7 +74,7 @@ def load(exported: Any) -> tuple[Device, str]:
 
 
 def _columns(model: type[DeviceScoped]) -> list[models.Field[Any, Any]]:
-    """Return the columns that an export has: not the owner, and nothing that is made anew."""
+    """Return the columns to export: all but the device, and those that are set at every save."""
     return [
         field
         for field in model._meta.concrete_fields
@@ -99,11 +100,13 @@ def _values(row: models.Model, fields: list[Any]) -> dict[str, Any]:
 
 
 def _read(fields: list[Any], values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of fields; what came after the export was made may be missing.
+    """Return the values of fields as Python objects.
 
     Raises:
-        KeyError: what no version leaves out is missing.
+        KeyError: a value is missing, and its column has no default and can't be null.
     """
+    # A column that a later version adds is null or has a default, since older exports lack it. An
+    # id has a default too, but no export lacks it.
     optional = {field.attname for field in fields if field.null or field.has_default()} - {"id"}
     return {
         field.attname: field.to_python(values[field.attname])

@@ -1,4 +1,4 @@
-"""Food entries for operators."""
+"""The operators' pages about food entries."""
 
 from __future__ import annotations
 

@@ -4,6 +4,6 @@ from django.apps import AppConfig
 
 
 class EntriesConfig(AppConfig):
-    """What was eaten."""
+    """Food entries: what was eaten."""
 
     name = "entries"

@@ -1,4 +1,4 @@
-"""Made-up products and a diary of them, for a demo phone."""
+"""Sample products and a sample diary, for a demo device."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from products.nutrients import per_100g
 
 
 class Food(NamedTuple):
-    """A product, by its values per 100 g in the order of `NUTRIENTS`, and a portion of it."""
+    """A sample product and a portion of it; values per 100 g stand in the order of `NUTRIENTS`."""
 
     name: str
     per_100g: tuple[float | None, ...]
@@ -25,8 +25,8 @@ class Food(NamedTuple):
 
     def values(self) -> dict[str, Any]:
         """Return the columns of the product."""
-        named = {"name": self.name, "brand": self.brand, "unit": self.unit}
-        return named | per_100g(self.per_100g)
+        described = {"name": self.name, "brand": self.brand, "unit": self.unit}
+        return described | per_100g(self.per_100g)
 
 
 # Per 100 g; rounded from USDA FoodData Central, SR Legacy (2018).
@@ -74,6 +74,7 @@ MEALS: dict[MealType, list[tuple[str, ...]]] = {
     ],
     MealType.SNACKS: [("apple",), ("almonds", "apple"), ("yoghurt", "apple"), ("banana",), ()],
 }
+# The hour of each meal, in UTC.
 HOURS = {
     MealType.BREAKFAST: 7,
     MealType.LUNCH: 12,
@@ -83,15 +84,16 @@ HOURS = {
 QUANTITIES = [Decimal("0.75"), Decimal(1), Decimal(1), Decimal("1.25"), Decimal("1.5")]
 
 
-def fill(device: Device, last: date, days: int, chance: random.Random) -> None:
-    """Give a device products and a diary of so many days up to a last one."""
-    portions = {key: _stock(device, food) for key, food in FOODS.items()}
-    for back in reversed(range(days)):
-        for values in _day(last - timedelta(days=back), portions, chance):
+def fill_diary(device: Device, last: date, days: int, rng: random.Random) -> None:
+    """Create the sample products and a diary of some days, of which `last` is the last."""
+    portions = {key: _create_portion(device, food) for key, food in FOODS.items()}
+    for days_ago in reversed(range(days)):
+        for values in _day(last - timedelta(days=days_ago), portions, rng):
             FoodEntry.add(device.pk, **values)
 
 
-def _stock(device: Device, food: Food) -> Portion:
+def _create_portion(device: Device, food: Food) -> Portion:
+    """Create the product and the portion of a food; return the portion."""
     product, _ = Product.add(device.pk, **food.values())
     portion, _ = Portion.add(
         device.pk, product=product, name=food.portion, grams=Decimal(food.grams), is_default=True
@@ -99,11 +101,12 @@ def _stock(device: Device, food: Food) -> Portion:
     return portion
 
 
-def _day(day: date, portions: dict[str, Portion], chance: random.Random) -> list[dict[str, Any]]:
+def _day(day: date, portions: dict[str, Portion], rng: random.Random) -> list[dict[str, Any]]:
+    """Return the values of a day's entries."""
     logged = []
     for meal, choices in MEALS.items():
-        eaten_at = datetime.combine(day, time(HOURS[meal], chance.randrange(60)), UTC)
-        for key in chance.choice(choices):
+        eaten_at = datetime.combine(day, time(HOURS[meal], rng.randrange(60)), UTC)
+        for key in rng.choice(choices):
             portion = portions[key]
             logged.append(
                 {
@@ -112,7 +115,7 @@ def _day(day: date, portions: dict[str, Portion], chance: random.Random) -> list
                     "eaten_at": eaten_at,
                     "product_id": portion.product_id,
                     "portion_id": portion.pk,
-                    "quantity": chance.choice(QUANTITIES),
+                    "quantity": rng.choice(QUANTITIES),
                 }
             )
     return logged

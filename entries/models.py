@@ -1,4 +1,4 @@
-"""FoodEntry: what was eaten. A diary records facts: what an entry says is worked out once."""
+"""FoodEntry: what was eaten. Its kcal and nutrients are calculated once, when it is written."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from products.nutrients import MAX_GRAMS, NAMES, NUTRIENTS, OPTIONAL
 
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2100, 12, 31)
 MAX_QUANTITY = 10_000
-# What a product decides of an entry, besides the grams of a portion.
-WORKED_OUT = ("name", "unit", *NAMES)
-# A row of a model by its id.
+# The columns that an entry takes from its product. An entry of a portion also takes its grams.
+FROM_PRODUCT = ("name", "unit", *NAMES)
+# A function that returns the row of a model with an id.
 Find = Callable[[type[DeviceScoped], uuid.UUID], Any]
 
 
@@ -50,18 +50,19 @@ class MealType(models.TextChoices):
 
 class FoodEntryQuerySet(DeviceScopedQuerySet["FoodEntry"]):
     def in_order(self) -> Self:
-        """Sort the newest day first, and within a day as it was logged."""
+        """Sort the newest day first, and within a day in the order of logging."""
         return self.order_by("-date", "created_at", "id")
 
     def totals(self, *by: str) -> models.QuerySet[FoodEntry, dict[str, Any]]:
-        """Return a count and sums for each value of the fields `by`, in one query.
+        """Return the number of entries and their sums for each value of the fields `by`.
 
-        The sums are exact, and then as JSON has numbers: the nearest double.
+        One query. PostgreSQL sums exact decimals; each sum is then the nearest double, the type
+        that JSON's numbers have.
         """
         return self._grouped(by)
 
     def unknown_and_totals(self, *by: str) -> models.QuerySet[FoodEntry, dict[str, Any]]:
-        """Return, before the sums, also of how many entries each of `OPTIONAL` is null."""
+        """Return the same, and before the sums how many entries have null in each of `OPTIONAL`."""
         unknown = {f"unknown_{name}": Count("pk", filter=Q(**{name: None})) for name in OPTIONAL}
         return self._grouped(by, **unknown)
 
@@ -73,13 +74,13 @@ class FoodEntryQuerySet(DeviceScopedQuerySet["FoodEntry"]):
             for name in NAMES
         }
         rows = self.order_by(*by).values(*by)
-        # The sums last: they take the columns' names.
+        # The sums come last, because they hide the columns whose names they take.
         return rows.annotate(entries=Count("pk"), **counts, **sums)
 
 
 @bounded()
 class FoodEntry(DeviceScoped):
-    """Something eaten on a day: so many grams or portions of a product, or without a product."""
+    """Something eaten on a day: grams or portions of a product, or something without a product."""
 
     product = ScopedForeignKey(Product, null=True, blank=True, related_name="entries")
     portion = ScopedForeignKey(Portion, null=True, blank=True, related_name="entries")
@@ -116,7 +117,7 @@ class FoodEntry(DeviceScoped):
                 name="food_entries_by_day",
                 condition=Q(deleted_at=None),
             ),
-            # Deleted entries too: a product that any entry names is not purged.
+            # Deleted entries too: the purge asks whether any entry refers to a product.
             models.Index(
                 "device",
                 "product",
@@ -156,19 +157,20 @@ class FoodEntry(DeviceScoped):
         """Log something eaten; see the base class.
 
         Args:
-            values: `product_id` with `grams`, or with `portion_id` and `quantity` (default 1);
-                or `name` and `kcal` and what else is known. Always `date` and `meal_type`.
+            values: `date` and `meal_type`, and one of these: `product_id` and `grams`;
+                `product_id`, `portion_id` and `quantity` (default 1); `name` and `kcal`, with any
+                nutrients that are known.
 
         Raises:
-            ValidationError: these values do not say what was eaten, or it is too much.
-            Missing: the device has no such live product, or that product no such live portion.
+            ValidationError: a value that says what was eaten is missing, or the amount is too much.
+            Missing: the device has no such live product, or the product has no such live portion.
         """
         known = cls.existing(device_id, id)
         if known is not None:
             return known, False
         entry = cls(device_id=device_id, date=values["date"], **({"id": id} if id else {}))
         entry.check_quota()
-        for name, value in entry.settled(values).items():
+        for name, value in entry.resolve_columns(values).items():
             setattr(entry, name, value)
         entry.insert()
         return entry, True
@@ -181,44 +183,48 @@ class FoodEntry(DeviceScoped):
         return limit, f"A day has at most {limit} food entries"
 
     def change(self, **values: Any) -> bool:
-        """Update; name, unit, grams and nutrients are worked out anew only if their sources change.
+        """Update the entry.
+
+        Name, unit, grams, kcal and nutrients are calculated again only if the product, the portion
+        or the amount changes.
 
         Raises:
             ValidationError, Missing, Conflict: as `add()` does.
         """
-        return super().change(**self.settled(values))
+        return super().change(**self.resolve_columns(values))
 
-    def settled(self, values: dict[str, Any], find: Find | None = None) -> dict[str, Any]:
-        """Return what the columns become by what a client sent; fields left out stay.
+    def resolve_columns(self, values: dict[str, Any], find: Find | None = None) -> dict[str, Any]:
+        """Return the columns to set for the values that a client sent; others keep theirs.
 
         Args:
-            find: gives the product and the portion that the entry is to name, or raises Missing;
-                if it is not given, live ones are read, and those that it names already.
+            values: as those of `add()`, but any may be left out.
+            find: returns the product and the portion, or raises Missing. By default it finds live
+                rows, and deleted ones that this entry already refers to.
 
         Raises:
             ValidationError, Missing: as `add()` does.
         """
-        plain: dict[str, Any] = {
+        independent: dict[str, Any] = {
             name: values[name] for name in ("date", "meal_type", "eaten_at") if name in values
         }
         if values.get("product_id", self.product_id) is None:
-            return plain | self._without_product(values)
+            return independent | self._without_product(values)
         amount = self._amount(values)
         stored = {name: getattr(self, name) for name in amount}
         if amount == stored:
-            return plain
-        unmeasured = {"portion_id": None, "quantity": None}
-        if "portion_id" not in values and amount == stored | unmeasured:
-            # A portion entry becomes one of the same grams: nothing to work out anew.
-            return plain | unmeasured
-        return plain | amount | self._worked_out(amount, find or self._named)
+            return independent
+        without_portion = {"portion_id": None, "quantity": None}
+        if "portion_id" not in values and amount == stored | without_portion:
+            # Grams take the place of a portion of the same grams: there is nothing to calculate.
+            return independent | without_portion
+        return independent | amount | self._calculate(amount, find or self._fetch_reference)
 
     @classmethod
     def violations(cls) -> Iterator[tuple[str, Iterable[DeviceScoped]]]:
-        """Ask also for what entries were worked out from, where that has not changed since."""
+        """Also compare entries with what they were calculated from, if that is unchanged since."""
         yield from super().violations()
-        named = cls.all_objects.across_devices().filter(product__isnull=False)
-        yield "unit is the product's", named.exclude(unit=F("product__unit"))
+        with_product = cls.all_objects.across_devices().filter(product__isnull=False)
+        yield "unit is the product's", with_product.exclude(unit=F("product__unit"))
         rows = cls.all_objects.across_devices().filter(updated_at=None)
         of_product = rows.filter(
             Q(product__updated_at=None) | Q(product__updated_at__lte=F("created_at")),
@@ -239,7 +245,7 @@ class FoodEntry(DeviceScoped):
     def _without_product(self, values: dict[str, Any]) -> dict[str, Any]:
         if values.get("portion_id") is not None:
             raise _required("product_id")
-        sent = {name: values[name] for name in (*WORKED_OUT, "grams") if name in values}
+        sent = {name: values[name] for name in (*FROM_PRODUCT, "grams") if name in values}
         missing = [name for name in ("name", "kcal") if sent.get(name, getattr(self, name)) is None]
         if not sent.get("name", self.name):
             missing = ["name", *(name for name in missing if name != "name")]
@@ -248,7 +254,10 @@ class FoodEntry(DeviceScoped):
         return {"product_id": None, "portion_id": None, "quantity": None, **sent}
 
     def _amount(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Return how much of which product: by portion (its grams follow), or by grams."""
+        """Return the product and how much of it: a portion and a quantity, or grams.
+
+        The grams of a new portion or quantity are None: `_calculate()` fills them in.
+        """
         product_id = values.get("product_id", self.product_id)
         portion_id = values.get("portion_id")
         by_grams = "portion_id" in values or ("grams" in values and "quantity" not in values)
@@ -267,16 +276,16 @@ class FoodEntry(DeviceScoped):
                 "grams": grams,
             }
         quantity = values.get("quantity", self.quantity) or Decimal(1)
-        same = (portion_id, quantity) == (self.portion_id, self.quantity)
+        is_same = (portion_id, quantity) == (self.portion_id, self.quantity)
         return {
             "product_id": product_id,
             "portion_id": portion_id,
             "quantity": quantity,
-            "grams": self.grams if same else None,
+            "grams": self.grams if is_same else None,
         }
 
-    def _worked_out(self, amount: dict[str, Any], find: Find) -> dict[str, Any]:
-        """Return name, unit, grams and nutrients of an amount, from the rows as they are now."""
+    def _calculate(self, amount: dict[str, Any], find: Find) -> dict[str, Any]:
+        """Return name, unit, grams, kcal and nutrients, from the product and portion as of now."""
         product = find(Product, amount["product_id"])
         grams = amount["grams"]
         if amount["portion_id"] is not None:
@@ -289,20 +298,21 @@ class FoodEntry(DeviceScoped):
                     f"The portion's grams times the quantity must be {CENT} to {MAX_GRAMS}.",
                     code="max_value" if grams > MAX_GRAMS else "min_value",
                 )
-        named = {"name": product.name, "unit": product.unit, "grams": grams}
-        return named | product.nutrition(grams)
+        described = {"name": product.name, "unit": product.unit, "grams": grams}
+        return described | product.nutrition(grams)
 
-    def _named(self, model: type[DeviceScoped], id: uuid.UUID) -> Any:
-        """Return a row that the entry names: a live one, or a deleted one that it names already.
+    def _fetch_reference(self, model: type[DeviceScoped], id: uuid.UUID) -> Any:
+        """Return a live product or portion, or a deleted one that this entry already refers to.
 
         Raises:
             Missing: the device has no such row.
         """
-        is_named = id in (self.product_id, self.portion_id)
-        return model.fetch(self.device_id, id, deleted=is_named)
+        is_known = id in (self.product_id, self.portion_id)
+        return model.fetch(self.device_id, id, deleted=is_known)
 
 
 def _required(*names: str) -> ValidationError:
+    """Return an error that says of each of these fields that it is required."""
     return ValidationError(
         {name: ValidationError("This field is required.", code="required") for name in names}
     )

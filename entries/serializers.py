@@ -1,4 +1,4 @@
-"""Food entries and statistics on the wire."""
+"""Serializers of food entries and of the diary's statistics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from countonme.api.fields import (
 )
 from countonme.api.query import PageQuery, QuerySerializer, RangeMixin
 from countonme.api.schema import example
-from entries.models import WORKED_OUT, FoodEntry, MealType
+from entries.models import FROM_PRODUCT, FoodEntry, MealType
 from products.models import Product
 from products.names import MAX_NAME_LENGTH
 from products.nutrients import NAMES, NUTRIENTS, Nutrient, per_100g
@@ -48,8 +48,8 @@ ENTRY = {
 UNKNOWN = {"fiber": 1}
 
 
-def sent_field(nutrient: Nutrient) -> NumberField:
-    """Return the field of a nutrient that a client may log without a product."""
+def nutrient_field(nutrient: Nutrient) -> NumberField:
+    """Return the serializer field of a nutrient; clients send it for entries without a product."""
     return NumberField(
         max_digits=None,
         decimal_places=2,
@@ -77,13 +77,14 @@ def sent_field(nutrient: Nutrient) -> NumberField:
 class FoodEntrySerializer(StrictModelSerializer):
     """Something eaten: grams or portions of a product, or a name and its kcal.
 
-    On POST with a product, send `grams`, or `portion_id` and `quantity`; without one, `name` and
-    `kcal`. What a product decides is worked out here and ignored where it is sent.
+    On POST with a product, send `grams`, or `portion_id` and `quantity`. Without a product, send
+    `name` and `kcal`. With a product, the server takes name and unit from it and calculates kcal
+    and nutrients, and ignores these fields in the request.
     """
 
     product_id = StrictUUIDField(required=False, allow_null=True)
     portion_id = StrictUUIDField(required=False, allow_null=True)
-    vars().update({nutrient.name: sent_field(nutrient) for nutrient in NUTRIENTS})
+    vars().update({nutrient.name: nutrient_field(nutrient) for nutrient in NUTRIENTS})
 
     class Meta:
         model = FoodEntry
@@ -106,18 +107,18 @@ class FoodEntrySerializer(StrictModelSerializer):
         extra_kwargs = {"name": {"required": False, "max_length": MAX_NAME_LENGTH}}
 
     def to_internal_value(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Leave out what a product or a portion decides: phones send back whole records."""
+        """Ignore what the product or the portion determines, since phones send whole records."""
         ignored: set[str] = set()
         has_product = not is_null(data.get("product_id"))
         if has_product:
-            ignored |= {*WORKED_OUT}
+            ignored |= {*FROM_PRODUCT}
         if self.partial and not is_null(data.get("portion_id")):
             ignored.add("grams")
         kept = {name: value for name, value in data.items() if name not in ignored}
         return self.read_with(kept, () if has_product or self.partial else ("name", "kcal"))
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """On POST, refuse an amount that is said twice, or not at all."""
+        """On POST with a product, require either grams or a portion."""
         if not self.partial and attrs.get("product_id") is not None:
             by_grams, by_portion = (attrs.get(name) is not None for name in ("grams", "portion_id"))
             if by_grams == by_portion:
@@ -135,7 +136,7 @@ class FoodEntryQuery(RangeMixin, PageQuery):
 
 
 class RangeQuery(RangeMixin, QuerySerializer):
-    """Both ends are required here, and the range may be bounded."""
+    """A range of which both ends are required, and whose length may be limited."""
 
     max_days: ClassVar[int | None] = None
 
@@ -145,7 +146,7 @@ class RangeQuery(RangeMixin, QuerySerializer):
         return fields
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Bound the range."""
+        """Refuse a range of more than `max_days`."""
         attrs = super().validate(attrs)
         if self.max_days and (attrs["to"] - attrs["from"]).days >= self.max_days:
             raise serializers.ValidationError(
@@ -159,16 +160,16 @@ class DailyQuery(RangeQuery):
 
 
 class TotalsSerializer(serializers.Serializer[Any]):
-    """Exact sums; a nutrient counts as 0 where it is null."""
+    """Exact sums. A nutrient that is null counts as 0."""
 
     vars().update({name: NumberField(max_digits=None, decimal_places=2) for name in NAMES})
 
 
 def unknown_field() -> serializers.DictField:
-    """Return the field that says of how many entries each nutrient is null."""
+    """Return the field that counts, for each nutrient, the entries where it is null."""
     return serializers.DictField(
         child=serializers.IntegerField(),
-        help_text="Of how many entries a nutrient is null; those over 0 alone.",
+        help_text="For each nutrient that is null in some entry, the number of such entries.",
     )
 
 
@@ -208,4 +209,4 @@ class DailySerializer(serializers.Serializer[Any]):
     vars()["from"] = DayField()
     to = DayField()
     days = DayTotalsSerializer(many=True)
-    average = TotalsSerializer(help_text="Over the days with an entry, rounded half up.")
+    average = TotalsSerializer(help_text="The average of the days with an entry, rounded half up.")

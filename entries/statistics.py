@@ -1,4 +1,4 @@
-"""What the diary adds up to, by day and by range; each is one query."""
+"""Sums of the diary, of a day and of a range of days. Each function runs one query."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from products.nutrients import NAMES, OPTIONAL
 
 
 def day(device: Owner, when: date) -> dict[str, Any]:
-    """Return a day's number of entries and exact totals, in kcal and grams, also by meal type.
+    """Return a day's number of entries and exact totals (kcal and grams), also by meal type.
 
-    Beside them stands of how many entries a nutrient is unknown.
+    `unknown` is the number of entries in which a nutrient is null, for each nutrient that has any.
     """
     rows = _BY_MEAL_TYPE.rows(device=device.pk, date=when)
-    sums = [(meal_type, entries, *rest[COUNTS:]) for meal_type, entries, *rest in rows]
-    unknown = map(sum, zip(*(rest[:COUNTS] for _, _, *rest in rows), strict=True))
+    sums = [(meal_type, entries, *rest[COUNT_COLUMNS:]) for meal_type, entries, *rest in rows]
+    unknown = map(sum, zip(*(rest[:COUNT_COLUMNS] for _, _, *rest in rows), strict=True))
     return {
         "date": when,
         "entries": sum(entries for _, entries, *_ in rows),
@@ -33,14 +33,14 @@ def day(device: Owner, when: date) -> dict[str, Any]:
 def daily(device: Owner, first: date, last: date) -> dict[str, Any]:
     """Return the totals of every day of a range, both ends included, and their average.
 
-    The average is taken over the days with an entry, rounded half up to 2 decimals.
+    The average is that of the days with an entry, rounded half up to 2 decimals.
     """
     rows = _BY_DAY.rows(device=device.pk, first=first, last=last)
     logged = {row[0]: row for row in rows}
     days = []
     for n in range((last - first).days + 1):
         when = first + timedelta(n)
-        _, entries, *sums = logged.get(when, NOTHING)
+        _, entries, *sums = logged.get(when, EMPTY_DAY)
         days.append({"date": when, "entries": entries, "totals": _totals(sums)})
     logged_days = len(rows) or 1
     means = ((2 * cents + logged_days) // (2 * logged_days) / 100 for cents in _cents(rows))
@@ -52,18 +52,19 @@ def _totals(sums: Iterable[float]) -> dict[str, float]:
 
 
 def _cents(rows: Iterable[Sequence[Any]]) -> Iterator[int]:
-    """Yield the exact sums of rows of sums, in hundredths.
+    """Yield the exact sum of each column, in hundredths.
 
-    A double is off by far less than a cent over all that a year can hold, and so is `fsum()`.
+    The rows hold doubles of exact sums. Over a year's diary, their error and that of `fsum()` stay
+    far below half a hundredth.
     """
-    _, _, *columns = zip(NOTHING, *rows, strict=True)
+    _, _, *columns = zip(EMPTY_DAY, *rows, strict=True)
     return (round(math.fsum(column) * 100) for column in columns)
 
 
-# As a row of a day without an entry.
-NOTHING = (None, 0, *(0.0 for _ in NAMES))
-# So many counts stand before the sums of a day.
-COUNTS = len(OPTIONAL)
+# The row of a day without an entry.
+EMPTY_DAY = (None, 0, *(0.0 for _ in NAMES))
+# How many counts `unknown_and_totals()` returns before the sums.
+COUNT_COLUMNS = len(OPTIONAL)
 _BY_MEAL_TYPE = Prepared(
     lambda device, date: (
         FoodEntry.objects.for_device(device).filter(date=date).unknown_and_totals("meal_type")

@@ -16,7 +16,7 @@ from sync.tables import parse_phone_id, record_serializer
 
 @register
 class FoodEntryChanges(TableChanges):
-    """An entry is worked out from the rows that it names as they will be, deleted ones too."""
+    """Calculates entries from products and portions as the push leaves them, deleted or not."""
 
     serializer = record_serializer(FoodEntrySerializer)
     example = ENTRY | {"portion_id": "8d7d1a5e-6f3c-4e0a-9a55-2f7b0f6f2a11", "quantity": 1.5}
@@ -24,14 +24,17 @@ class FoodEntryChanges(TableChanges):
     def build(self, key: UUID, record: dict[str, Any]) -> FoodEntry:
         values = self.read(key, self._without_unknown(record))
         entry: FoodEntry = self.current(key)
-        self.assign(entry, entry.settled(values, self.push.find))
+        self.assign(entry, entry.resolve_columns(values, self.push.find))
         return entry
 
     def _without_unknown(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Return a record without what the server never had, if it can stand so.
+        """Return a record without a product or portion that the server never had.
+
+        Without the product, an entry is kept by its name and kcal, and without the portion by its
+        grams.
 
         Raises:
-            Missing: it can't.
+            Missing: the record does not have these.
         """
         product, portion = (
             parse_phone_id(record.get(name)) for name in ("product_id", "portion_id")

@@ -23,7 +23,7 @@ DAY_IS_FULL = f"A day has at most {settings.MAX_ENTRIES_PER_DAY} food entries"
 
 
 class FoodEntryViewSet(DeviceViewSet):
-    """The diary. What an entry says is worked out when it is written, and then stays."""
+    """The diary. An entry's kcal and nutrients are calculated when it is written, and then stay."""
 
     model = FoodEntry
     serializer_class = FoodEntrySerializer
@@ -65,7 +65,7 @@ class DayView(DeviceView):
 
 
 class DailyView(DeviceView):
-    """The totals of every day of a range, and their average over the days logged."""
+    """The totals of every day of a range, and the average of the days with an entry."""
 
     serializer_class = DailySerializer
     get_query_class = DailyQuery

@@ -1,4 +1,4 @@
-"""Goals, body weights and water for operators."""
+"""The operators' pages about goals, body weights and water."""
 
 from __future__ import annotations
 

@@ -4,6 +4,6 @@ from django.apps import AppConfig
 
 
 class GoalsConfig(AppConfig):
-    """What is aimed at."""
+    """Goals, body weights and water."""
 
     name = "goals"

@@ -1,4 +1,4 @@
-"""A made-up phone for trying things out: a diary, a goal, weighings with a trend, and water."""
+"""A demo device with sample data: a diary, a goal, weighings with a trend, and water."""
 
 from __future__ import annotations
 
@@ -23,21 +23,25 @@ BODY = {
 }
 AGE_DAYS = 34 * 365
 WEIGHT_KG = Decimal("72.4")
-# Of weight from one morning to the next that says nothing of the trend, in kg.
-WATER_AND_SALT = 0.35
+# Standard deviation of the daily noise in body weight, which water and salt cause.
+NOISE_KG = 0.35
 GLASSES_ML = [200, 250, 250, 300, 500]
 
 
 def create_phone(last: date, days: int = 30) -> tuple[Device, str]:
-    """Register a device whose diary ends on a day; return it and its token."""
+    """Register a device with a diary of some days, the last of which is `last`.
+
+    Returns:
+        The device and its token.
+    """
     device, token = Device.objects.register(uuid.uuid4())
-    chance = random.Random(last.toordinal())  # noqa: S311  # a believable life needs no secrecy
+    rng = random.Random(last.toordinal())  # noqa: S311  # sample data needs no secure randomness
     with device.locked():
-        diary.fill(device, last, days, chance)
+        diary.fill_diary(device, last, days, rng)
         goal = _set_goal(device, last)
-        _weigh(device, goal, last, days, chance)
-        for back in reversed(range(days)):
-            _drink(device, last - timedelta(days=back), chance)
+        _weigh(device, goal, last, days, rng)
+        for days_ago in reversed(range(days)):
+            _drink(device, last - timedelta(days=days_ago), rng)
     return device, token
 
 
@@ -47,17 +51,17 @@ def _set_goal(device: Device, today: date) -> Goal:
     return goal
 
 
-def _weigh(device: Device, goal: Goal, last: date, days: int, chance: random.Random) -> None:
-    """Weigh on most mornings, from a month before the diary, by what the goal should make of it."""
+def _weigh(device: Device, goal: Goal, last: date, days: int, rng: random.Random) -> None:
+    """Add weighings of most days, from 30 days before the diary on, that follow from the goal."""
     assert goal.tdee_kcal is not None
-    lost = (goal.tdee_kcal - goal.daily_calories_kcal) / Decimal(formulas.KCAL_PER_KG)
-    for back in reversed(range(days + 30)):
-        if chance.random() < 0.7:
-            noise = Decimal(round(chance.gauss(0, WATER_AND_SALT), 1))
-            weight_kg = rounded(WEIGHT_KG + lost * back + noise)
-            BodyWeight.add(device.pk, date=last - timedelta(days=back), weight_kg=weight_kg)
+    kg_per_day = (goal.tdee_kcal - goal.daily_calories_kcal) / Decimal(formulas.KCAL_PER_KG)
+    for days_ago in reversed(range(days + 30)):
+        if rng.random() < 0.7:
+            noise = Decimal(round(rng.gauss(0, NOISE_KG), 1))
+            weight_kg = rounded(WEIGHT_KG + kg_per_day * days_ago + noise)
+            BodyWeight.add(device.pk, date=last - timedelta(days=days_ago), weight_kg=weight_kg)
 
 
-def _drink(device: Device, day: date, chance: random.Random) -> None:
-    for _ in range(chance.randint(5, 9)):
-        WaterEntry.add(device.pk, date=day, ml=chance.choice(GLASSES_ML))
+def _drink(device: Device, day: date, rng: random.Random) -> None:
+    for _ in range(rng.randint(5, 9)):
+        WaterEntry.add(device.pk, date=day, ml=rng.choice(GLASSES_ML))

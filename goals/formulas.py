@@ -1,7 +1,7 @@
-"""What goals and statistics are calculated by: exact, and of numbers and days alone.
+"""The formulas of goals and statistics: exact functions of numbers and dates.
 
-kcal, grams and ml are whole numbers, truncated after each step; kg and BMI have one decimal,
-rounded half up.
+kcal, grams and ml are integers, truncated after each step. Weights in kg and the BMI of a goal have
+one decimal, rounded half up.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 
 PERCENTS = ("protein_percent", "carbs_percent", "fat_percent")
 GRAMS = ("protein_grams", "carbs_grams", "fat_grams")
-# Each table's names are the values that a phone may send.
+# The keys of these tables are the values that a phone may send.
+# The last term of the BMR.
 GENDERS = {"male": 5, "female": -161}
+# TDEE by BMR.
 ACTIVITY_LEVELS = {
     "sedentary": Decimal("1.2"),
     "light": Decimal("1.375"),
@@ -25,11 +27,11 @@ ACTIVITY_LEVELS = {
     "active": Decimal("1.725"),
     "very_active": Decimal("1.9"),
 }
-# Of protein, carbs and fat, in percent of the kcal; the app's own defaults.
+# Default percents of the kcal from protein, carbs and fat; they are the app's own.
 WEIGHT_GOAL_TYPES = {"lose": (30, 35, 35), "maintain": (25, 45, 30), "gain": (30, 45, 25)}
-# kcal a day.
+# kcal a day less or more than the TDEE.
 PACES = {"slow": 250, "moderate": 500, "aggressive": 750}
-# Where each class ends, exclusive; the last has no end.
+# The upper limit of each category, exclusive. `OBESE` has none.
 BMI_CATEGORIES = {"underweight": Decimal("18.5"), "normal": Decimal(25), "overweight": Decimal(30)}
 OBESE = "obese"
 HEALTHY_BMI = Decimal("18.5"), Decimal("24.9")
@@ -39,12 +41,12 @@ KCAL_PER_GRAM = 4, 4, 9
 WATER_ML_PER_KG = 33
 KCAL_PER_KG = 7700
 TREND_DAYS = 10
-# What an estimate of the expenditure needs: so many days logged, and between two weighings.
+# An estimate of the expenditure needs so many logged days, and as many between two weighings.
 EXPENDITURE_DAYS = 14
 
 
 class Streak(NamedTuple):
-    """Days logged in a row, up to now and at most, and all of them."""
+    """The current and the longest number of days logged in a row, and the number of all days."""
 
     current: int
     longest: int
@@ -52,15 +54,18 @@ class Streak(NamedTuple):
 
 
 def age_years(birth_date: date, today: date) -> int:
-    """Return the birthdays that someone has had; who was born on 29 February has them on 1 March,
-    where the year has no such day."""
+    """Return an age in whole years.
+
+    Someone born on 29 February has their birthday on 1 March in a year without that day.
+    """
     before_birthday = (today.month, today.day) < (birth_date.month, birth_date.day)
     return today.year - birth_date.year - before_birthday
 
 
 def bmr_kcal(gender: str, weight_kg: Decimal, height_cm: Decimal, age: int) -> int:
-    """Return the basal metabolic rate in kcal a day: 10 × kg + 6.25 × cm - 5 × years + 5 for men,
-    - 161 for women.
+    """Return the basal metabolic rate (BMR) in kcal a day.
+
+    10 × kg + 6.25 × cm - 5 × years, + 5 for men or - 161 for women.
 
     Mifflin, St Jeor, Hill, Scott, Daugherty and Koh, "A new predictive equation for resting energy
     expenditure in healthy individuals", Am J Clin Nutr 51 (1990) 241-247; its simplified form.
@@ -69,19 +74,20 @@ def bmr_kcal(gender: str, weight_kg: Decimal, height_cm: Decimal, age: int) -> i
 
 
 def tdee_kcal(bmr: int, activity_level: str) -> int:
-    """Return the total daily energy expenditure in kcal: the BMR times a factor of activity.
+    """Return the total daily energy expenditure (TDEE) in kcal: the BMR times an activity factor.
 
-    The factors 1.2 to 1.9 are those in common use with the Harris-Benedict and Mifflin-St Jeor
-    equations, and have no one source. "Human energy requirements" (FAO/WHO/UNU, 2001) defines the
-    ratio as the physical activity level, and classes it 1.40-1.69, 1.70-1.99 and 2.00-2.40.
+    The factors 1.2 to 1.9 are in common use with the Harris-Benedict and Mifflin-St Jeor equations,
+    and have no single source. "Human energy requirements" (FAO/WHO/UNU, 2001) defines the factor as
+    the physical activity level, with the classes 1.40-1.69, 1.70-1.99 and 2.00-2.40.
     """
     return int(bmr * ACTIVITY_LEVELS[activity_level])
 
 
 def daily_calories_kcal(tdee: int, weight_goal_type: str, pace: str | None) -> int:
-    """Return what to eat, in kcal a day: the TDEE less or more the pace, to lose never under 1200.
+    """Return the target in kcal a day: the TDEE minus the pace to lose weight, plus it to gain.
 
-    At 7700 kcal/kg the paces are 0.23, 0.45 and 0.68 kg a week.
+    To lose weight the target is never under 1200. At 7700 kcal/kg the paces are 0.23, 0.45 and
+    0.68 kg a week.
     """
     if weight_goal_type == "maintain" or pace is None:
         return tdee
@@ -91,7 +97,7 @@ def daily_calories_kcal(tdee: int, weight_goal_type: str, pace: str | None) -> i
 
 
 def macro_grams(kcal: int, percents: Iterable[int]) -> list[int]:
-    """Return grams of protein, carbs and fat that have so many percent of the kcal each.
+    """Return the grams of protein, carbs and fat that supply these percents of the kcal.
 
     Atwater's general factors, 4, 4 and 9 kcal/g ("Food energy: methods of analysis and conversion
     factors", FAO Food and Nutrition Paper 77, 2003).
@@ -103,17 +109,17 @@ def macro_grams(kcal: int, percents: Iterable[int]) -> list[int]:
 
 
 def water_ml(weight_kg: Decimal) -> int:
-    """Return what to drink, in ml a day: 33 ml/kg, of the rule of thumb of 30 to 35."""
+    """Return what to drink in ml a day: 33 ml/kg; the rule of thumb is 30 to 35."""
     return int(WATER_ML_PER_KG * weight_kg)
 
 
 def bmi(weight_kg: Decimal, height_cm: Decimal) -> Decimal:
-    """Return the body mass index, kg/m², with one decimal."""
+    """Return the body mass index (BMI) in kg/m², with one decimal."""
     return _rounded(weight_kg * 10_000 / height_cm**2)
 
 
 def bmi_category(rounded_bmi: Decimal) -> str:
-    """Return the class of a BMI with one decimal, for adults.
+    """Return the category of an adult's BMI, which is given with one decimal.
 
     "Obesity: preventing and managing the global epidemic", WHO Technical Report Series 894 (2000).
     """
@@ -121,7 +127,7 @@ def bmi_category(rounded_bmi: Decimal) -> str:
 
 
 def healthy_weight_kg(height_cm: Decimal) -> tuple[Decimal, Decimal]:
-    """Return the weights in kg that have a BMI of 18.5 and of 24.9 at a height."""
+    """Return the weights in kg at which this height has a BMI of 18.5 and of 24.9."""
     low, high = (_rounded(bound * height_cm**2 / 10_000) for bound in HEALTHY_BMI)
     return low, high
 
@@ -139,10 +145,11 @@ def calculate(
     percents: Sequence[int] | None = None,
     water: int | None = None,
 ) -> dict[str, Any]:
-    """Return all that follows from a body's metrics, by the names that a phone knows.
+    """Return everything that is calculated from body metrics, by the API's names.
 
     Args:
-        percents: of protein, carbs and fat, and `water` in ml, in the place of the defaults.
+        percents: those of protein, carbs and fat, instead of the defaults.
+        water: ml a day, instead of the default.
     """
     bmr = bmr_kcal(gender, current_weight_kg, height_cm, age_years(birth_date, today))
     tdee = tdee_kcal(bmr, activity_level)
@@ -166,17 +173,22 @@ def calculate(
 
 @cache
 def decay(days: int) -> Decimal:
-    """Return what a weighing still counts in the trend after so many days: exp(-days / 10)."""
+    """Return the share that the trend before a gap keeps after these days: exp(-days / 10)."""
     return (Decimal(-days) / TREND_DAYS).exp()
 
 
 def trend(weighings: Iterable[tuple[date, Decimal]]) -> list[Decimal]:
-    """Return the trend in kg at each of the weighings, which stand in order of their days.
+    """Return the trend in kg at each weighing.
 
-    An exponentially weighted mean that starts at the first weighing. After a gap of so many days
-    the trend so far counts exp(-days / 10) and the new weighing the rest, so that a gap lets the
-    past fade as much as if it had been weighed through. (Eckner, "Algorithms for unevenly spaced
-    time series: moving averages and other rolling operators", 2012; its EMA "next".)
+    The trend is an exponentially weighted mean that starts at the first weighing. After a gap of n
+    days the previous trend counts exp(-n / 10) and the new weighing the rest. That is as if the new
+    weight had been weighed on every day of the gap.
+
+    Source: Eckner, "Algorithms for unevenly spaced time series: moving averages and other rolling
+    operators", 2012; its EMA "next".
+
+    Args:
+        weighings: days and kg, in the order of the days.
     """
     found: list[Decimal] = []
     last: date | None = None
@@ -188,7 +200,11 @@ def trend(weighings: Iterable[tuple[date, Decimal]]) -> list[Decimal]:
 
 
 def kg_per_day(weighings: Sequence[tuple[date, Decimal]]) -> Fraction:
-    """Return how weight moves, in kg a day: the least-squares slope over weighings of two days."""
+    """Return the change of weight in kg a day: the least-squares slope over the weighings.
+
+    Args:
+        weighings: days and kg, in the order of the days, of two days at least.
+    """
     start = weighings[0][0]
     points = [((day - start).days, weight_kg) for day, weight_kg in weighings]
     count, days = len(points), sum(x for x, _ in points)
@@ -201,18 +217,18 @@ def kg_per_day(weighings: Sequence[tuple[date, Decimal]]) -> Fraction:
 def expenditure_kcal(
     eaten_kcal: Decimal, logged_days: int, weighings: Sequence[tuple[date, Decimal]]
 ) -> int | None:
-    """Return what the body burns, in kcal a day, rounded half up.
+    """Return the energy expenditure in kcal a day, rounded half up.
 
-    The mean of the days logged, less 7700 kcal for each kg that was put on a day. That a kg of body
-    weight is worth 7700 kcal (3500 a pound: Wishnofsky, "Caloric equivalents of gained or lost
-    weight", Am J Clin Nutr 6, 1958, 542-546) holds for fat, roughly, and not for water.
+    It is the mean kcal of the logged days, minus 7700 kcal/kg times the change of weight in kg a
+    day. 7700 kcal/kg (3500 a pound: Wishnofsky, "Caloric equivalents of gained or lost weight", Am
+    J Clin Nutr 6, 1958, 542-546) is roughly right for fat, and wrong for water.
 
     Args:
-        eaten_kcal: the sum over the days logged.
-        weighings: in order of their days, one a day.
+        eaten_kcal: the sum over the logged days.
+        weighings: days and kg, in the order of the days, one a day.
 
     Returns:
-        None with fewer than 14 days logged, or fewer than 14 days from the first weighing to the
+        None with fewer than 14 logged days, or fewer than 14 days from the first weighing to the
         last.
     """
     if logged_days < EXPENDITURE_DAYS or not weighings:
@@ -224,9 +240,12 @@ def expenditure_kcal(
 
 
 def streak(logged: Iterable[date], today: date) -> Streak:
-    """Return the runs of days without a gap, of distinct days in order up to today.
+    """Return the streaks: runs of logged days without a gap.
 
-    The current run is one that ends today or, as long as today is not over, yesterday.
+    The current streak ends today or, since today is not over yet, yesterday.
+
+    Args:
+        logged: the logged days up to today, each once, in order.
     """
     run = longest = count = 0
     last: date | None = None

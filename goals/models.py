@@ -1,4 +1,4 @@
-"""Goal, BodyWeight and WaterEntry: what is aimed at, and what is measured on the way."""
+"""Goal, BodyWeight and WaterEntry: daily targets, and what is measured on the way to them."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ from goals.formulas import GRAMS, PERCENTS
 from products.models import CENT
 
 BIRTH_DATE = (date(1850, 1, 1), LAST_DAY)
-# What is under 50 cm was meant in metres or feet.
+# A height under 50 was meant in metres or feet.
 HEIGHT_CM, CURRENT_WEIGHT_KG, WEIGHT_KG = (50, 300), (10, 500), (CENT, 500)
-# What a client may send, and what a calculation can come to.
+# The most that a client may send, and the most that a calculation can return.
 MAX_SENT_KCAL, MAX_KCAL = 10_000, 15_000
 MAX_SENT_WATER_ML, MAX_WATER_ML = 10_000, 16_500
 MAX_MACRO_GRAMS = MAX_KCAL // 4
 MAX_ML = 10_000
 
+# The columns of a goal, by groups.
 TARGETS = ("daily_calories_kcal", *PERCENTS, "water_ml")
 BODY = (
     "gender",
@@ -48,7 +49,7 @@ WEIGHT_CHANGE = ("target_weight_kg", "weight_change_pace")
 ENERGY = ("bmr_kcal", "tdee_kcal")
 SHAPE = ("healthy_weight_min_kg", "healthy_weight_max_kg", "current_bmi", "bmi_category")
 
-NAMES: dict[str, Iterable[str]] = {
+CHOICES: dict[str, Iterable[str]] = {
     "gender": formulas.GENDERS,
     "activity_level": formulas.ACTIVITY_LEVELS,
     "weight_goal_type": formulas.WEIGHT_GOAL_TYPES,
@@ -62,7 +63,7 @@ BOUNDS: dict[str, tuple[Any, Any]] = {
     **dict.fromkeys(ENERGY, (1, MAX_KCAL)),
     "healthy_weight_min_kg": (0, 225),
     "healthy_weight_max_kg": (0, 225),
-    # That of the heaviest at 50 cm.
+    # The BMI of 500 kg at 50 cm.
     "current_bmi": (0, 2000),
     "daily_calories_kcal": (1, MAX_KCAL),
     **dict.fromkeys(PERCENTS, (0, 100)),
@@ -77,10 +78,10 @@ class GoalType(models.TextChoices):
 
 
 def validate_age(birth_date: date) -> None:
-    """Refuse a day of birth of someone who is not 13 to 120 years old today, in UTC.
+    """Refuse a birth date unless the age today (UTC) is 13 to 120 years.
 
     Raises:
-        ValidationError: it is one.
+        ValidationError: the age is out of that range.
     """
     age = formulas.age_years(birth_date, timezone.now().date())
     if age < formulas.MIN_AGE:
@@ -93,59 +94,59 @@ def validate_age(birth_date: date) -> None:
         )
 
 
-def named_field(column: str) -> models.CharField[Any, Any]:
-    """Return the field of one of a column's names, null where a goal is manual."""
-    names = [(value, value.replace("_", " ").capitalize()) for value in NAMES[column]]
-    length = max(len(value) for value, _ in names)
-    return models.CharField(max_length=length, choices=names, null=True)
+def choice_field(column: str) -> models.CharField[Any, Any]:
+    """Return a model field for one of a column's choices, or null in a manual goal."""
+    choices = [(value, value.replace("_", " ").capitalize()) for value in CHOICES[column]]
+    length = max(len(value) for value, _ in choices)
+    return models.CharField(max_length=length, choices=choices, null=True)
 
 
-def within(bounds: tuple[Any, Any]) -> list[Any]:
-    """Return the validators of bounds, both included."""
+def range_validators(bounds: tuple[Any, Any]) -> list[Any]:
+    """Return validators for a range that includes both bounds."""
     low, high = bounds
     return [MinValueValidator(low), MaxValueValidator(high)]
 
 
-def whole_field(column: str, **kwargs: Any) -> models.SmallIntegerField[Any, Any]:
-    """Return the field of a whole number within a column's bounds."""
-    return models.SmallIntegerField(validators=within(BOUNDS[column]), **kwargs)
+def integer_field(column: str, **kwargs: Any) -> models.SmallIntegerField[Any, Any]:
+    """Return a model field for an integer within a column's bounds."""
+    return models.SmallIntegerField(validators=range_validators(BOUNDS[column]), **kwargs)
 
 
 def decimal_field(
     bounds: tuple[Any, Any], digits: int = 5, places: int = 2, **kwargs: Any
 ) -> models.DecimalField[Any, Any]:
-    """Return the field of a number with decimals within bounds."""
+    """Return a model field for a decimal number within bounds."""
     return models.DecimalField(
-        max_digits=digits, decimal_places=places, validators=within(bounds), **kwargs
+        max_digits=digits, decimal_places=places, validators=range_validators(bounds), **kwargs
     )
 
 
 @bounded()
 class Goal(DeviceScoped):
-    """What to eat and drink a day: calculated from a body's metrics, or set by hand."""
+    """Daily targets for kcal, macros and water: calculated from body metrics, or set by hand."""
 
     goal_type = models.CharField(max_length=10, choices=GoalType)
 
-    gender = named_field("gender")
+    gender = choice_field("gender")
     birth_date = models.DateField(null=True, validators=[validate_age])
     height_cm = decimal_field(HEIGHT_CM, null=True)
     current_weight_kg = decimal_field(CURRENT_WEIGHT_KG, null=True)
-    activity_level = named_field("activity_level")
-    weight_goal_type = named_field("weight_goal_type")
+    activity_level = choice_field("activity_level")
+    weight_goal_type = choice_field("weight_goal_type")
     target_weight_kg = decimal_field(WEIGHT_KG, null=True)
-    weight_change_pace = named_field("weight_change_pace")
+    weight_change_pace = choice_field("weight_change_pace")
 
-    bmr_kcal, tdee_kcal = (whole_field(name, null=True) for name in ENERGY)
+    bmr_kcal, tdee_kcal = (integer_field(name, null=True) for name in ENERGY)
     healthy_weight_min_kg, healthy_weight_max_kg, current_bmi = (
         decimal_field(BOUNDS[name], digits, 1, null=True)
         for name, digits in zip(SHAPE[:3], (4, 4, 5), strict=True)
     )
-    bmi_category = named_field("bmi_category")
+    bmi_category = choice_field("bmi_category")
 
-    daily_calories_kcal = whole_field("daily_calories_kcal")
-    protein_percent, carbs_percent, fat_percent = (whole_field(name) for name in PERCENTS)
-    protein_grams, carbs_grams, fat_grams = (whole_field(name) for name in GRAMS)
-    water_ml = whole_field("water_ml")
+    daily_calories_kcal = integer_field("daily_calories_kcal")
+    protein_percent, carbs_percent, fat_percent = (integer_field(name) for name in PERCENTS)
+    protein_grams, carbs_grams, fat_grams = (integer_field(name) for name in GRAMS)
+    water_ml = integer_field("water_ml")
 
     class Meta(DeviceScoped.Meta):
         db_table = "goals"
@@ -187,9 +188,9 @@ class Goal(DeviceScoped):
                 models.CheckConstraint(
                     name=f"goals_{name}_is_known", condition=Q(**{f"{name}__in": list(values)})
                 )
-                for name, values in NAMES.items()
+                for name, values in CHOICES.items()
             ),
-            # Its field has none: they are another day each day.
+            # Not by `@bounded`: the field's own bounds are ages, which depend on today.
             models.CheckConstraint(
                 name="goals_birth_date_in_range", condition=Q(birth_date__range=BIRTH_DATE)
             ),
@@ -202,10 +203,10 @@ class Goal(DeviceScoped):
     def add(
         cls, device_id: uuid.UUID, *, id: uuid.UUID | None = None, **values: Any
     ) -> tuple[Goal, bool]:
-        """Set a goal in the place of the one before; see the base class.
+        """Create a goal and delete the previous one; see the base class.
 
         Args:
-            values: of `Goal.calculated()` or `Goal.manual()`.
+            values: the columns that `Goal.calculated()` or `Goal.manual()` returned.
         """
         goal = cls(device_id=device_id, **({"id": id} if id else {}), **values)
         goal.clean()
@@ -218,11 +219,11 @@ class Goal(DeviceScoped):
 
     @classmethod
     def calculated(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the columns of a goal calculated from metrics, at their age of today in UTC.
+        """Return the columns of a goal calculated from body metrics, for the age today (UTC).
 
         Args:
-            values: the metrics; percents, all or none, and `water_ml` take the place of the
-                calculated ones.
+            values: the metrics. The three percents, all or none, and `water_ml` replace the
+                defaults if they are given.
         """
         metrics: dict[str, Any] = {name: values.get(name) for name in (*BODY, *WEIGHT_CHANGE)}
         percents = [values[name] for name in PERCENTS if values.get(name) is not None]
@@ -236,15 +237,15 @@ class Goal(DeviceScoped):
 
     @classmethod
     def manual(cls, targets: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the columns of a goal set by hand: its targets, and the grams that follow."""
+        """Return the columns of a goal set by hand: its targets and the macro grams."""
         chosen = {name: targets[name] for name in TARGETS}
-        return {"goal_type": GoalType.MANUAL, **chosen, **grams_of(chosen)}
+        return {"goal_type": GoalType.MANUAL, **chosen, **grams_for(chosen)}
 
     def clean(self) -> None:
-        """Check the rules over several fields.
+        """Check the rules that concern several fields.
 
         Raises:
-            ValidationError: with every one that is broken.
+            ValidationError: some are broken; it holds an error for each.
         """
         broken = []
         if sum(getattr(self, name) for name in PERCENTS) != 100:
@@ -270,30 +271,30 @@ class Goal(DeviceScoped):
         return 1, "A device has one goal: delete the current one first"
 
     def change(self, **values: Any) -> bool:
-        """Update the targets; grams follow.
+        """Update the targets, and calculate the grams again.
 
         Raises:
-            ValidationError: the percents are not 100 together.
+            ValidationError: the percents do not sum to 100.
         """
         targets = {name: values.get(name, getattr(self, name)) for name in TARGETS}
-        return super().change(**values, **grams_of(targets))
+        return super().change(**values, **grams_for(targets))
 
     @classmethod
     def violations(cls) -> Iterator[tuple[str, Iterable[DeviceScoped]]]:
         yield from super().violations()
         kcal = Cast("daily_calories_kcal", models.IntegerField())
         for percent, grams, per_gram in zip(PERCENTS, GRAMS, formulas.KCAL_PER_GRAM, strict=True):
-            right = kcal * F(percent) / (100 * per_gram)
+            expected = kcal * F(percent) / (100 * per_gram)
             rows = cls.all_objects.across_devices()
-            yield f"{grams} follow the kcal and {percent}", rows.exclude(**{grams: right})
+            yield f"{grams} follow the kcal and {percent}", rows.exclude(**{grams: expected})
 
 
 class DayRow(DeviceScoped):
-    """What is noted for a day."""
+    """Base class of rows that belong to a day. A quota counts the rows of one day."""
 
     counted_by = "date"
 
-    date = models.DateField(validators=within((FIRST_DAY, LAST_DAY)))
+    date = models.DateField(validators=range_validators((FIRST_DAY, LAST_DAY)))
 
     class Meta(DeviceScoped.Meta):
         abstract = True
@@ -301,18 +302,18 @@ class DayRow(DeviceScoped):
 
 class BodyWeightQuerySet(DeviceScopedQuerySet["BodyWeight"]):
     def in_order(self) -> Self:
-        """Sort the oldest first; a day has one."""
+        """Sort the oldest first. A day has one weight, so there are no ties."""
         return self.order_by("date")
 
     def weighings(self, first: date, last: date) -> list[tuple[date, Decimal]]:
-        """Return days and kg of a range, both ends included, in order."""
+        """Return the days and kg of a range, both ends included, oldest first."""
         rows = self.filter(date__range=(first, last)).in_order()
         return list(rows.values_list("date", "weight_kg"))
 
 
 @bounded(weight_kg="weight")
 class BodyWeight(DayRow):
-    """What a body weighed on a day."""
+    """A body's weight on a day, in kg."""
 
     weight_kg = decimal_field(WEIGHT_KG)
 
@@ -323,7 +324,7 @@ class BodyWeight(DayRow):
         db_table = "body_weights"
         verbose_name = "body weight"
         constraints = [
-            # It also lists a device's weights, oldest first.
+            # Its index also lists a device's weights, oldest first.
             DeviceUniqueConstraint(
                 fields=["device", "date"],
                 name="body_weights_one_a_day",
@@ -336,14 +337,15 @@ class BodyWeight(DayRow):
         return f"{self.date} {self.weight_kg} kg"
 
     def check_quota(self) -> None:
-        # No quota that a sync keeps to as well: there the later weight takes the day.
+        # Not a `quota()`, which holds in a sync too: there the later weight of a day replaces the
+        # earlier.
         if BodyWeight.objects.for_device(self.device_id).filter(date=self.date).exists():
             raise Conflict("This day has a body weight already")
 
 
 class WaterEntryQuerySet(DeviceScopedQuerySet["WaterEntry"]):
     def in_order(self) -> Self:
-        """Sort the newest day first, and within a day as it was logged."""
+        """Sort the newest day first, and within a day in the order of logging."""
         return self.order_by("-date", "created_at", "id")
 
 
@@ -351,7 +353,7 @@ class WaterEntryQuerySet(DeviceScopedQuerySet["WaterEntry"]):
 class WaterEntry(DayRow):
     """Water drunk on a day."""
 
-    ml = models.SmallIntegerField(validators=within((1, MAX_ML)))
+    ml = models.SmallIntegerField(validators=range_validators((1, MAX_ML)))
 
     objects: ClassVar[Any] = LiveManager.from_queryset(WaterEntryQuerySet)()
     all_objects: ClassVar[Any] = AllObjectsManager.from_queryset(WaterEntryQuerySet)()
@@ -380,8 +382,8 @@ class WaterEntry(DayRow):
         return limit, f"A day has at most {limit} water entries"
 
 
-def grams_of(targets: Mapping[str, Any]) -> dict[str, int]:
-    """Return the grams of macros that follow from the kcal and the percents."""
+def grams_for(targets: Mapping[str, Any]) -> dict[str, int]:
+    """Return the grams of each macro, calculated from the kcal and the percents."""
     percents = [targets[name] for name in PERCENTS]
     grams = formulas.macro_grams(targets["daily_calories_kcal"], percents)
     return dict(zip(GRAMS, grams, strict=True))

@@ -1,4 +1,4 @@
-"""Goals, body weights, water and their statistics on the wire."""
+"""Serializers of goals, body weights, water and their statistics."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ CALCULATION = {
     "current_bmi": 25.7,
     "bmi_category": "overweight",
 }
-WRITTEN = {"created_at": "2025-02-05T08:30:00Z", "updated_at": None}
+TIMESTAMPS = {"created_at": "2025-02-05T08:30:00Z", "updated_at": None}
 CALCULATED = {
     "id": "3f1c9a52-0c1e-4f0b-9d1c-6f1f8f6f3a21",
     "goal_type": "calculated",
     **METRICS,
     **CALCULATION,
-    **WRITTEN,
+    **TIMESTAMPS,
 }
 MANUAL = {
     "id": "77a8e6a4-3a0d-4d6e-8f0a-2b9f6f0c5d43",
@@ -77,9 +77,9 @@ MANUAL = {
     "protein_grams": 150,
     "carbs_grams": 200,
     "fat_grams": 66,
-    **WRITTEN,
+    **TIMESTAMPS,
 }
-# Of the calculated goal, after a lunch and 1.5 l of water.
+# What is left of the calculated goal after a lunch and 1.5 l of water.
 LEFT = {"kcal": 1237.5, "protein": 64.5, "carbs": 129, "fat": 51.6, "water_ml": 892}
 EATEN = {"eaten": TOTALS, "unknown": UNKNOWN}
 
@@ -90,9 +90,10 @@ SENT_WATER = {"max_value": MAX_SENT_WATER_ML}
 
 @example("To lose weight", METRICS, request_only=True)
 class MetricsSerializer(StrictModelSerializer):
-    """A body, and what its weight is to do.
+    """Body metrics, and whether to lose, maintain or gain weight.
 
-    To lose or gain weight takes a target and a pace; to maintain it, they are ignored.
+    To lose or gain weight, a target weight and a pace are required. To maintain it, they are
+    ignored.
     """
 
     class Meta:
@@ -103,7 +104,7 @@ class MetricsSerializer(StrictModelSerializer):
         }
 
     def to_internal_value(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Ask for what the weight's goal needs, and leave out what it does not."""
+        """Require target weight and pace to lose or gain weight, and ignore them to maintain it."""
         kept = dict(data)
         if data.get("weight_goal_type") == "maintain":
             kept |= dict.fromkeys(WEIGHT_CHANGE)
@@ -113,7 +114,7 @@ class MetricsSerializer(StrictModelSerializer):
 
 @example("To lose weight", {**METRICS, "water_ml": 2500}, request_only=True)
 class CalculatedGoalSerializer(MetricsSerializer):
-    """A body, and what the phone would rather have than what is calculated from it."""
+    """Body metrics. Percents and `water_ml`, if sent, replace the calculated ones."""
 
     class Meta(MetricsSerializer.Meta):
         fields = ["id", *MetricsSerializer.Meta.fields, *PERCENTS, "water_ml"]
@@ -124,7 +125,7 @@ class CalculatedGoalSerializer(MetricsSerializer):
         }
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse one or two percents without the rest."""
+        """Refuse one or two percents without the others."""
         if len([name for name in PERCENTS if attrs.get(name) is not None]) in (1, 2):
             raise serializers.ValidationError("Send all three percents or none.", code="required")
         return attrs
@@ -132,7 +133,7 @@ class CalculatedGoalSerializer(MetricsSerializer):
 
 @example("By hand", BY_HAND, request_only=True)
 class ManualGoalSerializer(StrictModelSerializer):
-    """Targets of one's own. An update takes these alone, also of a calculated goal."""
+    """Targets set by hand. An update changes only these, of a calculated goal too."""
 
     class Meta:
         model = Goal
@@ -142,7 +143,7 @@ class ManualGoalSerializer(StrictModelSerializer):
 
 @example("To lose weight", CALCULATION, response_only=True)
 class CalculationSerializer(StrictModelSerializer):
-    """What follows from a body: kcal, grams and ml a day, kg, and the BMI."""
+    """What is calculated from body metrics: kcal, grams and ml a day, weights in kg, BMI."""
 
     class Meta:
         model = Goal
@@ -153,7 +154,7 @@ class CalculationSerializer(StrictModelSerializer):
 @example("Calculated", CALCULATED, response_only=True)
 @example("By hand", MANUAL, response_only=True)
 class GoalSerializer(StrictModelSerializer):
-    """What to eat and drink a day; where it is manual, metrics and what follows them are null."""
+    """Daily targets. In a manual goal the metrics, and what is calculated from them, are null."""
 
     class Meta:
         model = Goal
@@ -171,7 +172,7 @@ class GoalSerializer(StrictModelSerializer):
 
 
 class LeftSerializer(serializers.Serializer[Any]):
-    """The goal less what was eaten and drunk: kcal, grams and ml; negative where it was more."""
+    """The goal minus what was eaten and drunk, in kcal, grams and ml; negative if that was more."""
 
     vars().update(
         {name: NumberField(max_digits=None, decimal_places=2) for name in ("kcal", *MACROS)}
@@ -193,7 +194,7 @@ class ProgressSerializer(serializers.Serializer[Any]):
     eaten = TotalsSerializer()
     unknown = unknown_field()
     left = LeftSerializer(allow_null=True)
-    water_ml = serializers.IntegerField(help_text="Drunk.")
+    water_ml = serializers.IntegerField(help_text="Water drunk on the day, in ml.")
 
 
 class DateQuery(QuerySerializer):
@@ -207,11 +208,11 @@ WATER = {"date": "2025-02-05", "ml": 250}
 @example("A weighing", WEIGHT, request_only=True)
 @example(
     "A weighing",
-    {"id": "9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d", **WEIGHT, **WRITTEN},
+    {"id": "9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d", **WEIGHT, **TIMESTAMPS},
     response_only=True,
 )
 class BodyWeightSerializer(StrictModelSerializer):
-    """What a body weighed on a day; a day has one weight."""
+    """A body's weight on a day. A day has one weight."""
 
     class Meta:
         model = BodyWeight
@@ -220,13 +221,13 @@ class BodyWeightSerializer(StrictModelSerializer):
 
 
 class BodyWeightQuery(RangeMixin, PageQuery):
-    """Which weights to list."""
+    """The filters of the list of weights."""
 
 
 @example("A glass", WATER, request_only=True)
 @example(
     "A glass",
-    {"id": "1b2c3d4e-5f6a-4b7c-8d9e-0f1a2b3c4d5e", **WATER, **WRITTEN},
+    {"id": "1b2c3d4e-5f6a-4b7c-8d9e-0f1a2b3c4d5e", **WATER, **TIMESTAMPS},
     response_only=True,
 )
 class WaterEntrySerializer(StrictModelSerializer):
@@ -267,8 +268,8 @@ class WeightPointSerializer(serializers.Serializer[Any]):
 class WeightSerializer(serializers.Serializer[Any]):
     """The weighings of a range, oldest first, each with the trend in kg on that day.
 
-    The trend is an exponentially weighted mean with a time constant of 10 days, warmed up with the
-    60 days before.
+    The trend is an exponentially weighted mean with a time constant of 10 days. It starts with the
+    weighings of the 60 days before the range.
     """
 
     vars()["from"] = DayField()
@@ -293,13 +294,15 @@ class ExpenditureSerializer(serializers.Serializer[Any]):
     weighings = serializers.IntegerField()
     kcal_per_day = serializers.IntegerField(
         allow_null=True,
-        help_text="Null with fewer than 14 days logged, or weighings less than 14 days apart.",
+        help_text="Null with fewer than 14 logged days, or weighings that span less than 14 days.",
     )
 
 
 @example("A week", {"date": "2025-02-05", "current": 7, "longest": 12, "days_logged": 31})
 class StreakSerializer(serializers.Serializer[Any]):
     date = DayField()
-    current = serializers.IntegerField(help_text="Days logged in a row, today or not yet.")
+    current = serializers.IntegerField(
+        help_text="Days logged in a row, up to `date` or up to the day before."
+    )
     longest = serializers.IntegerField()
     days_logged = serializers.IntegerField()

@@ -1,4 +1,4 @@
-"""How goals are met and where weight goes; each number by one query of a device's rows."""
+"""Statistics of a device: progress towards its goal, trend of weight, expenditure, streaks."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ WARM_UP = timedelta(days=60)
 
 
 def progress(device: Owner, when: date) -> dict[str, Any]:
-    """Return a day's exact sums beside the current goal, and what is left of that.
+    """Return a day's exact sums, the current goal and what is left of it, in kcal, grams and ml.
 
-    kcal, grams and ml. The goal is the current one, whatever the day; what is left is negative
-    where it was more than the goal.
+    The goal is the current one, even for a day in the past. What is left is negative if more was
+    eaten or drunk than the goal.
     """
     goal = Goal.objects.for_device(device).first()
     logged = diary.day(device, when)
@@ -31,10 +31,10 @@ def progress(device: Owner, when: date) -> dict[str, Any]:
     drunk = water.aggregate(ml=Sum("ml", default=0))["ml"]
     left = None
     if goal is not None:
-        aims = {"kcal": goal.daily_calories_kcal}
-        aims |= {macro: getattr(goal, f"{macro}_grams") for macro in MACROS}
-        # To the cent, which is what both have: what doubles are off by is far less.
-        left = {name: round(aim - eaten[name], 2) for name, aim in aims.items()}
+        targets = {"kcal": goal.daily_calories_kcal}
+        targets |= {macro: getattr(goal, f"{macro}_grams") for macro in MACROS}
+        # Both have at most 2 decimals; rounding removes the error of the doubles.
+        left = {name: round(target - eaten[name], 2) for name, target in targets.items()}
         left["water_ml"] = goal.water_ml - drunk
     return {
         "date": when,
@@ -47,10 +47,10 @@ def progress(device: Owner, when: date) -> dict[str, Any]:
 
 
 def weight(device: Owner, first: date, last: date) -> dict[str, Any]:
-    """Return the weighings of a range, both ends included, each with the trend in kg on its day.
+    """Return the weighings of a range, both ends included, with the trend in kg on each day.
 
-    See `formulas.trend()`. It starts at the first weighing of the 60 days before the range, so that
-    it is settled when the range starts; it is rounded half up to 2 decimals.
+    See `formulas.trend()`. The trend starts at the first weighing of the 60 days before the range,
+    so that it has settled when the range starts. It is rounded half up to 2 decimals.
     """
     start = first - min(WARM_UP, first - date.min)
     weighings = BodyWeight.objects.for_device(device).weighings(start, last)
@@ -63,9 +63,10 @@ def weight(device: Owner, first: date, last: date) -> dict[str, Any]:
 
 
 def expenditure(device: Owner, first: date, last: date) -> dict[str, Any]:
-    """Return what the body burns in kcal a day, of the days logged and the weighings of a range.
+    """Return the energy expenditure in kcal a day, from the logged days and weighings of a range.
 
-    See `formulas.expenditure_kcal()`. A day is logged that has an entry. Both ends are included.
+    See `formulas.expenditure_kcal()`. A logged day is one with an entry. Both ends of the range are
+    included.
     """
     eaten = FoodEntry.objects.for_device(device).filter(date__range=(first, last))
     logged = eaten.aggregate(days=Count("date", distinct=True), kcal=Sum("kcal", default=0))
@@ -80,9 +81,9 @@ def expenditure(device: Owner, first: date, last: date) -> dict[str, Any]:
 
 
 def streak(device: Owner, today: date) -> dict[str, Any]:
-    """Return the runs of days with an entry, as of a day.
+    """Return the streaks of days with an entry, as of `today`.
 
-    See `formulas.streak()`. It counts for which days was logged, and not when.
+    See `formulas.streak()`. What counts is the day of an entry, not the day on which it was sent.
     """
     entries = FoodEntry.objects.for_device(device).filter(date__lte=today)
     logged = entries.order_by("date").values_list("date", flat=True).distinct()

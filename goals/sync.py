@@ -16,13 +16,13 @@ from sync.tables import record_serializer
 
 @register
 class BodyWeightChanges(TableChanges):
-    """A day has one weight: of two the later."""
+    """A day has one weight: of two, the later one stays."""
 
     serializer = record_serializer(BodyWeightSerializer)
     example = {"id": "9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d", **WEIGHT}
 
     def cascade(self) -> None:
-        """Delete all weights of a day but its last; one that was deleted before is not its last."""
+        """Delete all pushed weights of a day but the last, which is never one deleted before."""
         last: dict[Any, list[UUID]] = defaultdict(list)
         for key, row in self.rows.items():
             if row.deleted_at is None:
@@ -34,7 +34,11 @@ class BodyWeightChanges(TableChanges):
         super().save(now)
 
     def _free_days(self, now: datetime) -> None:
-        """Delete the weights whose days others take; those that move are live again at once."""
+        """Delete the stored weights whose days other weights take.
+
+        Weights that move to another day are deleted too, so that two can swap their days in spite
+        of the unique index. `super().save()` brings them back at once.
+        """
         coming = {key: row for key, row in self.rows.items() if key not in self.to_delete}
         taken = {row.date for row in coming.values()}
         if not taken:

@@ -1,4 +1,4 @@
-"""`/v1/goals`, `/v1/body-weights`, `/v1/water-entries` and what `/v1/stats` says of them."""
+"""`/v1/goals`, `/v1/body-weights`, `/v1/water-entries` and the parts of `/v1/stats` about them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ID_IN_USE = {409: ["ID already in use"]}
 
 
 class CalculateView(ApiView):
-    """What follows from a body's metrics. Nothing is stored."""
+    """Calculate a goal from body metrics. Nothing is stored."""
 
     serializer_class = MetricsSerializer
     response_class = CalculationSerializer
@@ -56,12 +56,12 @@ class CalculateView(ApiView):
 
 
 class GoalViewSet(DeviceViewSet):
-    """What to eat and drink a day. A device has one goal; a new one takes its place."""
+    """Daily targets. A device has one goal; a new goal replaces it."""
 
     model = Goal
     serializer_class: ClassVar[type[StrictModelSerializer]] = ManualGoalSerializer
     response_class = GoalSerializer
-    # Of one schema: the document's own tool knows no answer that may be null.
+    # Written by hand: drf-spectacular can't describe an answer that may be null.
     current_response_class: ClassVar[Any] = OpenApiResponse(
         {"oneOf": [{"$ref": "#/components/schemas/Goal"}, {"type": "null"}]},
         examples=[
@@ -74,13 +74,13 @@ class GoalViewSet(DeviceViewSet):
         return GoalSerializer.represent(row)
 
     def current(self, request: Request) -> HttpResponse:
-        """The goal, or null where there is none."""
+        """The current goal, or null if there is none."""
         goal = self.get_queryset().first()
         return JSONAnswer(None if goal is None else self.to_representation(goal))
 
 
 class CalculatedGoalViewSet(GoalViewSet):
-    """A goal calculated from a body's metrics."""
+    """A goal calculated from body metrics."""
 
     serializer_class = CalculatedGoalSerializer
     answers = {"create": ID_IN_USE}
@@ -151,7 +151,7 @@ class WeightView(DeviceView):
 
 
 class ExpenditureView(DeviceView):
-    """What the body burns, from what was eaten and how weight moved."""
+    """Energy expenditure in kcal a day, estimated from what was eaten and how weight changed."""
 
     serializer_class = ExpenditureSerializer
     get_query_class = RangeQuery
@@ -162,7 +162,7 @@ class ExpenditureView(DeviceView):
 
 
 class StreakView(DeviceView):
-    """Days logged in a row, as of a day. Until it is over, a day not yet logged breaks nothing."""
+    """Days logged in a row, as of a day. That day may still be without an entry."""
 
     serializer_class = StreakSerializer
     get_query_class = DateQuery

@@ -1,4 +1,4 @@
-"""Products and portions for operators."""
+"""The operators' pages about products and portions."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from countonme.api.text import clean, fold
 from countonme.operators.base import DeletedFilter, DeviceFilter, ScopedAdmin, sentence
 from products import gtin, moderation
 from products.models import SEARCHED, Portion, Product
-from products.names import found_by
+from products.names import search_condition
 
 
 class NamedAdmin(ScopedAdmin):
-    """Search by a part of the folded name: case and accents do not matter."""
+    """Searches by a part of the folded name: case and accents do not matter."""
 
     search_fields = ["name"]
 
-    def found(self, term: str) -> Q:
-        """Return what a search finds."""
+    def search_condition(self, term: str) -> Q:
+        """Return the condition that a search adds."""
         return Q(name_folded__contains=fold(term))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         term = search_term.strip()
-        return (queryset.filter(self.found(term)) if term else queryset), False
+        return (queryset.filter(self.search_condition(term)) if term else queryset), False
 
 
 @admin.register(Product)
@@ -43,14 +43,14 @@ class ProductAdmin(NamedAdmin):
     actions_list = ["moderate"]
     own_readonly = ("unit",)
 
-    def found(self, term: str) -> Q:
+    def search_condition(self, term: str) -> Q:
         gtin_14 = gtin.to_gtin_14(gtin.compact(term))
         has_barcode = Q(gtin_14=gtin_14) if gtin_14 else Q()
-        return super().found(term) | found_by(term, *SEARCHED) | has_barcode
+        return super().search_condition(term) | search_condition(term, *SEARCHED) | has_barcode
 
     @action(description="Moderate by name", url_path="moderation", permissions=["soft_delete"])
     def moderate(self, request: HttpRequest) -> HttpResponse:
-        """Find names over all devices, and soft-delete the products under them, batch by batch."""
+        """List product names of all devices; a POST soft-deletes a batch of those chosen."""
         pattern = (request.POST if request.method == "POST" else request.GET).get("pattern", "")
         try:
             pattern = clean(pattern)

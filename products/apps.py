@@ -4,6 +4,6 @@ from django.apps import AppConfig
 
 
 class ProductsConfig(AppConfig):
-    """What can be eaten."""
+    """Products and their portions: what can be eaten."""
 
     name = "products"

@@ -1,6 +1,7 @@
-"""Barcodes: Global Trade Item Numbers, and the short form that some have, UPC-E.
+"""Barcodes: Global Trade Item Numbers (GTIN), and UPC-E, the short form of some UPC-A.
 
-GS1 General Specifications: the check digit (7.9), and UPC-E, which leaves zeros out of a UPC-A.
+Source: the GS1 General Specifications, on the check digit (7.9) and on UPC-E, which is a UPC-A
+with zeros left out.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from products.names import CleanField
 
 LENGTH = 14
 PATTERN = r"^([0-9]{8}|[0-9]{12,14})$"
-# The same as it may be typed.
+# The same, with blanks and hyphens anywhere, as people type it.
 TYPED_PATTERN = r"^[ -]*([0-9][ -]*){8}(([0-9][ -]*){4,6})?$"
 SEPARATORS = re.compile(rf"[{WHITE_SPACE}\u00ad{HYPHENS}]")
-# UPC-E, of the number system 0 or 1, six digits and the check digit, and the UPC-A that it stands
-# for: the sixth digit tells which zeros were left out.
+# Patterns of UPC-E, and the UPC-A of each. A UPC-E is the number system (0 or 1), six digits and
+# the check digit. The last of the six tells which zeros were left out.
 UPC_E = {
     "^([01])(..)(...)([0-2])(.)$": "{0}{1}{3}0000{2}{4}",
     "^([01])(...)(..)3(.)$": "{0}{1}00000{2}{3}",
@@ -30,15 +31,15 @@ UPC_E = {
 
 
 def compact(text: str) -> str:
-    """Return what was typed for a barcode without its white space and hyphens."""
+    """Return a barcode as it was typed, without white space and hyphens."""
     return SEPARATORS.sub("", text)
 
 
 def to_gtin_14(code: str) -> str | None:
-    """Return a barcode as GTIN-14, by which barcodes are compared; None where it is none.
+    """Return a barcode as GTIN-14, the form in which barcodes are compared; None if it is invalid.
 
-    A UPC-E is the UPC-A that it stands for. What could be a GTIN-8 too is a UPC-E where it starts
-    with 0, as GTIN-8 that do are for a shop's own use.
+    A UPC-E is expanded to its UPC-A. Eight digits that are valid both as UPC-E and as GTIN-8 are
+    read as UPC-E if they start with 0: a GTIN-8 that does is for use within one shop only.
     """
     if not re.fullmatch(PATTERN, code):
         return None
@@ -48,7 +49,7 @@ def to_gtin_14(code: str) -> str | None:
 
 
 def expand_upc_e(code: str) -> str:
-    """Return the UPC-A that a UPC-E stands for, and any other code as it is."""
+    """Return the UPC-A of a UPC-E, and any other code unchanged."""
     for pattern, upc_a in UPC_E.items():
         if found := re.match(pattern, code):
             return upc_a.format(*found.groups())
@@ -56,16 +57,16 @@ def expand_upc_e(code: str) -> str:
 
 
 def has_right_check_digit(gtin_14: str) -> bool:
-    """Return whether 14 digits end with the digit that the others ask for."""
+    """Return whether the last of 14 digits is the right check digit for the others."""
     digits = [int(digit) for digit in gtin_14]
     return (3 * sum(digits[0::2]) + sum(digits[1::2])) % 10 == 0
 
 
 def validate(code: str) -> None:
-    """Refuse what is no barcode.
+    """Refuse a code that is not a barcode.
 
     Raises:
-        ValidationError: it is none.
+        ValidationError: the code is neither a GTIN nor a UPC-E, or its check digit is wrong.
     """
     if to_gtin_14(code) is None:
         raise ValidationError(
@@ -76,7 +77,7 @@ def validate(code: str) -> None:
 
 
 class BarcodeField(CleanField):
-    """A barcode as it was sent, without white space and hyphens; null where there is none."""
+    """A barcode as it was sent, without white space and hyphens; null if there is none."""
 
     default_validators = [validate]
 
@@ -91,7 +92,7 @@ class BarcodeField(CleanField):
 
 
 class NormalizedField(DerivedField):
-    """A barcode as GTIN-14, to find it by."""
+    """A copy of a barcode as GTIN-14, by which barcodes are found."""
 
     def derive(self, value: str) -> str | None:
         return to_gtin_14(value)

@@ -1,4 +1,4 @@
-"""Product and Portion: what can be eaten, and in what measures."""
+"""Product and Portion: foods, and the measures in which they are eaten."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from countonme.scope.keys import ScopedForeignKey
 from countonme.scope.models import DeviceScoped
 from countonme.scope.query import AllObjectsManager, DeviceScopedQuerySet, LiveManager
 from products import gtin
-from products.names import FoldedField, NameField, WordsField, found_by, name_constraint
+from products.names import FoldedField, NameField, WordsField, name_constraint, search_condition
 from products.nutrients import MACROS, MAX_GRAMS, NUTRIENTS
 
 CENT = Decimal("0.01")
 MACROS_100G = tuple(f"{macro}_100g" for macro in MACROS)
-# Of a label that rounds each up; the sum of the exact ones is 100 at most.
+# The exact macros of 100 g weigh at most 100 g, but a label may round each of them up.
 MAX_MACROS_100G = 105
 UNIT_IS_KEPT = "The unit of a product can't be changed"
 ZERO = Value(Decimal(0), output_field=models.DecimalField())
@@ -41,24 +41,24 @@ def rounded(value: Decimal) -> Decimal:
 
 
 class Unit(models.TextChoices):
-    """What amounts are counted in: of a drink, "grams" and "100g" in names mean millilitres."""
+    """The unit of a food's amounts. For `ml`, "grams" and "100g" in names mean millilitres."""
 
     GRAMS = "g", "g"
     MILLILITRES = "ml", "ml"
 
 
 def unit_field() -> models.CharField[Any, Any]:
-    """Return the field of a unit."""
+    """Return a model field for a unit."""
     return models.CharField(max_length=2, choices=Unit, default=Unit.GRAMS)
 
 
 def unit_constraint(table: str) -> models.CheckConstraint:
-    """Return what the database holds of a unit's rule."""
+    """Return the CHECK that a table's unit is one of `Unit`."""
     return models.CheckConstraint(name=f"{table}_unit", condition=Q(unit__in=Unit.values))
 
 
 def grams_field(**kwargs: Any) -> models.DecimalField[Any, Any]:
-    """Return the field of a weight in grams: over 0, at most 10000."""
+    """Return a model field for a weight in grams: 0.01 to 10000, with 2 decimals."""
     return models.DecimalField(
         max_digits=7,
         decimal_places=2,
@@ -67,17 +67,17 @@ def grams_field(**kwargs: Any) -> models.DecimalField[Any, Any]:
     )
 
 
-# What a search looks in.
+# The columns that a search looks in.
 SEARCHED = ("name_words", "brand_words")
 
 
 class ProductQuerySet(DeviceScopedQuerySet["Product"]):
     def search(self, text: str) -> ProductQuerySet:
-        """Return the rows where every word of a text starts some word of name or brand."""
-        return self.filter(found_by(text, *SEARCHED))
+        """Return the products where each word of a text starts a word of the name or brand."""
+        return self.filter(search_condition(text, *SEARCHED))
 
     def with_barcode(self, barcode: str) -> ProductQuerySet:
-        """Return the rows of a barcode, in whatever form they have it; none where it is none."""
+        """Return the products with a barcode, in any of its forms; none if it is invalid."""
         gtin_14 = gtin.to_gtin_14(barcode)
         return self.filter(gtin_14=gtin_14) if gtin_14 else self.none()
 
@@ -86,11 +86,14 @@ class ProductQuerySet(DeviceScopedQuerySet["Product"]):
         return self.order_by("name_folded", "id")
 
     def with_portions(self) -> ProductQuerySet:
-        """Fetch the live portions too, in their order, by one query more."""
+        """Prefetch the live portions, in order, with one more query."""
         return self.prefetch_related(Portion.prefetch(self.device_id))
 
     def delete_at(self, moment: datetime) -> int:
-        """Delete softly, the portions with their products and at the same moment."""
+        """Delete products softly, and their portions with the same `deleted_at`.
+
+        `Product.restore()` finds the portions to restore by that.
+        """
         with transaction.atomic():
             self.lock_devices()
             to_delete = list(self.filter(deleted_at=None).only("pk"))
@@ -101,7 +104,7 @@ class ProductQuerySet(DeviceScopedQuerySet["Product"]):
 
 @bounded(**{nutrient.column_100g: nutrient.name for nutrient in NUTRIENTS})
 class Product(DeviceScoped):
-    """A food, with its energy and nutrients per 100 g, or of a drink per 100 ml."""
+    """A food, with its energy and nutrients per 100 g, or per 100 ml of a drink."""
 
     name = NameField()
     name_folded = FoldedField()
@@ -156,10 +159,10 @@ class Product(DeviceScoped):
         return [Portion.first_of(self)]
 
     def clean(self) -> None:
-        """Check the rule over several fields.
+        """Check that the macros fit into 100 g.
 
         Raises:
-            ValidationError: protein, carbs and fat of 100 g weigh more than labels round to.
+            ValidationError: protein, carbs and fat weigh more than 105 g together.
         """
         if sum(getattr(self, macro) or 0 for macro in MACROS_100G) > MAX_MACROS_100G:
             *others, last = MACROS_100G
@@ -169,10 +172,10 @@ class Product(DeviceScoped):
             )
 
     def change(self, **values: Any) -> bool:
-        """Update all but the unit.
+        """Update the product. Its unit can't change: portions and entries are counted in it.
 
         Raises:
-            Conflict: it would become another: portions and entries are counted in it.
+            Conflict: the values have another unit.
         """
         if values.get("unit", self.unit) != self.unit:
             raise Conflict(UNIT_IS_KEPT)
@@ -184,7 +187,7 @@ class Product(DeviceScoped):
         return limit, f"A device has at most {limit} products"
 
     def restore(self) -> None:
-        """Bring a deleted product back, with the portions that went with it."""
+        """Restore a deleted product, and the portions that were deleted together with it."""
         deleted_at = self.deleted_at
         super().restore()
         portions = Portion.all_objects.for_device(self.device_id).filter(product=self.pk)
@@ -203,15 +206,15 @@ class Product(DeviceScoped):
         yield "a live product has exactly one default portion", counted.exclude(defaults=1)
 
     def nutrition(self, grams: Decimal) -> dict[str, Decimal | None]:
-        """Return kcal and nutrients of so many grams, each rounded half up to 2 decimals.
+        """Return kcal and nutrients of an amount, each rounded half up to 2 decimals.
 
-        per 100 g × grams ÷ 100; a nutrient is None where the product's is.
+        Value per 100 g × grams ÷ 100. A nutrient is None if the product's is unknown.
         """
 
-        def share(per_100g: Decimal | int | None) -> Decimal | None:
+        def scaled(per_100g: Decimal | int | None) -> Decimal | None:
             return None if per_100g is None else rounded(per_100g * grams / 100)
 
-        return {n.name: share(getattr(self, n.column_100g)) for n in NUTRIENTS}
+        return {n.name: scaled(getattr(self, n.column_100g)) for n in NUTRIENTS}
 
 
 class PortionQuerySet(DeviceScopedQuerySet["Portion"]):
@@ -219,33 +222,36 @@ class PortionQuerySet(DeviceScopedQuerySet["Portion"]):
         """Sort the default first, then by the folded name."""
         return self.order_by("-is_default", "name_folded", "id")
 
-    def demote(self) -> None:
-        """Take the default from the row that has it, which counts as its update."""
+    def unset_default(self) -> None:
+        """Make the default portion, if it is among these, an ordinary one; set `updated_at`."""
         self.filter(is_default=True).update(is_default=False, updated_at=timezone.now())
 
     def delete_at(self, moment: datetime) -> int:
-        """Delete softly, one by one: each product keeps a default portion.
+        """Delete portions softly, one by one.
+
+        Each product keeps a default portion: if that is deleted, the oldest of the others becomes
+        the default.
 
         Raises:
             Conflict: a product would lose its last portion.
         """
         with transaction.atomic():
             self.lock_devices()
-            # The default last: its heir is to be one that stays.
+            # The default last, so that a portion that stays takes its place.
             portions = list(self.filter(deleted_at=None).order_by("is_default"))
             for portion in portions:
-                heir = portion.others().order_by("created_at", "id").first()
-                if heir is None:
+                next_default = portion.others().order_by("created_at", "id").first()
+                if next_default is None:
                     raise Conflict("A product keeps at least one portion")
                 self.of_keys([portion.key]).update(deleted_at=moment)
                 if portion.is_default:
-                    heir.change(is_default=True)
+                    next_default.change(is_default=True)
             return len(portions)
 
 
 @bounded()
 class Portion(DeviceScoped):
-    """A measure of a product, as "1 slice": a name and its grams, or of a drink its millilitres."""
+    """A measure of a product, such as "1 slice", and its weight in grams (ml of a drink)."""
 
     product = ScopedForeignKey(Product, related_name="portions")
     name = NameField()
@@ -261,7 +267,8 @@ class Portion(DeviceScoped):
         db_table = "portions"
         verbose_name = "portion"
         constraints = [
-            # What the composite foreign key of entries refers to; it also lists a product's.
+            # The composite foreign key of entries refers to this; its index also lists a product's
+            # portions.
             DeviceUniqueConstraint(
                 fields=["device", "product", "id"], name="portions_device_product_id"
             ),
@@ -288,18 +295,18 @@ class Portion(DeviceScoped):
         portion = cls(device_id=device_id, **({"id": id} if id else {}), **values)
         portion.check_quota()
         if portion.is_default:
-            portion.others().demote()
+            portion.others().unset_default()
         portion.insert()
         return portion, True
 
     @classmethod
     def prefetch(cls, device_id: uuid.UUID) -> Prefetch[str]:
-        """Return what fetches the live portions of a device's products, in their order."""
+        """Return a `Prefetch` of the live portions of a device's products, in order."""
         return Prefetch("portions", cls.objects.for_device(device_id).in_order())
 
     @classmethod
     def first_of(cls, product: Product) -> Portion:
-        """Return the portion that a product has from the start, unsaved."""
+        """Return the portion that every new product gets, unsaved: 100 g or ml, the default."""
         return cls(
             device_id=product.device_id,
             product=product,
@@ -310,12 +317,15 @@ class Portion(DeviceScoped):
 
     @classmethod
     def choose_default(cls, portions: Sequence[Portion], chosen: Mapping[uuid.UUID, int]) -> None:
-        """Have one of a product's live portions, unsaved yet, be the default.
+        """Make one of a product's portions the default and the others not, without saving.
 
-        Of several it is the last that was chosen now; where there is none, the oldest.
+        Of several defaults the one that was chosen last stays. Without any, the oldest portion
+        becomes the default.
 
         Args:
-            chosen: which were made the default now, each with its place among them, from 1 on.
+            portions: all live portions of the product, one at least.
+            chosen: the ids of portions that were made the default now, numbered from 1 on in the
+                order in which that happened.
         """
         default = max(
             sorted(portions, key=lambda portion: (portion.created_at, portion.pk)),
@@ -337,23 +347,23 @@ class Portion(DeviceScoped):
         return limit, f"A product has at most {limit} portions"
 
     def change(self, **values: Any) -> bool:
-        """Update; `is_default` takes the default from the other portion.
+        """Update the portion. If it becomes the default, the product's other default no longer is.
 
         Raises:
-            Conflict: the default portion would be none any more, and no other would be it.
+            Conflict: `is_default` is false for the default portion: the product would have none.
         """
         becomes_default = values.get("is_default", self.is_default)
         if self.is_default and not becomes_default:
             raise Conflict("Make another portion the default instead")
         if becomes_default and not self.is_default:
-            self.others().demote()
+            self.others().unset_default()
         return super().change(**values)
 
     def restore(self) -> None:
-        """Bring a deleted portion back; the default stays where it is by now.
+        """Restore a deleted portion. A former default is not the default if another is by now.
 
         Raises:
-            Conflict: its product is deleted, or has as many portions as it may.
+            Conflict: its product is deleted, or has as many portions as allowed.
         """
         if self.deleted_at is None:
             return

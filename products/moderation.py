@@ -1,4 +1,4 @@
-"""Products of all devices under a name that nobody should have to read."""
+"""Moderation: find products of all devices by their names, and soft-delete them."""
 
 from __future__ import annotations
 
@@ -13,35 +13,40 @@ from countonme.api.text import fold
 from countonme.operators.names import log
 from countonme.scope.query import DeviceScopedQuerySet
 from products.models import Product
-from products.names import found_by
+from products.names import search_condition
 
-# What one request soft-deletes, what one click does in as many requests, and how many names a
-# page shows.
+# The most products that one request soft-deletes.
 BATCH = 500
+# The most products that one click soft-deletes; the page sends as many requests as that takes.
 MAX_ROWS = 10_000
+# The most names that a page lists.
 MAX_NAMES = 200
 
 
 def matching(pattern: str) -> DeviceScopedQuerySet[Product]:
-    """Return the live products whose name or words contain a pattern, or that a search finds by it.
+    """Return the live products whose name or words contain a pattern.
 
-    `*` stands for any text; a pattern with it is no search.
+    In a pattern `*` stands for any text. A pattern without `*` also finds what a phone's search
+    for it finds.
     """
     regex = ".*".join(re.escape(part) for part in fold(pattern).split("*"))
-    has = Q(name_folded__regex=regex) | Q(name_words__regex=regex)
-    return known().filter(has if "*" in pattern else has | found_by(pattern, "name_words"))
+    contains = Q(name_folded__regex=regex) | Q(name_words__regex=regex)
+    if "*" not in pattern:
+        contains |= search_condition(pattern, "name_words")
+    return live_products().filter(contains)
 
 
-def known() -> DeviceScopedQuerySet[Product]:
+def live_products() -> DeviceScopedQuerySet[Product]:
     """Return the live products of devices that are not erased."""
     rows: DeviceScopedQuerySet[Product] = Product.objects.across_devices()
     return rows.filter(device__erased_at=None)
 
 
 def names(pattern: str) -> list[dict[str, Any]]:
-    """Return the names that match, those of most devices first.
+    """Return the names that match a pattern, the most common among devices first.
 
-    Each with `name_folded`, one spelling as `name`, and how many `devices` and `products` have it.
+    Each is a dict: `name_folded`, one spelling of it as `name`, and the numbers of `devices` and
+    `products` that have it.
     """
     grouped = matching(pattern).order_by().values("name_folded")
     counted = grouped.annotate(
@@ -51,14 +56,14 @@ def names(pattern: str) -> list[dict[str, Any]]:
 
 
 def soft_delete(folded: list[str], user_id: int) -> tuple[int, int]:
-    """Soft-delete one batch of the products under these folded names, and log it.
+    """Soft-delete one batch of the products with these folded names, and log it.
 
     Returns:
-        How many were deleted, and how many are left.
+        How many products were deleted, and how many are left.
     """
-    rows = known().filter(name_folded__in=folded)
+    rows = live_products().filter(name_folded__in=folded)
     with transaction.atomic():
-        batch = known().of_keys(list(rows.order_by("device_id", "pk").key_list()[:BATCH]))
+        batch = live_products().of_keys(list(rows.order_by("device_id", "pk").key_list()[:BATCH]))
         batch.lock_devices()
         to_delete = list(batch)
         batch.delete()

@@ -1,4 +1,4 @@
-"""Names: their fields, how they are sorted and found, and what the database holds of them."""
+"""Names: their model fields, how they are sorted and found, and their CHECK in the database."""
 
 from __future__ import annotations
 
@@ -31,14 +31,16 @@ class WordsField(DerivedField):
         return "".join(f" {word}" for word in words(value))
 
 
-def found_by(search: str, *columns: str) -> Q:
-    """Return the condition by which a search finds a row; without a letter or digit it finds none.
+def search_condition(search: str, *columns: str) -> Q:
+    """Return the condition for the rows that a search finds.
 
-    Every word of it starts some word, joined or each piece for itself: `coca-cola` finds
-    Coca-Cola, CocaCola and Coca Cola.
+    Every word of the search must be the start of a word in some column; a word of a script without
+    blanks may stand anywhere. A compound matches either joined or piece by piece: `coca-cola` finds
+    Coca-Cola, CocaCola and Coca Cola. A search without a letter or digit finds nothing.
 
     Args:
-        columns: names of fields, each a `WordsField`; a word may be in any of them.
+        search: the text as it was typed.
+        columns: names of fields of the type `WordsField`. The words may be in different ones.
     """
 
     def has(word: str) -> Q:
@@ -53,10 +55,10 @@ def found_by(search: str, *columns: str) -> Q:
 
 
 class CleanFormField(forms.CharField):
-    """A text in a form, made clean before it is judged.
+    """A form field whose text is cleaned before it is validated.
 
     Args:
-        clean: makes it so.
+        clean: the function that cleans it.
     """
 
     def __init__(self, clean: Callable[[str], str], **kwargs: Any) -> None:
@@ -68,7 +70,7 @@ class CleanFormField(forms.CharField):
 
 
 class CleanField(models.CharField):  # type: ignore[type-arg]  # generic in the stubs only
-    """A text that is made clean wherever Django reads it: forms, imports, `clean_fields()`."""
+    """A CharField whose text is cleaned wherever Django parses it: forms, `clean_fields()`."""
 
     def clean_text(self, text: str) -> str:
         return clean(text)
@@ -78,11 +80,11 @@ class CleanField(models.CharField):  # type: ignore[type-arg]  # generic in the 
         return None if value is None else self.clean_text(value)
 
     def get_prep_value(self, value: Any) -> Any:
-        """Send what is stored or looked for as it is; Django's own calls `to_python()`."""
+        """Use a value in a query as it is; Django's own method would clean it first."""
         return models.Field.get_prep_value(self, value)
 
     def formfield(self, **kwargs: Any) -> Any:
-        """Leave the length to the model's validators: a browser would count what was typed."""
+        """Leave the length to the model's validators: a browser would count the uncleaned text."""
         form_class = partial(CleanFormField, self.clean_text)
         return super().formfield(**{"form_class": form_class} | kwargs | {"max_length": None})
 
@@ -97,9 +99,9 @@ class NameField(CleanField):
 
 
 def name_constraint(table: str, column: str = "name") -> models.CheckConstraint:
-    """Return what the database holds of a name's rules: words with single blanks between them.
+    """Return the CHECK that a name is clean: words with single blanks between them.
 
-    Its length at most stands in the column's type.
+    The column's type limits the length.
     """
     word = rf"[^\u0001-\u001f\u007f-\u009f{WHITE_SPACE}]+"
     return models.CheckConstraint(

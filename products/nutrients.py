@@ -15,23 +15,23 @@ from typing import Any
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
-# The most that an entry or a portion weighs.
+# The greatest weight of an entry or a portion.
 MAX_GRAMS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Nutrient:
-    """What a food has, in kcal or in grams.
+    """Energy or a nutrient of foods: its name, bounds and unit.
 
     Attributes:
-        name: the column of an entry; a product's is `name_100g`.
-        max_100g: the most in 100 g.
-        max_sent: the most that a client may log without a product.
-        unit: for people.
-        decimals_100g: of a product's values; an entry's have 2.
-        is_required: whether every food says it; else it is null where unknown.
-        is_macro: whether it counts towards what 100 g weigh, and a goal has grams of it.
-        example_100g: that of a roasted chicken breast (USDA FoodData Central, SR Legacy).
+        name: the column of a food entry. A product's column is `<name>_100g`.
+        max_100g: the greatest value in 100 g.
+        max_sent: the greatest value that a client may send for an entry without a product.
+        unit: the unit of all its values, as people read it.
+        decimals_100g: the decimals of a product's values. An entry's values have 2.
+        is_required: whether every food has a value. Otherwise null means unknown.
+        is_macro: whether it counts towards the weight of 100 g, and a goal has grams of it.
+        example_100g: the value of a roasted chicken breast (USDA FoodData Central, SR Legacy).
     """
 
     name: str
@@ -45,32 +45,32 @@ class Nutrient:
 
     @property
     def column_100g(self) -> str:
-        """The column of a product."""
+        """The name of a product's column."""
         return f"{self.name}_100g"
 
     @property
     def max_eaten(self) -> int:
-        """The most that an entry of a product comes to."""
+        """The greatest value of an entry with a product."""
         return self.max_100g * MAX_GRAMS // 100
 
     def field_100g(self) -> models.Field[Any, Any]:
-        """Return the field of a product."""
+        """Return the model field of a product."""
         return self._field(self.max_100g, self.decimals_100g, f"In {self.unit} per 100 g.")
 
     def field(self) -> models.Field[Any, Any]:
-        """Return the field of an entry."""
+        """Return the model field of a food entry."""
         return self._field(self.max_eaten, 2, f"In {self.unit}.")
 
-    def _field(self, most: int, decimals: int, help_text: str) -> models.Field[Any, Any]:
+    def _field(self, maximum: int, decimals: int, help_text: str) -> models.Field[Any, Any]:
         optional = {} if self.is_required else {"null": True, "blank": True}
         options: dict[str, Any] = {
-            "validators": [MinValueValidator(0), MaxValueValidator(most)],
+            "validators": [MinValueValidator(0), MaxValueValidator(maximum)],
             "help_text": help_text,
             **optional,
         }
         if not decimals:
             return models.SmallIntegerField(**options)
-        digits = len(str(most)) + decimals
+        digits = len(str(maximum)) + decimals
         return models.DecimalField(max_digits=digits, decimal_places=decimals, **options)
 
 
@@ -95,16 +95,16 @@ NUTRIENTS = (
 
 NAMES = tuple(nutrient.name for nutrient in NUTRIENTS)
 COLUMNS_100G = tuple(nutrient.column_100g for nutrient in NUTRIENTS)
-# Those that may be unknown.
+# Nutrients that may be unknown.
 OPTIONAL = tuple(nutrient.name for nutrient in NUTRIENTS if not nutrient.is_required)
-# Those of which 100 g are made.
+# Nutrients that count towards the weight of 100 g.
 MACROS = tuple(nutrient.name for nutrient in NUTRIENTS if nutrient.is_macro)
 
 
 def per_100g(values: Iterable[float | None]) -> dict[str, Any]:
-    """Return the columns of a product by values in the order of the list; what is left out is null.
+    """Return a product's columns from values in the order of `NUTRIENTS`; missing ones are null.
 
-    For made-up foods: the values are exact to the decimals that they are written with.
+    For sample foods: a float becomes the decimal number that was written in the code.
     """
     known = dict.fromkeys(COLUMNS_100G)
     given = ((n, value) for n, value in zip(NUTRIENTS, values, strict=False) if value is not None)

@@ -1,4 +1,4 @@
-"""Products and portions on the wire."""
+"""Serializers of products and portions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PRODUCT = {
 
 
 class BarcodeField(TextField):
-    """A barcode, kept without blanks and hyphens."""
+    """A barcode, which is stored without white space and hyphens."""
 
     default_validators = [gtin.validate]
     schema_keywords: ClassVar[dict[str, Any]] = {"pattern": gtin.TYPED_PATTERN}
@@ -69,13 +69,13 @@ class PortionSerializer(StrictModelSerializer):
     request_only=True,
 )
 class ProductSerializer(StrictModelSerializer):
-    """A food; energy and nutrients per 100 g, or of a drink (`unit` is `ml`) per 100 ml."""
+    """A food. Energy and nutrients are per 100 g, or per 100 ml of a drink (`unit` is `ml`)."""
 
     barcode = BarcodeField(
         required=False,
         allow_null=True,
         help_text="A GTIN of 8, 12, 13 or 14 digits with a right check digit, or a UPC-E of 8 with "
-        "its own; blanks and hyphens are taken out.",
+        "its own. Blanks and hyphens are removed.",
     )
 
     class Meta:
@@ -95,7 +95,7 @@ class ProductSerializer(StrictModelSerializer):
 
 @example("Chicken Breast", PRODUCT | {"portions": [PORTION]}, response_only=True)
 class ProductWithPortionsSerializer(ProductSerializer):
-    """A food, with its portions where the query includes them."""
+    """A food, with its portions if the query includes them."""
 
     portions = PortionSerializer(many=True, required=False, help_text="With `include=portions`.")
 
@@ -116,12 +116,12 @@ class ProductQuery(IncludeQuery, PageQuery):
         required=False,
         allow_blank=True,
         max_length=100,
-        help_text="Every word of it starts some word of name or brand; in scripts that set no "
-        "blanks between words it is found anywhere. Case, accents, apostrophes, and hyphens and "
-        "ampersands between letters are ignored.",
+        help_text="Finds products where each word of the search is the start of a word of the name "
+        "or brand, or, in scripts without blanks between words, occurs anywhere. Case, accents, "
+        "apostrophes, and hyphens and ampersands between letters are ignored.",
     )
     barcode = BarcodeField(
         required=False,
-        help_text="A GTIN of 8, 12, 13 or 14 digits, or a UPC-E of 8, which is found as the UPC-A "
-        "that it stands for; leading zeros, blanks and hyphens do not matter.",
+        help_text="A GTIN of 8, 12, 13 or 14 digits, or a UPC-E of 8, which finds the same "
+        "products as its UPC-A. Leading zeros, blanks and hyphens do not matter.",
     )

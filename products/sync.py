@@ -26,7 +26,7 @@ class ProductChanges(TableChanges):
     example = PRODUCT
 
     def read(self, key: UUID, record: dict[str, Any]) -> dict[str, Any]:
-        """Leave out the unit of a stored product, which is chosen once."""
+        """Ignore the unit of a stored product, which can't change."""
         values = super().read(key, record)
         if key in self.stored:
             values.pop("unit", None)
@@ -35,13 +35,13 @@ class ProductChanges(TableChanges):
 
 @register
 class PortionChanges(TableChanges):
-    """Every product keeps one default portion, and one portion at least, whatever is pushed."""
+    """Every product keeps at least one portion, and exactly one default, whatever is pushed."""
 
     serializer = record_serializer(PortionSerializer)
     example = PORTION
 
     def load(self) -> None:
-        """Read all portions of the products too: any may become the default, or be the last."""
+        """Also read the products' other portions: one of them may have to become the default."""
         super().load()
         owners = {*self.push[Product].records, *self.ids_in("product_id")}
         if owners:
@@ -60,7 +60,10 @@ class PortionChanges(TableChanges):
         return portion
 
     def cascade(self) -> None:
-        """Delete the portions of a product that is deleted now, whatever they say."""
+        """Delete the portions of products that this push deletes, even if it updates them.
+
+        A new portion of a product that is not live is rejected.
+        """
         products = self.push[Product]
         for key, row in list(self.rows.items()):
             if row.product_id in products.to_delete:
@@ -69,6 +72,7 @@ class PortionChanges(TableChanges):
                 self.reject(key, str(Missing(Product)))
 
     def finish(self) -> None:
+        """Choose each product's default portion; a product without portions gets its first."""
         products = self.push[Product]
         of_product: dict[UUID, list[Portion]] = {key: [] for key in products.rows}
         for key in {**self.stored, **self.rows}:
@@ -87,7 +91,11 @@ class PortionChanges(TableChanges):
             self.rows |= {row.pk: row for row in portions}
 
     def delete(self, now: datetime) -> None:
-        """Free the defaults that change hands, and delete without giving one to an heir."""
+        """Unset the defaults that move to other portions, and delete.
+
+        A unique index allows one default, so the old one is unset before the new one is saved.
+        Deleting chooses no new defaults here: `finish()` has chosen them.
+        """
         lost = [
             key
             for key, row in self.rows.items()

@@ -25,7 +25,7 @@ from products.serializers import (
 
 
 class ProductViewSet(DeviceViewSet):
-    """Foods of the device. A product comes with a first portion of 100 g, a drink of 100 ml."""
+    """The device's foods. A new product gets a first portion of 100 g, or 100 ml of a drink."""
 
     model = Product
     serializer_class = ProductSerializer
@@ -45,7 +45,7 @@ class ProductViewSet(DeviceViewSet):
 
     @property
     def includes_portions(self) -> bool:
-        """Whether the answer to a GET has each product's portions."""
+        """Whether this is a GET whose answer includes each product's portions."""
         asked = self.request.query_params.get("include") == "portions"
         return asked and self.request.method in ("GET", "HEAD")
 
@@ -80,7 +80,7 @@ class ProductViewSet(DeviceViewSet):
 
 
 class PortionViewSet(DeviceViewSet):
-    """Measures of a product. One portion of each product is its default, always."""
+    """Measures of a product. Each product always has exactly one default portion."""
 
     model = Portion
     serializer_class = PortionSerializer
@@ -120,7 +120,7 @@ class ProductPortionViewSet(PortionViewSet):
         query = {**self.list_query_class.of(request), "product_id": self.product_id}
         page, headers = self.paginate(request, query)
         if not page:
-            # A live product has a portion: this page lies past the end, or there is no product.
+            # A live product has a portion: this page is past the end, or there is no such product.
             _ = self.product
         return JSONAnswer(page, headers=headers)
 

@@ -1,4 +1,4 @@
-"""What several files of tests share."""
+"""Fixtures that several test files share."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from tests.processes import first_start
 
 @pytest.fixture(scope="session")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a server that ran once, to be copied."""
+    """The folder of a server that ran once; tests work on copies of it."""
     return first_start(tmp_path_factory)

@@ -1,4 +1,4 @@
-"""Databases beside the suite's own, for tests of what happens to a whole database."""
+"""Databases beside the test database, for tests that concern a whole database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from psycopg import sql
 
 from countonme.server import embedded
 
-# All that defines the tables and what hangs on them, each as one text.
+# The definitions of tables, columns, indexes, constraints, triggers and functions as texts.
 SCHEMA = """
 SELECT concat_ws(' ', 'table', relname, relkind, relpersistence, reloptions)
     FROM pg_class WHERE relnamespace = 'public'::regnamespace
@@ -44,7 +44,7 @@ ORDER BY 1
 
 @contextmanager
 def new_database(suffix: str, template: str = "template0") -> Iterator[None]:
-    """Have Django use a database beside its own, empty or a copy, which is dropped afterwards."""
+    """Make Django use a new database, empty or a copy of a template, and drop it afterwards."""
     name = f"{connection.settings_dict['NAME']}_{suffix}"
     server = connection.get_connection_params() | {"dbname": "postgres"}
     create, drop = (
@@ -66,7 +66,7 @@ def new_database(suffix: str, template: str = "template0") -> Iterator[None]:
 
 @contextmanager
 def new_server(data_dir: Path) -> Iterator[dict[str, Any]]:
-    """Start a PostgreSQL that was never used; gives its address for `connected()`."""
+    """Start a new PostgreSQL server; yield its address for `connected()`."""
     with embedded.running(data_dir):
         address = environ.Env.db_url_config(embedded.database_url(data_dir))
         yield address | {"HOST": address.pop("OPTIONS")["host"]}
@@ -74,7 +74,7 @@ def new_server(data_dir: Path) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def connected(**address: Any) -> Iterator[None]:
-    """Have Django use another database, whose address differs by these settings."""
+    """Make Django use another database, whose connection settings differ in these."""
     before = dict(connection.settings_dict)
     connection.close()
     connection.settings_dict.update(address)
@@ -86,7 +86,7 @@ def connected(**address: Any) -> Iterator[None]:
 
 
 def schema() -> list[str]:
-    """Return all that defines the tables of Django's database, for comparison."""
+    """Return all definitions in Django's database, for comparison."""
     with connection.cursor() as cursor:
         cursor.execute(SCHEMA)
         return [text for (text,) in cursor.fetchall()]

@@ -1,4 +1,4 @@
-"""The server as it is deployed: gunicorn on a Unix socket, behind nginx by `deploy/nginx.conf`."""
+"""The server as it is deployed: nginx with `deploy/nginx.conf` before gunicorn on a Unix socket."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ def free_port() -> int:
 
 
 class Nginx:
-    """nginx on a port of 127.0.0.1, with all that it writes in a folder; needs no rights.
+    """nginx on a port of 127.0.0.1. It writes only into a folder, and needs no privileges.
 
     Args:
-        upstream: where gunicorn listens, as nginx words it.
+        folder: where to create that folder.
+        upstream: the address of gunicorn, in nginx's notation.
         certificate: the folder of `fullchain.pem` and `privkey.pem`; without it there is no TLS.
-        changes: what else is to be replaced in the configuration.
+        changes: further replacements in the configuration, old text by new.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class Nginx:
             config = config.replace(old, new)
         (self.folder / "nginx.conf").write_text(config)
         command = [str(NGINX), "-e", "error.log", "-p", str(self.folder), "-c", "nginx.conf"]
-        # Its messages before it has read where to write them.
+        # Messages from before nginx has read the path of its log.
         with (self.folder / "output").open("wb") as output:
             self.process = subprocess.Popen(
                 [*command, "-g", "daemon off; pid nginx.pid;"],
@@ -82,7 +83,7 @@ class Nginx:
             tls = dict.fromkeys(lines, "")
         return {
             **more,
-            # For whom else the folder is may be nobody's business; root's workers stay root's.
+            # A temporary folder may be closed to other users, so root's workers run as root.
             "user www-data;": "user root;" if os.geteuid() == 0 else "",
             "http {": f"http {{ {temporary}",
             "/var/log/nginx/": "",
@@ -103,7 +104,7 @@ class Nginx:
         return (self.folder / "access.log").read_text()
 
     def stop(self) -> None:
-        """End it at once, with its workers."""
+        """End nginx and its workers at once."""
         started = children(self.process.pid)
         self.process.terminate()
         self.process.wait(10)
@@ -111,9 +112,13 @@ class Nginx:
 
 
 class Deployed(Run):
-    """A server as the guide deploys it, but for TLS; its PostgreSQL is the embedded one.
+    """A server as the guide deploys it, but on the embedded PostgreSQL; TLS is optional.
 
-    `port` is nginx's. Other arguments: settings, as environment variables.
+    `port` is nginx's.
+
+    Args:
+        certificate, changes: those of `Nginx`.
+        values: settings, as environment variables.
     """
 
     def __init__(
@@ -154,7 +159,7 @@ class Deployed(Run):
         return False
 
     def kill(self) -> None:
-        """End gunicorn and nginx, and give back the share of PostgreSQL."""
+        """End gunicorn and nginx, and stop using PostgreSQL."""
         super().kill()
         self.nginx.stop()
         embedded.leave(self.data_dir, self.share)

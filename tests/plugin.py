@@ -1,4 +1,4 @@
-"""Loaded before Django: what the suite needs of the environment, a PostgreSQL included."""
+"""A pytest plugin that sets the tests' environment before Django loads, and starts PostgreSQL."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if not os.environ.get("DATABASE_URL"):
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Have CI fail where a test is skipped: what it needs is to be installed there."""
+    """Make a skipped test fail in CI, where everything that tests need must be installed."""
     report = yield
     if report.skipped and os.environ.get("CI"):
         report.outcome = "failed"

@@ -25,7 +25,7 @@ MANAGE = [sys.executable, "manage.py"]
 
 
 def living_in(folder: Path) -> dict[int, str]:
-    """The processes that work in a folder, as every process of PostgreSQL does in its cluster."""
+    """Return the processes whose working directory is a folder, as PostgreSQL's is its cluster."""
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -54,7 +54,7 @@ def query(data_dir: Path, sql: str) -> list[tuple[object, ...]]:
 
 
 def environment(data_dir: Path, **values: str) -> dict[str, str]:
-    """What a stranger's shell has, with no setting of ours but these."""
+    """Return the environment of a clean shell with only these settings of the project."""
     shell = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START", "HOME", "PATH", "TMPDIR")
     return {name: os.environ[name] for name in shell if name in os.environ} | {
         "DATA_DIR": str(data_dir),
@@ -66,7 +66,7 @@ def environment(data_dir: Path, **values: str) -> dict[str, str]:
 
 
 def children(pid: int) -> set[int]:
-    """The process and all that descend from it."""
+    """Return the ids of a process and its descendants."""
     found = {pid}
     parents = {}
     for process in Path("/proc").glob("[0-9]*"):
@@ -86,7 +86,7 @@ def alive(pid: int) -> bool:
 
 
 class Run:
-    """One `make run`, from its command to its end."""
+    """One run of `make run`, or of another command that serves."""
 
     def __init__(self, data_dir: Path, command: list[str] = SERVE, **values: str) -> None:
         self.data_dir = data_dir
@@ -125,13 +125,13 @@ class Run:
         return answer
 
     def wait_until_ready(self) -> Run:
-        """Wait until it has said where it serves, and answers there."""
+        """Wait until the server has printed its address and answers there."""
         wait_until(lambda: "serves on" in self.output or self.process.poll() is not None, 60)
         self.get("/health/ready")
         return self
 
     def stop(self, send: Callable[[], object]) -> None:
-        """Send a signal; when the process is gone, nothing that it started may be left."""
+        """Send a signal, wait for the end, and check that no process is left."""
         started = children(self.process.pid)
         send()
         self.process.wait(40)
@@ -143,7 +143,7 @@ class Run:
         self.stop(self.process.terminate)
 
     def kill(self) -> None:
-        """End it and what it started, whatever state that is in; its PostgreSQL aside."""
+        """Kill the process and its descendants, but not PostgreSQL."""
         for pid in children(self.process.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -151,7 +151,7 @@ class Run:
 
 
 def first_start(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a first start, stopped again; one for all workers, because it takes seconds."""
+    """Start and stop a server, once for all test workers since it is slow; return its folder."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "first"
     folder.mkdir(exist_ok=True)
@@ -166,8 +166,8 @@ def first_start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def copy_of(first: Path, folder: Path) -> Iterator[Path]:
-    """A folder that `make run` has served before; whatever still lives there is killed."""
-    # cp keeps owners: for root, the cluster is nobody's.
+    """Copy the data folder of a first start; afterwards kill what still runs there."""
+    # cp keeps the owner: if root runs this, the cluster belongs to the user nobody.
     subprocess.run(["cp", "-a", first / "data", folder / "data"], check=True)
     (folder / "static").symlink_to(first / "static")
     yield folder / "data"

@@ -189,7 +189,7 @@ def test_the_unit_of_a_product_is_shown_and_no_field(operator: Client, world: An
     assert "unit" not in form.form.fields
 
 
-def test_the_default_portion_cannot_be_made_none(operator: Client, world: Any) -> None:
+def test_the_default_portion_cannot_be_unset(operator: Client, world: Any) -> None:
     default = Portion._base_manager.get(is_default=True)
     response = correct(operator, default, is_default="")
     assert "Make another portion the default instead" in response.content.decode()

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, 
 from tests.processes import MANAGE, ROOT, Run, copy_of, environment
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-# As root Chromium has no sandbox; the rest keeps it from asking its makers' hosts.
+# Chromium has no sandbox when it runs as root. The other flags keep it from calling Google.
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -30,7 +30,7 @@ FLAGS = [
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: install Debian's chromium"),
-    # One server and one browser for all of them.
+    # All tests share one server and one browser.
     pytest.mark.xdist_group("processes"),
 ]
 
@@ -44,7 +44,7 @@ class Site(NamedTuple):
 
 @pytest.fixture(scope="module")
 def site(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A running server with a demo phone's month of meals."""
+    """A running server with a demo device, whose diary covers a month."""
     found = re.search(r"password: (\S+)", (first / "output").read_text())
     assert found
     with copy_of(first, tmp_path_factory.mktemp("browser")) as data_dir:
@@ -75,7 +75,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def signed_in(browser: Browser, site: Site) -> str:
-    """Sign in once; the cookies are for every test."""
+    """Sign in once; return the session cookie for all tests."""
     context = browser.new_context(base_url=site.url)
     page = context.new_page()
     page.goto("/admin/")
@@ -89,27 +89,27 @@ def signed_in(browser: Browser, site: Site) -> str:
 
 
 class Visit:
-    """A tab, with the hosts that it asked and what it complained of."""
+    """A tab, with the hosts that it called and the errors of its console."""
 
     def __init__(self, context: BrowserContext) -> None:
         self.page = context.new_page()
         self.requests: list[Request] = []
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on(
             "console",
-            lambda said: self.complaints.append(said.text) if said.type == "error" else None,
+            lambda said: self.errors.append(said.text) if said.type == "error" else None,
         )
 
     @property
     def hosts(self) -> set[str]:
-        """The hosts asked; what the page's own policy stops never leaves the browser."""
+        """The hosts called, without requests that the page's content security policy blocked."""
         sent = (request for request in self.requests if request.failure != "csp")
         return {urlsplit(request.url).netloc for request in sent} - {""}
 
     def look(self, name: str) -> None:
-        """Keep a picture for the documentation, where SCREENSHOTS names a folder."""
+        """Take a screenshot for the documentation if SCREENSHOTS is a folder."""
         if folder := os.environ.get("SCREENSHOTS"):
             self.page.screenshot(path=Path(folder, f"{name}.png"))
 
@@ -125,17 +125,17 @@ def visit(browser: Browser, site: Site, session: str = "", **options: object) ->
 
 @pytest.fixture
 def tab(browser: Browser, site: Site, signed_in: str) -> Iterator[Visit]:
-    """A tab of the signed-in operator; it asks no other host, and complains of nothing."""
+    """A tab of a signed-in operator, which must call no other host and log no errors."""
     opened = visit(browser, site, signed_in)
     yield opened
     assert opened.hosts == {urlsplit(site.url).netloc}
-    # Redoc's credit wants a picture from its makers, which the page's policy refuses.
-    assert [said for said in opened.complaints if "cdn.redoc.ly" not in said] == []
+    # Redoc's page asks for its logo at cdn.redoc.ly, which the content security policy blocks.
+    assert [said for said in opened.errors if "cdn.redoc.ly" not in said] == []
     opened.page.context.close()
 
 
 def act(page: Page, action: str) -> None:
-    """Choose the first row of a list, and do something to it."""
+    """Select the first row of a list and run an action on it."""
     page.locator("input.action-select").first.check()
     page.select_option("select[name=action]", label=action)
     page.locator("button[name=index], [type=submit][name=index]").first.click()
@@ -271,7 +271,7 @@ def test_the_apis_pages_show_the_document(tab: Visit, path: str, text: str) -> N
 def test_a_page_of_another_origin_calls_with_its_tracing_librarys_headers(
     browser: Browser, site: Site
 ) -> None:
-    # Any page would do that has no policy of its own.
+    # Any page without a content security policy would do.
     page = visit(browser, site, bypass_csp=True).page
     page.goto(site.url.replace("127.0.0.1", "localhost") + "/health")
     answered = page.evaluate(

@@ -1,4 +1,4 @@
-"""`check_integrity`: each rule, broken past the triggers and constraints that hold it."""
+"""`check_integrity` finds rows that break a rule in spite of triggers and constraints."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def found() -> str:
 
 
 def break_past_the_guards(sql: str, *params: Any) -> None:
-    """Run SQL as a restore would that left the triggers and foreign keys out."""
+    """Run SQL without triggers and foreign keys, as a careless restore might."""
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute(sql, params)
@@ -130,7 +130,7 @@ def test_devices_with_the_same_ids_are_well(phone: Api, world: Any) -> None:
 
 
 @pytest.mark.parametrize("table", ["products", "portions", "food_entries"])
-def test_of_devices_with_the_same_ids_the_one_that_breaks_a_rule_is_named(
+def test_only_the_device_that_breaks_a_rule_is_named_of_two_with_the_same_ids(
     phone: Api, world: Any, table: str
 ) -> None:
     another = twin(phone)

@@ -37,7 +37,7 @@ pytestmark = [
 
 @contextmanager
 def owner(data_dir: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that uses the database; it leaves when its stdin is closed."""
+    """Start another process that uses the database until its stdin is closed."""
     command = [sys.executable, "-c", OWNER, str(data_dir)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as process:
@@ -110,7 +110,7 @@ def test_a_pid_file_that_names_another_process_is_stale(data_dir: Path) -> None:
         assert query(data_dir, "SELECT 1") == [(1,)]
 
 
-def test_a_cluster_half_made_is_made_again(data_dir: Path) -> None:
+def test_an_unfinished_cluster_is_created_again(data_dir: Path) -> None:
     command = [sys.executable, "-c", OWNER, str(data_dir)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE) as process:
         wait_until(lambda: list(data_dir.glob("postgres.new-*/base")))

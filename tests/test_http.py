@@ -1,4 +1,4 @@
-"""How gunicorn reads requests by our settings: in pieces, several at once, too long, or unclear."""
+"""How gunicorn reads requests by our settings: in pieces, several at once, too long or unclear."""
 
 from __future__ import annotations
 
@@ -74,10 +74,10 @@ def test_a_length_beyond_all_bounds_is_refused(wire: Wire, digits: int) -> None:
     assert wire.answer()[0] == (400 if digits == 5000 else 413)
 
 
-def test_what_is_left_unread_of_a_body_is_no_request(wire: Wire) -> None:
+def test_the_unread_rest_of_a_body_is_not_read_as_a_request(wire: Wire) -> None:
     wire.send(REGISTER + b"Content-Length: %d\r\n\r\n" % (8 * MIB))
     assert wire.answer()[0] == 413
-    wire.send(HEALTH * 2000)  # more than gunicorn reads to get at the end of the body
+    wire.send(HEALTH * 2000)  # more than gunicorn reads to find the end of the body
     assert wire.is_closed()
 
 
@@ -86,7 +86,7 @@ def test_a_body_of_unknown_length_is_refused(wire: Wire) -> None:
     assert wire.answer()[0] == 411
 
 
-def test_one_that_closes_halfway_leaves_no_trace(server: Run, wire: Wire) -> None:
+def test_a_client_that_closes_halfway_leaves_no_trace(server: Run, wire: Wire) -> None:
     wire.send(register()[:-1])
     wire.socket.shutdown(socket.SHUT_WR)
     wire.file.read()
@@ -131,7 +131,7 @@ def test_a_client_that_asks_for_it_is_closed(wire: Wire) -> None:
 
 @contextmanager
 def locked_device(server: Run, wire: Wire) -> Iterator[bytes]:
-    """A device whose row somebody else holds; gives a request of its own that waits for it."""
+    """Lock a device's row, and yield a request of that device, which has to wait for it."""
     device_id = uuid.uuid4()
     wire.send(register(json.dumps({"device_id": str(device_id)}).encode()))
     token = json.loads(wire.answer()[2])["token"]
@@ -145,8 +145,8 @@ def locked_device(server: Run, wire: Wire) -> Iterator[bytes]:
         connection.rollback()
 
 
-def test_one_that_waits_keeps_nobody_else_waiting(server: Run, wire: Wire) -> None:
-    """There is one worker: another of its threads answers."""
+def test_a_waiting_request_keeps_no_other_waiting(server: Run, wire: Wire) -> None:
+    """The only worker has several threads, and another one answers."""
     with closing(Wire(server.port)) as other, locked_device(server, wire) as request:
         wire.send(request)
         other.send(HEALTH * 5)

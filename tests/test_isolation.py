@@ -1,9 +1,9 @@
-"""No device sees or touches what is another's: every call of the OpenAPI document is tried.
+"""No device sees or touches the rows of another: every call of the OpenAPI document is tried.
 
-What is another's answers as what never existed: byte for byte, at the same cost, also where the
-other device has all ids of the calling one. What is new in the document, be it a call, a parameter
-or a field, is tried from then on; where it can't be filled in, the test fails and says what to add
-here or in the schema.
+A row of another device is answered like a row that never existed: byte for byte, with as many
+queries, even if the other device has the same ids as the calling one. A call, a parameter or a
+field that is new in the document is tried too. If the test can't fill it in, it fails and says what
+to add here or in the schema.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from countonme.api import docs
 from countonme.scope.models import device_scoped_models
 from countonme.tests.test_triggers import next_transaction
 
-# Where each kind of row lies, and the call whose examples create some.
+# The path of each kind of row, and the path of the POST whose examples create some.
 CREATED_BY = {
     "/v1/products": "/v1/products",
     "/v1/portions": "/v1/products/{id}/portions",
@@ -36,11 +36,11 @@ CREATED_BY = {
     "/v1/body-weights": "/v1/body-weights",
     "/v1/water-entries": "/v1/water-entries",
 }
-# Where a day has one row: it moves to another, so that the example's day is free again.
+# A day has one row of this kind: it moves to another day, so that the example's day is free again.
 ONE_A_DAY, ANOTHER_DAY, A_THIRD_DAY = "/v1/body-weights", "2025-02-04", "2025-02-03"
-# Which kind of row a field or parameter names; `id` names the one of its path.
+# The kind of row that a field or parameter refers to; an `id` is that of its path.
 NAMED_BY = {"product_id": "/v1/products", "portion_id": "/v1/portions"}
-# Values of the parameters that have no default and are no choice; the examples are of that day.
+# Values of the parameters that have neither a default nor choices; the examples are of that day.
 VALUES: dict[str, Any] = {
     "barcode": "96385074",
     "date": "2025-02-05",
@@ -70,7 +70,7 @@ World = dict[str, Rows]
 
 @dataclass(frozen=True)
 class Slot:
-    """A place in a call that takes an id: in its path, its query or its body; and of what kind."""
+    """A place for an id in a call's path, query or body, and the kind of row that it refers to."""
 
     place: str
     keys: tuple[Any, ...]
@@ -79,7 +79,7 @@ class Slot:
 
 @dataclass
 class Call:
-    """A request as the document describes it. `works` with ids of the caller's own."""
+    """A request as the document describes it; `works` says if it succeeds with the caller's ids."""
 
     method: str
     path: str
@@ -90,7 +90,7 @@ class Call:
     needs_token: bool = True
 
     def send(self, phone: Api, ids: dict[Slot, str]) -> Any:
-        """Send it with an id in each slot."""
+        """Send the request with an id in each slot."""
         path, query, body = self.path, dict(self.query), copy.deepcopy(self.body)
         for slot, key_of_row in ids.items():
             if slot.place == "path":
@@ -103,7 +103,7 @@ class Call:
         return phone.request(self.method, f"{path}?{urlencode(query)}" if query else path, body)
 
     def own_ids(self, world: World) -> list[dict[Slot, str]]:
-        """Return ids of a device's own rows: a set for each row that the path may name."""
+        """Return a device's own ids for all slots, one set for each row that the path may have."""
         chosen = {slot: world[slot.kind].live[-1] for slot in self.slots}
         in_path = [slot for slot in self.slots if slot.place == "path"]
         return [chosen | {slot: row} for slot in in_path for row in world[slot.kind].live] or [
@@ -115,7 +115,7 @@ class Call:
 
 
 def calls() -> list[Call]:
-    """Return every call of the document, in every way that its parameters and examples suggest."""
+    """Return the calls of the document, with each of their parameters and examples."""
     found = [
         call
         for path, item in docs.document()["paths"].items()
@@ -161,7 +161,7 @@ def described(method: str, path: str, operation: dict[str, Any]) -> Iterator[Cal
 def bodies(
     name: str, path: str, operation: dict[str, Any]
 ) -> Iterator[tuple[Any, list[Slot], bool]]:
-    """Yield the bodies of an operation's examples, and for updates parts that may not work."""
+    """Yield the bodies of an operation's examples, and for updates parts that may be refused."""
     if "requestBody" not in operation:
         yield None, [], True
         return
@@ -186,7 +186,7 @@ def bodies(
 
 
 def resolved(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema, where it is a reference the one that it refers to."""
+    """Return a schema, or the one that it refers to."""
     name = schema.get("$ref", "").rpartition("/")[2]
     found: dict[str, Any] = docs.document()["components"]["schemas"][name] if name else schema
     return found
@@ -207,7 +207,7 @@ def ids_of(schema: dict[str, Any], name: str = "") -> Iterator[str]:
 
 
 def slots_of(value: Any, path: str, keys: tuple[Any, ...] = ()) -> Iterator[Slot]:
-    """Yield the places in an example where an id stands; those that the client chooses aside."""
+    """Yield the places of ids in an example, except those that the client chooses."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from slots_of(inner, path, (*keys, key))
@@ -224,7 +224,7 @@ def slots_of(value: Any, path: str, keys: tuple[Any, ...] = ()) -> Iterator[Slot
 
 
 def kind_of(name: str, path: str) -> str:
-    """Return the kind of row that a field or a parameter names."""
+    """Return the kind of row that a field or a parameter refers to."""
     kind = path.partition("/{")[0] if name == "id" else NAMED_BY.get(name)
     assert kind, f"Say in NAMED_BY what {name} of {path} names."
     assert kind in CREATED_BY, f"Say in CREATED_BY what creates {kind}."
@@ -232,7 +232,7 @@ def kind_of(name: str, path: str) -> str:
 
 
 def values_of(parameter: dict[str, Any]) -> list[Any]:
-    """Return values of a parameter that is no id."""
+    """Return values of a parameter that is not an id."""
     name, schema = parameter["name"], parameter["schema"]
     if name in VALUES:
         return [VALUES[name]]
@@ -241,8 +241,8 @@ def values_of(parameter: dict[str, Any]) -> list[Any]:
     return list(found)
 
 
-def settle(phone: Api, another_day: str = ANOTHER_DAY) -> World:
-    """Have a phone create a live and a deleted row of each kind by every example."""
+def create_rows(phone: Api, another_day: str = ANOTHER_DAY) -> World:
+    """Create a live and a deleted row of each kind from every example; return their ids."""
     world: World = {}
     creating = [call for call in calls() if call.method == "POST" and not call.query]
     for kind, path in CREATED_BY.items():
@@ -279,7 +279,7 @@ def stored(phone: Api) -> list[str]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a call came to; ids that the caller did not know before are all alike."""
+    """What a call did; all ids that the caller did not know before are replaced by one word."""
 
     status: int
     headers: dict[str, str]
@@ -289,33 +289,33 @@ class Outcome:
 
 
 class Pair:
-    """Two phones: one that calls, and one that must not notice, nor be noticed.
+    """Two phones: one that calls, and another whose rows must not matter and must not change.
 
     Args:
-        alike: whether the other has rows under all ids of the first, beside its own.
+        alike: whether the other phone also has rows under all ids of the first.
     """
 
     def __init__(self, alike: bool) -> None:
         self.is_alike = alike
         self.phone, self.other = new_phone(), new_phone()
-        self.mine, self.theirs = settle(self.phone), World()
+        self.mine, self.theirs = create_rows(self.phone), World()
         self.remember()
 
-    def settle_other(self) -> None:
-        """Have the other phone create its rows, too."""
+    def create_others_rows(self) -> None:
+        """Create rows of the other phone."""
         if self.is_alike:
             self.other = twin(self.phone)
-        self.theirs = settle(self.other, A_THIRD_DAY)
+        self.theirs = create_rows(self.other, A_THIRD_DAY)
         self.remember()
 
     def remember(self) -> None:
-        """Note what is stored, which `outcome()` compares with."""
+        """Remember the stored rows, with which `outcome()` compares."""
         next_transaction()
         self.before, self.beside = stored(self.phone), stored(self.other)
         self.known = set(UUID.findall("".join(self.before)))
 
     def outcome(self, call: Call, ids: dict[Slot, str], caller: Api | None = None) -> Outcome:
-        """Send a call, check that the other device's data stayed, and take all back."""
+        """Send a call, check that the other device's rows are unchanged, and roll back."""
         with transaction.atomic():
             with CaptureQueriesContext(connection) as queries:
                 response = call.send(caller or self.phone, ids)
@@ -331,7 +331,7 @@ class Pair:
         )
 
     def alike(self, text: str) -> str:
-        """Return a text with one word for all ids that are not the caller's, and for tokens."""
+        """Return a text with all tokens, and all ids that are not the caller's, made alike."""
         own = UUID.sub(lambda found: found[0] if found[0] in self.known else "unknown", text)
         return TOKEN.sub("token", own)
 
@@ -343,8 +343,8 @@ def pair(db: None, request: pytest.FixtureRequest) -> Iterator[Pair]:
 
 
 def test_it_works(pair: Pair) -> None:
-    """Every call works with the caller's own ids, so that those of others fail for one reason."""
-    pair.settle_other()
+    """Every call works with the caller's own ids, so that it is others' ids that make it fail."""
+    pair.create_others_rows()
     for call in calls():
         if call.needs_token and call.works:
             for ids in call.own_ids(pair.mine):
@@ -352,11 +352,11 @@ def test_it_works(pair: Pair) -> None:
                 assert 200 <= found.status < 300, f"Mend the example of {call}: {found.content}"
 
 
-def test_anothers_id_answers_as_one_that_never_existed(pair: Pair) -> None:
-    pair.settle_other()
+def test_another_devices_id_is_answered_like_one_that_never_existed(pair: Pair) -> None:
+    pair.create_others_rows()
     for call in calls():
         for slot in call.slots:
-            # What the path names may decide what becomes of the rest; not so the other way round.
+            # The row of the path may decide how other ids are answered: each is tried with them.
             for ids in call.own_ids(pair.mine)[-1 if slot.place == "path" else 0 :]:
                 never = pair.outcome(call, ids | {slot: str(uuid.uuid4())})
                 assert never.status < 400 or never.left is None, str(call)
@@ -367,8 +367,8 @@ def test_anothers_id_answers_as_one_that_never_existed(pair: Pair) -> None:
                     assert pair.outcome(call, ids | {slot: row}) == never, (str(call), slot)
 
 
-def test_a_chosen_id_that_another_has_is_as_free_as_any(pair: Pair) -> None:
-    pair.settle_other()
+def test_an_id_of_another_device_can_be_chosen(pair: Pair) -> None:
+    pair.create_others_rows()
     for call in calls():
         for kind in [kind for kind, path in CREATED_BY.items() if path == call.path]:
             if call.method == "POST":
@@ -392,7 +392,7 @@ def test_what_others_own_changes_no_answer(pair: Pair) -> None:
         for ids in call.own_ids(pair.mine)[-1:]
     ]
     before = [pair.outcome(call, ids) for call, ids in tried]
-    pair.settle_other()
+    pair.create_others_rows()
     for (call, ids), found in zip(tried, before, strict=True):
         assert pair.outcome(call, ids) == found, str(call)
 
@@ -409,8 +409,8 @@ def test_without_a_token_nothing_is_answered(pair: Pair) -> None:
 def test_quotas_count_the_own_rows_alone(phone: Api, other: Api, settings: Any) -> None:
     settings.MAX_PRODUCTS_PER_DEVICE = settings.MAX_PORTIONS_PER_PRODUCT = 2
     settings.MAX_ENTRIES_PER_DAY = 3
-    settle(other)
-    settle(phone)
+    create_rows(other)
+    create_rows(phone)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Migrations are history: what they did must not change with the code that came after them."""
+"""A migration must always do the same, whatever code is written after it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from countonme.scope.models import device_scoped_models
 from products import gtin, names
 from tests.test_migrations import own_migrations
 
-# A statement ends where its paragraph does; functions have none within.
+# A CREATE FUNCTION ends at the next empty line: function bodies have none.
 FUNCTION = re.compile(r"CREATE (?:OR REPLACE )?(FUNCTION (\w+)\(.*?;)(?=\n\n|\n\"\"\")", re.DOTALL)
 DEFINITIONS = """
 SELECT proname, pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
@@ -41,17 +41,17 @@ def modules() -> list[ModuleType]:
 
 
 def definitions() -> dict[str, str]:
-    """Return the functions of the database."""
+    """Return the definitions of the database's functions by name."""
     with connection.cursor() as cursor:
         cursor.execute(DEFINITIONS)
         return dict(cursor.fetchall())
 
 
 def live_code(module: ModuleType, source: str) -> Iterator[str]:
-    """Yield what of ours a migration calls or reads that may be another tomorrow.
+    """Yield the project's code that a migration calls or reads and that may change later.
 
-    Fields, their validators, constraints and indexes are named as Django's own migrations name
-    them, and the operations are kept as they are.
+    Fields, their validators, constraints and indexes are allowed, as in Django's own migrations. So
+    are the operations of `countonme.scope.migrations`, which are not changed once released.
     """
     tree = ast.parse(source)
     keywords = (node for node in ast.walk(tree) if isinstance(node, ast.keyword))
@@ -106,13 +106,13 @@ def test_the_functions_of_the_database_are_the_migrations_own(modules: list[Modu
         for statement in written.values():
             cursor.execute(f"CREATE OR REPLACE {statement}")
     for name, definition in definitions().items():
-        assert definition == before[name], f"{name} is another than the migrations made"
+        assert definition == before[name], f"{name} differs from the migrations"
 
 
-def test_a_function_that_is_another_is_noticed(modules: list[ModuleType]) -> None:
+def test_a_changed_function_is_noticed(modules: list[ModuleType]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(definitions()["guard_hard_delete"].replace("+ 1", "+ 2"))
-    with pytest.raises(AssertionError, match="guard_hard_delete is another"):
+    with pytest.raises(AssertionError, match="guard_hard_delete differs"):
         test_the_functions_of_the_database_are_the_migrations_own(modules)
 
 

@@ -1,4 +1,4 @@
-"""What a migration may do while the version before it serves, judged by the SQL that it runs."""
+"""What a migration may do while the previous version still serves, judged by its SQL."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BODY = re.compile(r"\$(\w*)\$.*?\$\1\$", re.DOTALL)
 TEXT = re.compile(r"'(?:[^']|'')*'")
 COMMENT = re.compile(r"--.*?$|/\*.*?\*/", re.MULTILINE | re.DOTALL)
 
-# The table that a statement locks against its readers or writers.
+# The table that a statement locks against readers or writers.
 CREATED = re.compile(r"CREATE (?:UNLOGGED )?TABLE (\w+)", re.I)
 TABLE = re.compile(
     r"(?:ALTER TABLE(?: ONLY)?|CREATE(?: UNIQUE)? INDEX \w+ ON|INSERT INTO|UPDATE|DELETE FROM)"
@@ -30,13 +30,13 @@ TABLE = re.compile(
     re.I,
 )
 ALTER = re.compile(r"ALTER TABLE(?: ONLY)? \w+ (.*)", re.I)
-# What waits for no writer, holds none up, and changes nothing that the old code reads or writes.
+# Statements that wait for no writer, block none, and change nothing that the old code uses.
 HARMLESS = re.compile(
     r"CREATE (?:UNIQUE )?INDEX CONCURRENTLY|DROP INDEX CONCURRENTLY"
     r"|CREATE (?:UNLOGGED )?TABLE|CREATE (?:OR REPLACE )?(?:FUNCTION|TRIGGER)|COMMENT ON",
     re.I,
 )
-# So do these of ALTER TABLE, which ask no row: they change the catalog alone.
+# Likewise actions of ALTER TABLE: they read no rows and change only the catalog.
 HARMLESS_ACTION = re.compile(
     r"ADD CONSTRAINT .* NOT VALID|VALIDATE CONSTRAINT \w+"
     r"|ALTER COLUMN \w+ SET DEFAULT .*|SET \(.*\)",
@@ -46,15 +46,15 @@ COLUMN = re.compile(r"ADD COLUMN (.*?)(?: DEFAULT (.*?))?( NOT NULL| NULL)?", re
 MORE_THAN_A_COLUMN = re.compile(
     r"\b(?:UNIQUE|PRIMARY KEY|REFERENCES|GENERATED|CHECK|(?:SMALL|BIG)?SERIAL)\b", re.I
 )
-# Alike for all rows, so that none is written: a constant, or the time of the statement.
+# Defaults that are the same for all rows, so that no row is rewritten: a constant or the time.
 DEFAULT = re.compile(r"[-\w.]+|''(?:::\w+)?|\(?(?:STATEMENT_TIMESTAMP|NOW)\(\)\)?", re.I)
 
 
 def faults(migration: migrations.Migration, state: ProjectState) -> Iterator[str]:
-    """Yield what a migration does that the version before it would notice.
+    """Yield what a migration does that would disturb the previous version.
 
     Args:
-        state: the project's, before the migration.
+        state: the project's state before the migration.
     """
     statements = list(plain(sql_of(migration, state)))
     new = {found[1] for found in map(CREATED.match, statements) if found}
@@ -78,7 +78,7 @@ def faults(migration: migrations.Migration, state: ProjectState) -> Iterator[str
 
 
 def is_harmless_action(action: str) -> bool:
-    """Return whether an action of ALTER TABLE lets the old code go on, and takes but a moment."""
+    """Return whether an action of ALTER TABLE is quick and lets the old code go on."""
     column = COLUMN.fullmatch(action)
     if column is None:
         return HARMLESS_ACTION.fullmatch(action) is not None
@@ -98,7 +98,7 @@ def sql_of(migration: migrations.Migration, state: ProjectState) -> str:
 
 
 def plain(sql: str) -> Iterator[str]:
-    """Yield the statements, each on a line, without texts, comments and functions' bodies."""
+    """Yield each statement on one line, without string literals, comments and function bodies."""
     for pattern, instead in ((BODY, ""), (TEXT, "''"), (COMMENT, "")):
         sql = pattern.sub(instead, sql)
     for statement in sql.replace('"', "").split(";"):
@@ -107,7 +107,7 @@ def plain(sql: str) -> Iterator[str]:
 
 
 def parts(actions: str) -> list[str]:
-    """Split at commas outside of parentheses."""
+    """Split the actions of ALTER TABLE at commas outside of parentheses."""
     found, depth = [""], 0
     for character in actions:
         depth += (character == "(") - (character == ")")
@@ -124,7 +124,7 @@ def loader(django_db_setup: None, django_db_blocker: Any) -> Iterator[MigrationL
         yield MigrationLoader(connection, replace_migrations=False)
 
 
-def test_the_version_before_every_migration_goes_on_serving(loader: MigrationLoader) -> None:
+def test_the_previous_version_can_serve_during_every_migration(loader: MigrationLoader) -> None:
     found = {
         key: list(faults(loader.get_migration(*key), loader.project_state(key, at_end=False)))
         for key in own_migrations()
@@ -237,8 +237,8 @@ REFUSED: dict[str, list[Any]] = {
 }
 
 
-def judged(loader: MigrationLoader, operations: list[Any], *, atomic: bool = True) -> list[str]:
-    """Return the faults of a migration made of these operations, after all that there are."""
+def faults_of(loader: MigrationLoader, operations: list[Any], *, atomic: bool = True) -> list[str]:
+    """Return the faults of a migration of these operations that follows all existing ones."""
     body = {"operations": operations, "atomic": atomic}
     migration = type("Migration", (migrations.Migration,), body)("9999_later", "products")
     return list(faults(migration, loader.project_state()))
@@ -247,15 +247,15 @@ def judged(loader: MigrationLoader, operations: list[Any], *, atomic: bool = Tru
 @pytest.mark.parametrize("operations", ACCEPTED.values(), ids=ACCEPTED)
 def test_it_accepts(loader: MigrationLoader, operations: list[Any]) -> None:
     concurrently = isinstance(operations[0], postgres.AddIndexConcurrently)
-    assert judged(loader, operations, atomic=not concurrently) == []
+    assert faults_of(loader, operations, atomic=not concurrently) == []
 
 
 @pytest.mark.parametrize("operations", REFUSED.values(), ids=REFUSED)
 def test_it_refuses(loader: MigrationLoader, operations: list[Any]) -> None:
-    assert judged(loader, operations)
+    assert faults_of(loader, operations)
 
 
 def test_it_refuses_two_operations_without_a_transaction(loader: MigrationLoader) -> None:
     operations = [postgres.AddIndexConcurrently("product", BY_KCAL), *ACCEPTED["Python alone"]]
-    [fault] = judged(loader, operations, atomic=False)
+    [fault] = faults_of(loader, operations, atomic=False)
     assert "run again" in fault

@@ -1,4 +1,4 @@
-"""Migrations, forwards and backwards over data of every kind."""
+"""Every migration runs forwards and backwards on a database with rows of every kind."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def migrate(*target: str) -> None:
 
 
 def roles() -> list[tuple[Any, ...]]:
-    """Return who may do what."""
+    """Return the permissions of each role."""
     found = Group.objects.values_list("name", "permissions__codename")
     return sorted(found, key=str)
 

@@ -85,7 +85,7 @@ def test_it_works(wire: Wire) -> None:
         (REGISTER + b"Content-Length: %d\r\n\r\n" % (MIB + 1), 413),
         (get(b"/v1/products?search=" + b"a" * 9000), 414),
         (get(b"/health", b"X-Padding: " + b"a" * 9000), 431),
-        # A few bytes less than nginx would take by default, and more than gunicorn does.
+        # A few bytes less than nginx accepts by default, and more than gunicorn accepts.
         (get(b"/v1/products?search=" + b"a" * 8155), 414),
         (get(b"/health", b"X-Padding: " + b"a" * 8178), 431),
         (get(b"/health", *[b"X-Padding: " + b"a" * 7000] * 20), 431),
@@ -104,7 +104,7 @@ def test_what_nginx_refuses_is_json(wire: Wire, request_: bytes, status: int) ->
 
 @pytest.fixture
 def alone(tmp_path: Path) -> Iterator[Nginx]:
-    """nginx without gunicorn, that believes which address a request comes from."""
+    """nginx without gunicorn, which takes the client's address from a header."""
     believing = "server_tokens off; set_real_ip_from 127.0.0.1; real_ip_header X-Real-IP;"
     nginx = Nginx(tmp_path, "unix:nowhere", changes={"server_tokens off;": believing})
     yield nginx
@@ -132,7 +132,7 @@ def test_without_gunicorn_the_answer_is_503(alone: Nginx, request_: bytes) -> No
 def test_a_line_has_at_most_100_requests_under_way(
     alone: Nginx, addresses: list[str], status: int
 ) -> None:
-    """Of IPv6, a line is a /64."""
+    """A line is an IPv4 address or an IPv6 /64."""
     *many, last = addresses
     with ExitStack() as ends:
         for address in many:
@@ -165,7 +165,7 @@ def test_a_sync_alone_may_be_larger(server: Deployed, path: str, size: int, stat
         assert set(json.load(response)) == {"detail"}
 
 
-def test_a_body_of_unknown_length_has_one_behind_nginx(wire: Wire) -> None:
+def test_nginx_gives_a_body_of_unknown_length_a_length(wire: Wire) -> None:
     wire.send(REGISTER + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
     assert wire.answer()[0] in (422, 429)
 
@@ -194,7 +194,7 @@ def test_addresses_that_a_client_names_do_not_count(server: Deployed) -> None:
 
 
 def test_no_header_moves_a_request_to_another_path(server: Deployed) -> None:
-    """gunicorn believes whoever calls over its Unix socket."""
+    """gunicorn trusts all headers that come over its Unix socket; nginx must not pass these."""
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(server.socket))
         client.sendall(get(b"/health", b"SCRIPT_NAME: /health", b"PATH_INFO: /docs"))
@@ -206,7 +206,7 @@ def test_no_header_moves_a_request_to_another_path(server: Deployed) -> None:
 
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
 @pytest.mark.parametrize("kind", ["nginx", "gunicorn"])
-def test_who_expects_it_is_told_to_continue_once_and_of_http_1_0_never(
+def test_expect_100_continue_is_answered_once_and_in_http_1_0_never(
     server: Deployed, kind: str, version: bytes
 ) -> None:
     head = REGISTER.replace(b"HTTP/1.1", b"HTTP/" + version)

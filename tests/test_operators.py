@@ -1,4 +1,4 @@
-"""Roles, actions on devices, moderation, the dashboard, the log and the login's pause."""
+"""Roles, actions on devices, moderation, the dashboard, the log and the pause of logins."""
 
 from __future__ import annotations
 
@@ -389,13 +389,13 @@ class TestLogin:
 
 
 class TestAlikeIds:
-    """Two devices have rows under the same ids: what operators do to one touches no other."""
+    """Two devices have rows with the same ids; an operator's action changes only one row."""
 
     PAGES = ("products/product", "products/portion", "entries/foodentry", "goals/goal")
 
     @pytest.fixture
     def rows(self, phone: Api) -> Any:
-        """Return rows of both, the phone's and its twin's, by their lists' addresses."""
+        """Return a row of the phone and one of its twin for each of PAGES."""
         product = phone.product()
         portion = phone.portion(product)
         phone.entry(product_id=product["id"], portion_id=portion["id"])

@@ -1,4 +1,4 @@
-"""How PostgreSQL finds what a call asks: by an index that begins with the device."""
+"""PostgreSQL answers the queries of every call by an index that begins with the device."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from conftest import Api
 
 DEVICES, PRODUCTS, DAYS, A_DAY = 600, 10, 20, 2
-# Without triggers, which would stamp each row.
+# Triggers are off, since they would stamp each row.
 FILL = f"""
 SET LOCAL session_replication_role = replica;
 INSERT INTO devices
@@ -109,7 +109,7 @@ def first_columns() -> dict[str, str]:
 
 @pytest.fixture
 def filled(phone: Api) -> dict[str, str]:
-    """Rows of many devices, the phone's among them; ids for paths."""
+    """Insert rows of many devices, the phone's among them; return ids for paths."""
     with connection.cursor() as cursor:
         for statement in re.split(r";\n", FILL.strip().rstrip(";")):
             cursor.execute(statement)

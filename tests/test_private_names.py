@@ -1,7 +1,7 @@
-"""What the house leans on that Django, DRF, drf-spectacular, gunicorn and psycopg don't promise.
+"""The undocumented names of Django, DRF, drf-spectacular, gunicorn and psycopg that are used here.
 
-A new version may drop any of these without a word; then the name says here where to look. What is
-replaced by a subclass would else silently never be called again.
+A new version may drop any of them without notice. Then a test fails here and says which code needs
+the name. Without that, a method that overrides a dropped one would silently never be called.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from psycopg import Cursor
 
 from tests.processes import ROOT
 
-# Module, attribute, and who leans on it.
+# Module and attribute, and the code that uses it.
 NAMES = {
     # Device scope: the query refuses to compile, to combine and to change its class.
     "django.db.models.sql:Query.get_compiler": "scope.query.ScopedQuery",
@@ -89,9 +89,9 @@ NAMES = {
     "gunicorn.glogging:Logger.now": "gunicorn.conf.py",
     "gunicorn.http.wsgi:Response.start_response": "gunicorn.conf.py, for its `sent` and `headers`",
 }
-# Those that are documented, or that Python has.
+# Documented names, and Python's own.
 PROMISED = {"_meta", "_state", "_base_manager", "_default_manager", "_asdict"}
-# Those that a class gets from its instances; each has a test below.
+# Names that only instances have; each has a test below.
 OF_INSTANCES = {"_validators", "_result_cache", "_table", "_has_been_logged", "_connections"}
 ROOMS = [*settings.OWN_APPS, "tests", "attacks", "bench", "conftest.py", "gunicorn.conf.py"]
 
@@ -146,7 +146,7 @@ def test_gunicorn_counts_the_bytes_of_an_answer() -> None:
 
 
 def test_every_setting_is_one_that_gunicorn_knows() -> None:
-    """It passes over the others without a word."""
+    """gunicorn silently ignores settings that it does not know."""
     ours = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
     named = {
         name
@@ -164,7 +164,7 @@ def sources() -> Iterator[Path]:
 
 
 def test_no_other_private_name_is_used() -> None:
-    """A name with an underscore that is nobody's here is somebody else's."""
+    """A name with an underscore that the project does not define belongs to a library."""
     trees = {path: ast.parse(path.read_text()) for path in sources()}
     ours = set()
     used: dict[str, str] = {}

@@ -28,15 +28,15 @@ APPS = [name for name in ORDER if "/" not in name]
 
 
 def names_of(app: str) -> str:
-    """Return the pattern of what names an app in a string: its modules, models and tables."""
+    """Return a pattern for strings that refer to an app: its modules, models and tables."""
     tables = [model._meta.db_table for model in apps.get_app_config(app).get_models()]
-    # Device scope speaks of devices.
+    # `countonme.scope` may speak of devices, to which all rows belong.
     tables = [table for table in tables if table != "devices"]
     return "|".join([rf"\b{app}\.([A-Z]|models\b)", *(rf"\b{table}\b" for table in tables)])
 
 
 def strings(path: Path) -> Iterator[str]:
-    """Yield a module's strings, docstrings aside."""
+    """Yield a module's strings except docstrings."""
     tree = ast.parse(path.read_text())
     docstrings = {
         id(node.body[0].value)
@@ -51,7 +51,7 @@ def strings(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("package", ORDER)
-def test_no_string_names_what_stands_above(package: str) -> None:
+def test_no_string_names_an_app_above(package: str) -> None:
     above = [app for app in APPS if ORDER.index(app) < ORDER.index(package)]
     pattern = re.compile("|".join(map(names_of, above)) or "(?!)")
     named = [

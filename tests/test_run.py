@@ -55,7 +55,7 @@ def data_dir(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="module")
 def second(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """A second start, for the tests that stop nothing."""
+    """A server that was started a second time, for the tests that do not stop it."""
     with copy_of(first, tmp_path_factory.mktemp("second")) as data_dir:
         run = Run(data_dir).wait_until_ready()
         yield run
@@ -121,7 +121,7 @@ def test_an_emulator_on_this_machine_is_let_in(second: Run, host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.20"])  # noqa: S104 - nothing is bound
-def test_emulators_addresses_are_nobodys_where_others_can_call(
+def test_emulator_addresses_are_refused_where_others_can_call(
     host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("ALLOWED_HOSTS")
@@ -176,7 +176,7 @@ def test_the_secret_key_is_random_and_for_its_owner_alone(first: Path) -> None:
 
 def test_ctrl_c_stops_everything(data_dir: Path) -> None:
     run = Run(data_dir).wait_until_ready()
-    # A terminal sends it to the whole group.
+    # A terminal sends the signal to the whole process group.
     run.stop(lambda: os.killpg(run.process.pid, signal.SIGINT))
 
 
@@ -260,7 +260,7 @@ def test_database_url_is_used_instead(data_dir: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "data" / "postgres").exists()
 
 
-def test_where_a_database_is_named_the_private_one_is_not_even_imported(tmp_path: Path) -> None:
+def test_with_a_database_url_the_private_postgresql_is_not_imported(tmp_path: Path) -> None:
     code = "import countonme.wsgi, sys; sys.exit('countonme.server.embedded' in sys.modules)"
     production = {"SECRET_KEY": secrets.token_urlsafe(64), "DATABASE_URL": "postgres://db/none"}
     (tmp_path / "static").mkdir()
@@ -299,6 +299,6 @@ def test_the_example_names_every_setting() -> None:
     assert len(named) == len(set(named))
 
 
-def test_a_port_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+def test_an_invalid_port_is_one_sentence(tmp_path: Path) -> None:
     done = finished(tmp_path / "data", SERVE, PORT="99999")
     assert_one_sentence(done, "PORT must be a number ")

@@ -1,8 +1,7 @@
-"""Three devices in random sequences of calls: each sees its own world, as a small model has it.
+"""Three devices make random calls, and each sees only its own rows, as a small model predicts.
 
-They choose the same ids, which changes nothing for any of them.
-
-The model keeps what the contract promises in plain Python, and shares no code with the product.
+The devices choose the same ids, which must not matter. The model implements what the contract
+promises in plain Python, and shares no code with the project.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from hypothesis.stateful import (
 from conftest import Api, new_phone
 from products.tests.test_nutrients import CONTRACT
 
-# Of every kind: its path, its table in sync, and what an error calls it.
+# The path of each kind of row, its table in sync, and its name in error messages.
 KINDS = {
     "products": ("products", "products", "Product"),
     "portions": ("portions", "portions", "Portion"),
@@ -45,7 +44,7 @@ NUTRIENTS = CONTRACT
 OPTIONAL, MACROS = NUTRIENTS[1:], NUTRIENTS[1:4]
 BARCODES = ["96385074", "4006381333931"]
 PERCENTS = ["protein_percent", "carbs_percent", "fat_percent"]
-# What of a goal is null where it was set by hand.
+# The fields that are null in a goal set by hand.
 METRICS = [
     *("gender", "birth_date", "height_cm", "current_weight_kg", "activity_level"),
     *("weight_goal_type", "target_weight_kg", "weight_change_pace", "bmr_kcal", "tdee_kcal"),
@@ -55,7 +54,7 @@ CENT = Decimal("0.01")
 
 
 class Refused(Exception):
-    """The contract has an error for this."""
+    """A call that the contract refuses: a status and the `detail` of the answer."""
 
 
 def rounded(value: Decimal) -> Decimal:
@@ -63,7 +62,7 @@ def rounded(value: Decimal) -> Decimal:
 
 
 class World:
-    """What one device owns. Each change answers with a status and the row as a phone sees it."""
+    """The model of one device's rows. Changes return the row, and creations also a status."""
 
     def __init__(self) -> None:
         self.products: dict[str, Row] = {}
@@ -75,7 +74,7 @@ class World:
 
     @staticmethod
     def seen(row: Row) -> Row:
-        """Return what of a row stands on the wire; of `updated_at`, whether there is one."""
+        """Return a row as the API answers it; `updated_at` is whether there is one."""
         return {key: value for key, value in row.items() if key != "live"}
 
     @staticmethod
@@ -91,7 +90,7 @@ class World:
             row.update(values, updated_at=True)
 
     def add(self, rows: dict[str, Row], key: str, values: Row) -> tuple[int, Row]:
-        """Create a row, or find that of a client's own id."""
+        """Create a row, or find the one that has the client's id already."""
         if key in rows and rows[key]["live"]:
             return 200, rows[key]
         if key in rows:
@@ -103,14 +102,14 @@ class World:
         """Return a product's live portions, the oldest first."""
         return [p for p in self.portions.values() if p["live"] and p["product_id"] == product]
 
-    def demote(self, product: str) -> None:
+    def unset_default(self, product: str) -> None:
         for portion in self.portions_of(product):
             self.change(portion, {"is_default": False})
 
     def add_portion(self, key: str, product: str, values: Row) -> tuple[int, Row]:
         self.live(self.products, product, "Product")
         if key not in self.portions and values["is_default"]:
-            self.demote(product)
+            self.unset_default(product)
         return self.add(self.portions, key, {"product_id": product, **values})
 
     def change_portion(self, key: str, values: Row) -> Row:
@@ -119,7 +118,7 @@ class World:
         if portion["is_default"] and not becomes_default:
             raise Refused(409, "Make another portion the default instead")
         if becomes_default and not portion["is_default"]:
-            self.demote(portion["product_id"])
+            self.unset_default(portion["product_id"])
         self.change(portion, values)
         return portion
 
@@ -138,11 +137,11 @@ class World:
             portion["live"] = False
 
     def worked_out(self, amount: Row, stored: Row) -> Row:
-        """Return what a product and an amount of it make an entry."""
-        product = self.named(self.products, "product_id", amount, stored, "Product")
+        """Return the fields of an entry that its product and amount determine."""
+        product = self.find(self.products, "product_id", amount, stored, "Product")
         grams = amount["grams"]
         if amount["portion_id"] is not None:
-            portion = self.named(self.portions, "portion_id", amount, stored, "Portion")
+            portion = self.find(self.portions, "portion_id", amount, stored, "Portion")
             if portion["product_id"] != product["id"]:
                 raise Refused(404, "Portion not found")
             grams = rounded(portion["grams"] * amount["quantity"])
@@ -157,8 +156,8 @@ class World:
             },
         }
 
-    def named(self, rows: dict[str, Row], key: str, amount: Row, stored: Row, name: str) -> Row:
-        """Return a live row, or be it deleted, the one that the entry names already."""
+    def find(self, rows: dict[str, Row], key: str, amount: Row, stored: Row, name: str) -> Row:
+        """Return a live row, or a deleted one that the entry refers to already."""
         if amount[key] == stored.get(key) and amount[key] in rows:
             return rows[amount[key]]
         return self.live(rows, amount[key], name)
@@ -221,7 +220,7 @@ class World:
 
     @staticmethod
     def with_grams(targets: Row) -> Row:
-        """Return targets with the grams that follow, at 4, 4 and 9 kcal a gram."""
+        """Return targets and the grams calculated from them, at 4, 4 and 9 kcal a gram."""
         kcal = targets["daily_calories_kcal"]
         grams = {
             percent.replace("percent", "grams"): kcal * targets[percent] // 100 // per_gram
@@ -247,11 +246,11 @@ class World:
         return goal
 
     def remove(self, kind: str, key: str) -> None:
-        """Delete what nothing else hangs on."""
+        """Delete a row of a kind that no other row depends on."""
         self.live(getattr(self, kind), key, KINDS[kind][2])["live"] = False
 
     def push(self, kind: str, key: str, values: Row | None) -> bool:
-        """Write or, without values, delete a row as sync does; return whether it is rejected."""
+        """Write a row as sync does, or without values delete it; return whether it is rejected."""
         rows = getattr(self, kind)
         row = rows.get(key)
         if values is None:
@@ -260,7 +259,7 @@ class World:
             return False
         if row and not row["live"]:
             return True
-        # The later weight takes the day.
+        # The later weight of a day replaces the earlier.
         other = self.weight_of(values["date"]) if kind == "weights" else None
         if other and other is not row:
             other["live"] = False
@@ -293,7 +292,7 @@ class World:
         return sorted(rows, key=lambda row: row["date"], reverse=True)
 
     def everything(self) -> dict[str, Any]:
-        """Return all lists, and what else shows everything of a kind, by their paths."""
+        """Return the expected answers of all lists and of the current goal, by path."""
         goal = self.goal()
         return {
             "products?include=portions&limit=200": [
@@ -306,7 +305,7 @@ class World:
         }
 
     def live_ids(self) -> dict[str, set[str]]:
-        """Return the ids of what a first sync brings, by its tables."""
+        """Return the ids of the rows that a first sync brings, by table."""
         return {
             table: {key for key, row in getattr(self, kind).items() if row["live"]}
             for kind, (_, table, _) in KINDS.items()
@@ -419,22 +418,23 @@ targets = st.builds(
     dict.__or__, st.just({}) | percents, st.fixed_dictionaries({}, optional=other_targets)
 )
 parts = st.one_of(whens, foods, st.fixed_dictionaries({"grams": grams}))
-# Of the rows there are, deleted ones and those of others included; and who acts: its owner or any.
+# Which of the rows to take, deleted ones and other devices' included.
 picks = st.integers(0, 10_000)
+# Which device calls: None is the row's owner.
 actors = st.sampled_from([None, None, None, *range(DEVICES)])
 rarely = st.sampled_from([False, False, False, True])
 any_device = st.integers(0, DEVICES - 1)
 
 
 class Worlds(RuleBasedStateMachine):
-    """The same calls to the API and to the model."""
+    """Makes the same calls to the API and to the models, and compares the answers."""
 
     phones: list[Api]
 
     def __init__(self) -> None:
         super().__init__()
         self.worlds = [World() for _ in range(DEVICES)]
-        # The ids of all devices' rows with their owners, in the order in which they were created.
+        # By kind, the ids of all rows with their owners, in the order of creation.
         self.known: dict[str, dict[str, list[int]]] = {kind: {} for kind in KINDS}
         self.writer: int | None = None
         self.block = transaction.atomic()
@@ -449,14 +449,14 @@ class Worlds(RuleBasedStateMachine):
             self.block.__exit__(None, None, None)
 
     def pick(self, kind: str, number: int, owner: int | None = None) -> str:
-        """Return the id of a row, be it deleted: of any device, or mostly of its owner's."""
+        """Return the id of a row, live or deleted, of any device or mostly of an owner's."""
         known = list(self.known[kind])
         if owner is not None and number % 4:
             known = [key for key in known if owner in self.known[kind][key]] or known
         return known[number % len(known)]
 
     def owner(self, kind: str, key: str, number: int) -> int:
-        """Return one of the devices that have a row of an id."""
+        """Return one of the devices that have a row with this id."""
         owners = self.known[kind][key]
         return owners[number % len(owners)]
 
@@ -466,14 +466,14 @@ class Worlds(RuleBasedStateMachine):
             owners.append(owner)
 
     def ask(self, actor: int, method: str, path: str, body: Any = None) -> Answer:
-        """Call the API: the status, and the answer with exact decimals."""
+        """Call the API, and return the status and the answer with exact decimals."""
         sent = None if body is None else json.dumps(body, default=float).encode()
         response = self.phones[actor].request(method, path, sent)
         found = json.loads(response.content, parse_float=Decimal) if response.content else None
         return response.status_code, plain(found)
 
     def agree(self, found: Answer, expected: Callable[[], Any], status: int = 200) -> None:
-        """Check an answer against the model, whose rows answer with `status` if with no other."""
+        """Check an answer against the model; `status` is expected where the model returns none."""
         try:
             told = expected()
         except Refused as refused:
@@ -485,7 +485,7 @@ class Worlds(RuleBasedStateMachine):
     def create(
         self, actor: int, kind: str, path: str, body: Row, key: str | None, add: Callable[..., Any]
     ) -> str | None:
-        """POST under an id of the client's or none; return the id of a row that is new."""
+        """POST with a client's id or none; return the id of the row if it is new."""
         self.writer = actor
         found = self.ask(actor, "POST", path, body | ({"id": key} if key else {}))
         key = key or found[1].get("id", "")
@@ -530,7 +530,7 @@ class Worlds(RuleBasedStateMachine):
         self, bodies: tuple[Row, ...], when: Row, weight: Row, water: Row, goal: Row
     ) -> None:
         for actor, body in enumerate(bodies):
-            # The first device's ids are everybody's.
+            # All devices use the ids of the first.
             ids: dict[str, str | None] = {
                 kind: next(iter(self.known[kind]), None) for kind in KINDS
             }
@@ -606,8 +606,8 @@ class Worlds(RuleBasedStateMachine):
 
     # Entries
 
-    def meant(self, actor: int, eaten: Row) -> Row:
-        """Return what of which product, or what without one, a phone says was eaten."""
+    def entry_of(self, actor: int, eaten: Row) -> Row:
+        """Return the fields that say what was eaten: grams, portions, or without a product."""
         product = self.pick("products", eaten["product"], actor)
         portion = self.pick("portions", eaten["portion"], actor)
         owners = self.known["portions"][portion]
@@ -630,12 +630,12 @@ class Worlds(RuleBasedStateMachine):
 
     @rule(actor=any_device, when=whens, eaten=eatens)
     def post_entry(self, actor: int, when: Row, eaten: Row) -> None:
-        self.create_entry(actor, when | self.meant(actor, eaten), None)
+        self.create_entry(actor, when | self.entry_of(actor, eaten), None)
 
     @rule(actor=any_device, when=whens, eaten=eatens, pick=picks)
     def post_entry_again(self, actor: int, when: Row, eaten: Row, pick: int) -> None:
         key = self.pick("entries", pick, actor)
-        self.create_entry(actor, when | self.meant(actor, eaten), key)
+        self.create_entry(actor, when | self.entry_of(actor, eaten), key)
 
     @rule(actor=actors, pick=picks, eaten=eatens, part=st.none() | parts, goes=rarely)
     def change_entry(
@@ -644,7 +644,7 @@ class Worlds(RuleBasedStateMachine):
         key = self.pick("entries", pick)
         actor = self.owner("entries", key, pick) if actor is None else actor
         path, world = f"/v1/food-entries/{key}", self.worlds[actor]
-        body = self.meant(actor, eaten) if part is None else part
+        body = self.entry_of(actor, eaten) if part is None else part
         if goes:
             self.delete(actor, path, lambda: world.delete_entry(key))
         else:
@@ -772,7 +772,7 @@ class Worlds(RuleBasedStateMachine):
             assert self.ask(actor, "GET", f"/v1/{path}") == (200, expected)
 
     @invariant()
-    def who_wrote_sees_its_own_world(self) -> None:
+    def the_writer_sees_its_own_world(self) -> None:
         if self.writer is not None:
             self.sees_its_own_world(self.writer)
         self.writer = None
@@ -790,7 +790,7 @@ class Worlds(RuleBasedStateMachine):
 
 
 def plain(value: Any) -> Any:
-    """Return an answer without what the model can't know: times, but for whether there is one."""
+    """Return an answer without times, which the model can't know; keep if `updated_at` is set."""
     if isinstance(value, list):
         return [plain(inner) for inner in value]
     if isinstance(value, dict):

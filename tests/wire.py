@@ -1,4 +1,4 @@
-"""HTTP by hand: requests byte by byte, and what comes back."""
+"""HTTP over a plain socket, to send requests that no client library would send."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def register(body: bytes = b"{}") -> bytes:
 
 
 class Wire:
-    """A connection, byte by byte."""
+    """A connection that sends and receives bytes."""
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)

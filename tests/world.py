@@ -1,4 +1,4 @@
-"""A database with data of every kind."""
+"""Fills a database with rows of every kind, for tests of migrations."""
 
 from __future__ import annotations
 
@@ -26,7 +26,13 @@ TODAY = date(2025, 2, 5)
 
 
 class World(NamedTuple):
-    """Phones: those that may call, one that lost the answer to its rotation, and the refused."""
+    """The phones of a filled database.
+
+    Attributes:
+        working: their tokens are accepted.
+        rotating: it has rotated its token, but the answer was lost.
+        refused: their tokens are refused.
+    """
 
     working: list[Api]
     rotating: Api
@@ -34,7 +40,7 @@ class World(NamedTuple):
 
 
 def fill() -> World:
-    """Write rows of every model of ours, live and deleted, and all that operators leave behind."""
+    """Write live and deleted rows of each of our models, and the rows that operators cause."""
     busy = Api(*demo.create_phone(TODAY, days=3))
     kinds = {kind: new_phone() for kind in ("rotating", "purged", "erased", "blocked", "revoked")}
     for phone in kinds.values():
@@ -61,17 +67,17 @@ def fill() -> World:
 
 
 def _eat(phone: Api) -> None:
-    """Do over HTTP what leaves something to keep: all ways to log, updates and deletions."""
+    """Log, update and delete over HTTP, in every way that leaves rows."""
     product = phone.product(name="Crème brûlée", barcode="4006381333931", protein_100g=0.1)
     portion = phone.portion(product, name="½ cup", grams=62.5, is_default=True)
-    doomed = phone.product(name="Gone")
+    to_delete = phone.product(name="Gone")
     phone.entry(product_id=product["id"], grams=33.33)
-    phone.entry(product_id=doomed["id"], grams=1)
+    phone.entry(product_id=to_delete["id"], grams=1)
     phone.entry(product_id=product["id"], portion_id=portion["id"], quantity=0.5)
     entry = phone.entry(eaten_at="2025-02-05T12:00:00.123456+02:00", protein=0.01)
     phone.patch(f"/v1/products/{product['id']}", {"kcal_100g": 300, "barcode": None})
     phone.delete(f"/v1/portions/{phone.portion(product)['id']}")
-    phone.delete(f"/v1/products/{doomed['id']}")
+    phone.delete(f"/v1/products/{to_delete['id']}")
     phone.delete(f"/v1/food-entries/{entry['id']}")
 
 

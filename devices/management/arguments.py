@@ -1,4 +1,4 @@
-"""Arguments that commands share."""
+"""Arguments that several commands take."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 def age(text: str) -> timedelta:
-    """Read an age as `30d`, `12h` or `8w`.
+    """Parse an age in hours, days or weeks: `12h`, `30d` or `8w`.
 
     Raises:
-        ArgumentTypeError: it is none.
+        ArgumentTypeError: the text has another form.
     """
     found = re.fullmatch(r"(\d{1,5})([hdw])", text, re.ASCII)
     if not found:
@@ -26,11 +26,11 @@ def age(text: str) -> timedelta:
     return timedelta(**{UNITS[found[2]]: int(found[1])})
 
 
-def living_device(id: str) -> Device:
-    """Return the device of an id.
+def get_device(id: str) -> Device:
+    """Return the device with this id.
 
     Raises:
-        CommandError: there is none, or it is erased.
+        CommandError: there is no such device, or it is erased.
     """
     try:
         device = Device.objects.get(pk=id)

@@ -611,7 +611,7 @@ def test_unknown_and_read_only_fields_are_ignored(phone: Api, other: Api) -> Non
     assert phone.get(PATH).json() == [entry]
 
 
-def test_what_becomes_of_the_product_leaves_the_entry(
+def test_later_changes_of_the_product_leave_the_entry(
     phone: Api, product: dict[str, Any], portion: dict[str, Any]
 ) -> None:
     entry = phone.entry(product_id=product["id"], portion_id=portion["id"])

@@ -263,14 +263,16 @@ def test_a_whole_record_with_another_day_changes_only_the_day(
     "names",
     [["product_id"], ["portion_id"], ["quantity"], ["grams", "quantity"], ["grams", "portion_id"]],
 )
-def test_the_same_values_work_nothing_out(
+def test_the_same_values_are_not_calculated_again(
     phone: Api, by_portion: dict[str, Any], change: Any, names: list[str]
 ) -> None:
     change_sources(phone, by_portion)
     assert change(by_portion, {name: by_portion[name] for name in names}) == {}
 
 
-def test_the_same_grams_work_nothing_out(phone: Api, by_grams: dict[str, Any], change: Any) -> None:
+def test_the_same_grams_are_not_calculated_again(
+    phone: Api, by_grams: dict[str, Any], change: Any
+) -> None:
     change_sources(phone, by_grams)
     assert change(by_grams, {"grams": 120}) == {}
 
@@ -395,7 +397,7 @@ def test_grams_alone_turn_a_portion_entry_into_a_grams_entry(
     }
 
 
-def test_the_same_grams_alone_turn_it_too_and_work_nothing_out(
+def test_the_same_grams_alone_turn_it_too_without_a_new_calculation(
     phone: Api, by_portion: dict[str, Any], change: Any
 ) -> None:
     change_sources(phone, by_portion)

@@ -139,7 +139,7 @@ def test_age_is_13_to_120(phone: Api, path: str, birth_date: Any, code: str | No
         assert offences(response) == [(["body", "birth_date"], code)]
 
 
-def test_born_on_a_leap_day_one_is_13_on_the_first_of_march(phone: Api) -> None:
+def test_someone_born_on_a_leap_day_turns_13_on_the_first_of_march(phone: Api) -> None:
     metrics = METRICS | {"birth_date": "2012-02-29"}
     with time_machine.travel(datetime(2025, 2, 28, tzinfo=UTC), tick=False):
         assert phone.post(PATH, metrics).status_code == 422

@@ -89,7 +89,7 @@ def test_percents_and_water_may_be_chosen(phone: Api) -> None:
     assert kept >= {"bmr_kcal", "tdee_kcal", "daily_calories_kcal", "current_bmi"}
 
 
-def test_null_for_a_choice_is_none(phone: Api) -> None:
+def test_null_means_not_chosen(phone: Api) -> None:
     goal = phone.post(PATH, METRICS | dict.fromkeys(PERCENTS) | {"water_ml": None}).json()
     assert goal["water_ml"] == CALCULATION["water_ml"]
     assert goal["protein_percent"] == CALCULATION["protein_percent"]

@@ -171,7 +171,7 @@ class TestEnergy:
         assert formulas.daily_calories_kcal(2000, type, pace) == kcal
 
     @given(st.integers(1, 14_000), paces)
-    def test_to_lose_it_is_never_under_1200(self, tdee: int, pace: str) -> None:
+    def test_it_is_never_under_1200_to_lose_weight(self, tdee: int, pace: str) -> None:
         assert formulas.daily_calories_kcal(tdee, "lose", pace) >= 1200
 
     def test_the_floor_is_for_losing_alone(self) -> None:
@@ -273,7 +273,7 @@ class TestBMI:
 
 class TestCalculate:
     @given(people)
-    def test_what_it_says_agrees_with_itself(self, person: dict[str, Any]) -> None:
+    def test_its_results_agree_with_each_other(self, person: dict[str, Any]) -> None:
         found = formulas.calculate(**person)
         grams = [found[name] for name in formulas.GRAMS]
         percents = [found[name] for name in formulas.PERCENTS]
@@ -283,7 +283,7 @@ class TestCalculate:
         assert found["bmi_category"] == formulas.bmi_category(found["current_bmi"])
 
     @given(people, weights)
-    def test_who_weighs_more_may_eat_and_drinks_no_less(
+    def test_a_heavier_body_eats_and_drinks_no_less(
         self, person: dict[str, Any], other: Decimal
     ) -> None:
         light, heavy = sorted([person["current_weight_kg"], other])
@@ -309,7 +309,7 @@ class TestTrend:
     def days(self, *points: tuple[int, str]) -> list[tuple[date, Decimal]]:
         return [(TODAY + timedelta(day), Decimal(weight)) for day, weight in points]
 
-    def test_none_has_none(self) -> None:
+    def test_without_weighings_there_is_no_trend(self) -> None:
         assert formulas.trend([]) == []
 
     def test_it_starts_at_the_first_weighing(self) -> None:
@@ -367,7 +367,7 @@ class TestExpenditure:
     def test_half_a_kg_lost_a_week_is_550_kcal_a_day(self) -> None:
         assert formulas.expenditure_kcal(Decimal(28_000), 14, self.fortnight()) == 2550
 
-    def test_what_was_put_on_was_not_burnt(self) -> None:
+    def test_gained_weight_was_not_burnt(self) -> None:
         weighings = self.fortnight("79", "80")
         assert formulas.expenditure_kcal(Decimal(28_000), 14, weighings) == 1450
 

@@ -91,7 +91,7 @@ def test_of_two_that_are_as_old_the_lesser_id_becomes_the_default(
     assert defaults(phone, product) == [IDS[0]]
 
 
-def test_a_deleted_portion_is_not_the_heir(phone: Api, product: dict[str, Any]) -> None:
+def test_a_deleted_portion_does_not_become_the_default(phone: Api, product: dict[str, Any]) -> None:
     (default,) = portions_of(phone, product)
     older, younger = phone.portion(product), phone.portion(product)
     phone.delete(f"/v1/portions/{older['id']}")
@@ -135,13 +135,13 @@ def test_a_malformed_id_is_404(phone: Api, product: dict[str, Any]) -> None:
         assert response.json() == {"detail": "Portion not found"}
 
 
-def test_deleting_the_default_and_its_heir_together_leaves_a_default(
+def test_deleting_the_default_and_the_next_default_together_leaves_a_default(
     phone: Api, product: dict[str, Any]
 ) -> None:
     (default,) = portions_of(phone, product)
-    heir, last = phone.portion(product), phone.portion(product)
+    successor, last = phone.portion(product), phone.portion(product)
     assert phone.device is not None
-    rows = Portion.objects.for_device(phone.device).filter(pk__in=[default["id"], heir["id"]])
+    rows = Portion.objects.for_device(phone.device).filter(pk__in=[default["id"], successor["id"]])
     rows.order_by("created_at").delete()
     assert defaults(phone, product) == [last["id"]]
 

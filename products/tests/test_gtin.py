@@ -88,7 +88,7 @@ def test_of_ten_check_digits_one_is_right(code: str) -> None:
         "9638507²",
     ],
 )
-def test_what_is_none_is_refused(code: str) -> None:
+def test_what_is_no_barcode_is_refused(code: str) -> None:
     assert not is_valid(code)
     with pytest.raises(ValidationError):
         gtin.validate(code)
@@ -140,7 +140,9 @@ def test_a_upc_e_has_8_digits_and_the_number_system_0_or_1(code: str) -> None:
         ("15170194", "00000015170194"),
     ],
 )
-def test_what_is_a_gtin_8_too_is_a_upc_e_where_it_starts_with_0(code: str, gtin_14: str) -> None:
+def test_a_code_valid_as_upc_e_and_gtin_8_is_a_upc_e_if_it_starts_with_0(
+    code: str, gtin_14: str
+) -> None:
     assert is_valid(f"0000{code}")
     assert gtin.to_gtin_14(code) == gtin_14
 

@@ -23,7 +23,7 @@ def test_they_are_those_of_the_contract_in_its_order() -> None:
     assert [*MACROS] == CONTRACT[1:4]
 
 
-def test_an_entry_may_have_what_the_most_grams_of_a_product_come_to() -> None:
+def test_an_entry_may_have_the_nutrients_of_10_kg_of_a_product() -> None:
     most = dict.fromkeys(OPTIONAL, 10_000) | {"kcal": 100_000}
     assert {nutrient.name: nutrient.max_eaten for nutrient in NUTRIENTS} == most
 
@@ -40,7 +40,7 @@ def test_a_made_up_foods_values_are_in_the_order_of_the_list_and_null_past_their
     ]
 
 
-def test_all_follows_from_a_ninth_line(db: None, tmp_path: Path) -> None:
+def test_everything_follows_from_a_ninth_line(db: None, tmp_path: Path) -> None:
     source = Path(nutrients.__file__).read_text()
     [before, after] = source.split(")\n\nNAMES =")
     copy = tmp_path / "nutrients.py"

@@ -172,7 +172,7 @@ def test_the_default_made_the_default_again_changes_nothing(
 
 
 @pytest.mark.parametrize("more", [{}, {"name": "1 slice", "grams": 1}])
-def test_the_default_cannot_be_none_any_more(
+def test_the_default_cannot_be_unset(
     phone: Api, default: dict[str, Any], portion: dict[str, Any], update: Any, more: dict[str, Any]
 ) -> None:
     response = update(default, {"is_default": False} | more)
@@ -181,13 +181,13 @@ def test_the_default_cannot_be_none_any_more(
     assert phone.get(f"/v1/portions/{default['id']}").json() == default
 
 
-def test_the_only_portion_cannot_be_no_default(
+def test_the_only_portion_stays_the_default(
     phone: Api, default: dict[str, Any], update: Any
 ) -> None:
     assert update(default, {"is_default": False}).status_code == 409
 
 
-def test_a_former_default_may_be_told_that_it_is_none(
+def test_a_former_default_accepts_is_default_false(
     phone: Api, portion: dict[str, Any], default: dict[str, Any], update: Any
 ) -> None:
     update(portion, {"is_default": True})

@@ -7,26 +7,26 @@ from django.core.management.base import BaseCommand, CommandError
 
 from countonme.scope.models import device_scoped_models
 
-NAMED = 20
+LISTED = 20
 
 
 class Command(BaseCommand):
     help = (
-        "Ask the data for every rule that the code promises. Names the rows that break one (the "
-        f"first {NAMED} of each) and exits with 1, or says that all is well."
+        "Check that the stored rows keep every rule that the code promises. Lists the rows that "
+        f"break a rule (the first {LISTED} of each) and exits with 1, or says that all rules hold."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
         broken = 0
         for model in device_scoped_models():
             for rule, offenders in model.violations():
-                named = list(islice(offenders, NAMED + 1))
-                for row in named[:NAMED]:
+                listed = list(islice(offenders, LISTED + 1))
+                for row in listed[:LISTED]:
                     table = model._meta.db_table
                     self.stdout.write(f"{table} {row.pk} of device {row.device_id}: not so: {rule}")
-                if len(named) > NAMED:
+                if len(listed) > LISTED:
                     self.stdout.write("... and more")
-                broken += bool(named)
+                broken += bool(listed)
         if broken:
             raise CommandError(f"{broken} rules are broken.")
         self.stdout.write("Every rule holds.")

@@ -7,13 +7,13 @@ import orjson
 from django.core.management.base import BaseCommand
 
 from devices import transfer
-from devices.management.arguments import living_device
+from devices.management.arguments import get_device
 
 
 class Command(BaseCommand):
     help = (
-        "Write a device with all that it owns, deleted rows included, as JSON. The file holds "
-        "health data, and no token: keep it as you keep a backup."
+        "Write a device with all its rows, deleted ones included, as JSON. The file holds health "
+        "data but no token. Keep it as safe as a backup."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -23,11 +23,11 @@ class Command(BaseCommand):
             type=FileType("wb"),
             default="-",
             metavar="FILE",
-            help="where to (default: standard output)",
+            help="the file to write (default: standard output)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        exported = transfer.export(living_device(options["id"]))
+        exported = transfer.export(get_device(options["id"]))
         with options["output"] as output:
             output.write(orjson.dumps(exported, option=orjson.OPT_INDENT_2))
             output.write(b"\n")

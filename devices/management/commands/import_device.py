@@ -14,8 +14,9 @@ from devices import transfer
 
 class Command(BaseCommand):
     help = (
-        "Create the device of an export_device file with all its rows, or nothing. Prints a new "
-        "token for its phone: alone on standard output, this once. The old token is of no use here."
+        "Create the device of an export_device file with all its rows, or nothing on an error. "
+        "Prints only a new token for its phone, which is shown this once. The old token is not "
+        "valid here."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

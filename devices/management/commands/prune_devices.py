@@ -13,9 +13,9 @@ from devices.models import Device
 
 class Command(BaseCommand):
     help = (
-        "Erase the devices neither registered nor seen within an age. An erased device's token is "
-        "refused for ever; the next purge_deleted removes its rows. Works in batches of "
-        f"{maintenance.BATCH}; after an interruption, run it again."
+        "Erase the devices that were neither registered nor seen within an age. An erased device's "
+        "token is refused for ever; the next purge_deleted removes its rows. Works in batches of "
+        f"{maintenance.BATCH}. After an interruption, run it again."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -29,7 +29,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--dry-run",
             action="store_true",
-            help="say how many devices would be erased, and erase none",
+            help="count the devices that would be erased, and erase none",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -39,5 +39,5 @@ class Command(BaseCommand):
             self.stdout.write(f"Devices that would be erased: {count}.")
             return
         batches = maintenance.erase_inactive(since)
-        erased = sum(maintenance.shown(self.stdout, "devices", batches, int, count))
+        erased = sum(maintenance.with_progress(self.stdout, "devices", batches, int, count))
         self.stdout.write(f"Devices erased: {erased}.")

@@ -15,10 +15,10 @@ from devices.management.arguments import age
 
 class Command(BaseCommand):
     help = (
-        "Remove for ever what was soft-deleted longer ago than an age, and at once all that "
-        "erased devices owned. What a row that stays still names stays too. Works in "
-        f"batches of {maintenance.BATCH}, each a short transaction, beside live traffic; after an "
-        "interruption, run it again."
+        "Remove for ever the rows that were soft-deleted longer ago than an age, and all rows of "
+        "erased devices. A row that a remaining row refers to is kept. Works in batches of "
+        f"{maintenance.BATCH}, each a short transaction, so it can run beside live traffic. After "
+        "an interruption, run it again."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -30,7 +30,9 @@ class Command(BaseCommand):
             help="how long ago a row was deleted, as 30d, 12h or 8w",
         )
         parser.add_argument(
-            "--dry-run", action="store_true", help="say how many rows would go, and remove none"
+            "--dry-run",
+            action="store_true",
+            help="count the rows that would be removed, and remove none",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -43,7 +45,7 @@ class Command(BaseCommand):
             total = counts.total() or None
             counts.clear()
             batches = maintenance.purge(before)
-            for model, removed in maintenance.shown(
+            for model, removed in maintenance.with_progress(
                 self.stdout, "rows", batches, itemgetter(1), total
             ):
                 counts[model._meta.db_table] += removed

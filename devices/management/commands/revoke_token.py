@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from devices.management.arguments import living_device
+from devices.management.arguments import get_device
 
 
 class Command(BaseCommand):
@@ -18,6 +18,6 @@ class Command(BaseCommand):
         parser.add_argument("id", help="the device's id")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        device = living_device(options["id"])
+        device = get_device(options["id"])
         device.revoke_token()
         self.stdout.write(f"The token of device {device.pk} is revoked.")

@@ -30,15 +30,15 @@ curl -H "Authorization: Bearer $TOKEN" "{url}/v1/stats/streak?date={today}"
 
 class Command(BaseCommand):
     help = (
-        "Register a demo phone with a month of believable meals, a goal, weighings and water, and "
-        "print its token and curl lines that work with it. Each run makes another phone."
+        "Register a demo device with a diary, a goal, weighings and water of the last days. Prints "
+        "its token and curl lines that use it. Each run creates another device."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--url",
             default="http://127.0.0.1:8000",
-            help="where the server answers, for the curl lines (default: %(default)s)",
+            help="the address of the server in the curl lines (default: %(default)s)",
         )
         parser.add_argument(
             "--days", type=int, default=30, help="how many days, up to today (default: %(default)s)"
