@@ -12,8 +12,8 @@ from django.conf import settings
 from django.core.cache import caches
 from django.test import Client
 
-from devices import tokens, transfer
-from devices.models import Device
+from devices import signing, transfer
+from devices.models import Device, Phone
 
 # Without `collectstatic` there is no manifest; the browser's tests make one.
 settings.STORAGES["staticfiles"]["BACKEND"] = (
@@ -105,9 +105,9 @@ class Api:
 
 def new_phone() -> Api:
     """Register a device, past the throttle, and return it as a phone that has called before."""
-    device, token = Device.objects.register(uuid.uuid4())
-    device.seen()
-    return Api(device, token)
+    phone, token = Phone.register(uuid.uuid4())
+    phone.seen()
+    return Api(phone.device, token)
 
 
 def twin(phone: Api) -> Api:
@@ -155,4 +155,4 @@ def forget_caches() -> None:
     for alias in caches.settings:
         if hasattr(connections, alias):
             delattr(connections, alias)
-    tokens._keys.cache_clear()
+    signing._keys.cache_clear()

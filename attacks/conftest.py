@@ -21,6 +21,7 @@ Tell = Callable[[str], None]
 # Attacks come from one address, and cheap hashes leave the processors to what is attacked.
 UNTHROTTLED = {
     "REGISTER_THROTTLE": "",
+    "PAIR_THROTTLE": "",
     "DEVICE_THROTTLE": "",
     "BCRYPT_ROUNDS": "4",
     "WEB_CONCURRENCY": "2",

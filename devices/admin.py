@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.contrib import admin, messages
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Count, Max, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
+from django.urls import path, reverse
 from django.utils import timezone
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from countonme.operators.base import OperatorAdmin, id_range, link
 from countonme.scope.models import DeviceScoped, device_scoped_models
 from devices import transfer
-from devices.models import Device
+from devices.models import Device, Phone
 
 
 class SeenFilter(admin.SimpleListFilter):
@@ -38,11 +43,11 @@ class SeenFilter(admin.SimpleListFilter):
         match self.value():
             case "today":
                 midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-                return queryset.filter(last_seen_at__gte=midnight)
+                return queryset.filter(seen_at__gte=midnight)
             case "week":
-                return queryset.filter(last_seen_at__gte=now - timedelta(days=7))
+                return queryset.filter(seen_at__gte=now - timedelta(days=7))
             case "never":
-                return queryset.filter(last_seen_at=None, erased_at=None)
+                return queryset.filter(seen_at=None, erased_at=None)
         return queryset
 
 
@@ -66,18 +71,20 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(Device)
 class DeviceAdmin(OperatorAdmin):
-    list_display = ["id", "state", "created_at", "last_seen_at", "owns"]
+    list_display = ["id", "state", "created_at", "last_seen_at", "phone_count", "owns"]
     list_filter = [SeenFilter, StateFilter, "created_at"]
     search_fields = ["id"]
     search_help_text = "An id, whole or from its start"
     ordering = ["-created_at", "-id"]
     sortable_by = ["created_at"]
-    actions = ["block", "unblock", "revoke_token", "export", "erase"]
-    readonly_fields = ["owns"]
+    actions = ["block", "unblock", "sign_out", "export", "erase"]
+    readonly_fields = ["last_seen_at", "phones", "owns"]
     fields = [
         "id",
         "created_at",
         "last_seen_at",
+        "phones",
+        "recovery_key_created_at",
         "blocked_at",
         "blocked_reason",
         "erased_at",
@@ -88,8 +95,12 @@ class DeviceAdmin(OperatorAdmin):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Annotate each device with its number of live rows of each model."""
+        """Annotate each device with what its list shows of phones and of live rows."""
+        of_device = Phone.objects.filter(device=OuterRef("pk")).order_by().values("device")
+        signed_in = of_device.filter(signed_out_at=None).annotate(n=Count("*")).values("n")
+        seen_at = of_device.annotate(seen_at=Max("last_seen_at")).values("seen_at")
         rows = super().get_queryset(request)
+        rows = rows.annotate(signed_in=Coalesce(Subquery(signed_in), 0), seen_at=Subquery(seen_at))
         for model in device_scoped_models():
             owned = model.objects.across_devices().filter(device=OuterRef("pk"))
             count = owned.order_by().values("device").annotate(n=Count("pk")).values("n")
@@ -124,14 +135,41 @@ class DeviceAdmin(OperatorAdmin):
 
     @display(
         description="state",
-        label={"usable": "success", "blocked": "warning", "no token": "info", "erased": "danger"},
+        label={"usable": "success", "blocked": "warning", "no phone": "info", "erased": "danger"},
     )
-    def state(self, device: Device) -> str:
+    def state(self, device: Any) -> str:
         if device.erased_at is not None:
             return "erased"
         if device.blocked_at is not None:
             return "blocked"
-        return "usable" if device.is_usable else "no token"
+        return "usable" if device.signed_in else "no phone"
+
+    @display(description="last seen at")
+    def last_seen_at(self, device: Any) -> datetime | None:
+        seen_at: datetime | None = device.seen_at
+        return seen_at
+
+    @display(description="phones")
+    def phone_count(self, device: Any) -> int:
+        return int(device.signed_in)
+
+    @display(description="phones")
+    def phones(self, device: Device) -> SafeString:
+        """List the phones that are signed in, each with a link that signs it out."""
+        rows = (
+            (
+                phone,
+                phone.id,
+                f"{phone.created_at:%Y-%m-%d %H:%M}",
+                f"{phone.last_seen_at:%Y-%m-%d %H:%M}" if phone.last_seen_at else "never",
+                link("admin:devices_phone_sign_out", "Sign out…", device.pk, phone.id),
+            )
+            for phone in device.phones.live().in_order()
+        )
+        listed = format_html_join(
+            "", "<li>{} · {} · joined {} · last seen {} · {}</li>", rows
+        )
+        return format_html("<ul>{}</ul>", listed) if listed else SafeString("None.")
 
     @display(description="owns")
     def owns(self, device: Device) -> SafeString:
@@ -154,7 +192,7 @@ class DeviceAdmin(OperatorAdmin):
     def block(self, request: HttpRequest, queryset: QuerySet[Any]) -> TemplateResponse | None:
         blockable = queryset.filter(blocked_at=None, erased_at=None)
         consequences = (
-            f"The token of {device} is refused; its data stays." for device in blockable
+            f"The phones of {device} are refused; its data stays." for device in blockable
         )
         page = self.confirm(
             request, blockable, "Block these devices?", consequences, asks_reason=True
@@ -172,10 +210,43 @@ class DeviceAdmin(OperatorAdmin):
         blocked = queryset.filter(blocked_at__isnull=False)
         self.each(request, blocked, "Unblocked", lambda row: row.unblock())
 
-    @admin.action(description="Revoke token", permissions=["revoke"])
-    def revoke_token(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        with_token = queryset.filter(token_hash__isnull=False)
-        self.each(request, with_token, "Token revoked", lambda row: row.revoke_token())
+    @admin.action(description="Sign out all phones", permissions=["revoke"])
+    def sign_out(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        with_phones = queryset.filter(signed_in__gt=0)
+        self.each(
+            request, with_phones, "Phones signed out", lambda row: row.sign_out(row.phones.all())
+        )
+
+    def get_urls(self) -> list[Any]:
+        page = path(
+            "<uuid:device_id>/phones/<uuid:phone_id>/sign-out/",
+            self.admin_site.admin_view(self.sign_out_phone),
+            name="devices_phone_sign_out",
+        )
+        return [page, *super().get_urls()]
+
+    def sign_out_phone(self, request: HttpRequest, device_id: UUID, phone_id: UUID) -> HttpResponse:
+        """Ask to confirm, then sign one phone of a device out."""
+        if not self.has_revoke_permission(request):
+            raise PermissionDenied
+        phone = get_object_or_404(Phone.objects.live(), device=device_id, id=phone_id)
+        device = phone.device
+        page = reverse("admin:devices_device_change", args=[device.pk])
+        if request.method == "POST":
+            with transaction.atomic():
+                device.lock()
+                device.sign_out(device.phones.filter(id=phone_id))
+                self.note(request, device, f"Phone signed out: {phone_id}.")
+            self.message_user(request, f"Phone signed out: {phone}.", messages.SUCCESS)
+            return HttpResponseRedirect(page)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Sign this phone out?",
+            "opts": self.opts,
+            "consequences": [f"The token of {phone} is refused; what the device owns stays."],
+            "cancel_url": page,
+        }
+        return TemplateResponse(request, "operators/confirm.html", context)
 
     @admin.action(description="Export", permissions=["export"])
     def export(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:

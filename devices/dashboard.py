@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from countonme.scope.models import device_scoped_models
-from devices.models import Device
+from devices.models import Device, Phone
 from devices.throttling import RegisterThrottle
 
 DAYS = 30
@@ -61,15 +61,16 @@ def device_figures(midnight: datetime) -> list[Figure]:
     counts = Device.objects.aggregate(
         known=Count("pk", filter=Q(erased_at=None)),
         registered=Count("pk", filter=Q(created_at__gte=midnight)),
-        seen=Count("pk", filter=Q(last_seen_at__gte=midnight)),
         blocked=Count("pk", filter=Q(blocked_at__isnull=False)),
         erased=Count("pk", filter=Q(erased_at__isnull=False)),
     )
+    seen_today = Phone.objects.filter(last_seen_at__gte=midnight)
+    seen = seen_today.aggregate(seen=Count("device", distinct=True))["seen"]
     page = changelist_url(Device)
     return [
         Figure("Devices", f"{counts['known']:,}", page),
         Figure("Registered today", f"{counts['registered']:,}", since_url(Device, midnight)),
-        Figure("Seen today", f"{counts['seen']:,}", f"{page}?seen=today"),
+        Figure("Seen today", f"{seen:,}", f"{page}?seen=today"),
         Figure("Blocked", f"{counts['blocked']:,}", f"{page}?state=blocked"),
         Figure("Erased", f"{counts['erased']:,}", f"{page}?state=erased"),
     ]
@@ -107,12 +108,11 @@ def waiting_figures() -> list[Figure]:
 
 def charts(first: datetime) -> list[Chart]:
     """Return charts of devices and of new rows by day, from a first day on."""
-    devices = Device.objects.all()
-    registered = per_day(devices, "created_at", first)
-    seen = per_day(devices, "last_seen_at", first)
+    registered = per_day(Device.objects.all(), "created_at", first)
+    seen = per_day(Phone.objects.all(), "last_seen_at", first)
     drawn = [
         chart("Devices registered", since_url(Device, first), registered, first),
-        chart("Devices last seen", changelist_url(Device), seen, first),
+        chart("Phones last seen", changelist_url(Device), seen, first),
     ]
     for model in device_scoped_models():
         created = per_day(model.all_objects.across_devices(), "created_at", first)
@@ -123,7 +123,7 @@ def charts(first: datetime) -> list[Chart]:
 def per_day(rows: QuerySet[Any], field: str, first: datetime) -> Counter[date]:
     """Count rows by the day of a timestamp field, from a first day on."""
     days = rows.filter(**{f"{field}__gte": first}).annotate(day=TruncDate(field)).order_by()
-    return Counter(dict(days.values_list("day").annotate(Count("pk"))))
+    return Counter(dict(days.values_list("day").annotate(Count("*"))))
 
 
 def chart(title: str, url: str, counts: Counter[date], first: datetime) -> Chart:

@@ -13,11 +13,12 @@ from uuid import UUID
 from django.core.management.base import OutputWrapper
 from django.db import transaction
 from django.db.models import Exists, ForeignObjectRel, OuterRef, Q, QuerySet
+from django.utils import timezone
 from tqdm import tqdm
 
 from countonme.scope.models import DeviceScoped, device_scoped_models
 from countonme.scope.query import DeviceScopedQuerySet, Key
-from devices.models import Device
+from devices.models import Device, PairingCode, Phone, RecoveryKey
 
 BATCH = 1000
 Rows = DeviceScopedQuerySet[Any]
@@ -56,6 +57,19 @@ def purge(before: datetime) -> Iterator[tuple[type[DeviceScoped], int]]:
         for erased in _id_batches(Device.objects.filter(erased_at__isnull=False)):
             for removed in _purge_in_batches(rows.filter(device__in=erased)):
                 yield model, removed
+
+
+def forget_phones() -> int:
+    """Remove what is left of phones that signed out 90 days ago, and of expired codes and keys.
+
+    Returns:
+        The number of phones.
+    """
+    now = timezone.now()
+    PairingCode.objects.filter(expires_at__lt=now).delete()
+    RecoveryKey.objects.filter(expires_at__lt=now).delete()
+    forgotten: int = Phone.objects.to_forget().delete()[0]
+    return forgotten
 
 
 def erase_inactive(since: datetime) -> Iterator[int]:

@@ -1,41 +1,176 @@
-"""Devices and tokens on the wire."""
+"""Devices, phones and tokens on the wire."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 
-from countonme.api.fields import Reader, StrictModelSerializer, StrictUUIDField
+from countonme.api.fields import (
+    Reader,
+    StrictBooleanField,
+    StrictModelSerializer,
+    StrictUUIDField,
+    TextField,
+)
 from countonme.api.schema import example
-from devices.models import Device
+from devices import codes
+from devices.models import Device, PairingCode, Phone
+from devices.models.phone import MAX_NAME_LENGTH
 
 DEVICE_ID = "0b5b1c9e-3b1e-4f4e-8d9c-6f1a2b3c4d5e"
+PHONE_ID = "3d0f1f52-7a54-4a53-9c1b-2f8f0b5c7e11"
+TOKEN = "C1scnjseT06NnG8aKzxNXg.Xf0q7mE2pLw9Zr4tYv8uB1nC6kD3sA5hJ2gQ7iR0oWs"  # noqa: S105  # made up
+CODE = "BCDF-GHJK-LMNP"
+KEY = "7Z3MK-0QH9R-XT5WC-2VJ8N-6PBFGD"
 
 
-@example("A phone", {"device_id": DEVICE_ID})
+def name_field() -> TextField:
+    return TextField(
+        max_length=MAX_NAME_LENGTH,
+        required=False,
+        allow_null=True,
+        help_text="What the phone calls itself.",
+    )
+
+
+@example("A phone", {"device_id": DEVICE_ID, "name": "Pixel 9"})
 class RegisterSerializer(Reader, serializers.Serializer[Any]):
-    """A phone that is not known yet."""
+    """A phone that begins a diary of its own."""
 
     device_id = StrictUUIDField(help_text="Chosen by the phone, once.")
+    name = name_field()
 
 
-@example("A token", {"token": "C1scnjseT06NnG8aKzxNXg.Xf0q7mE2pLw9Zr4tYv8uB1nC6kD3sA5hJ2gQ7iR0oWs"})
+class TokenField(serializers.CharField):
+    """A token in an answer."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=200, help_text="Opaque, and shown this once.", **kwargs)
+
+
+@example("A token", {"token": TOKEN})
 class TokenSerializer(serializers.Serializer[Any]):
-    token = serializers.CharField(max_length=200, help_text="Opaque, and shown this once.")
+    token = TokenField()
+
+
+@example(
+    "A device",
+    {
+        "id": DEVICE_ID,
+        "phone_id": DEVICE_ID,
+        "created_at": "2025-02-05T08:30:00Z",
+        "last_seen_at": "2025-02-05T12:30:00Z",
+        "recovery_key_created_at": None,
+    },
+)
+class DeviceSerializer(StrictModelSerializer):
+    """The calling device: when it registered, and when the phone that asks last called."""
+
+    phone_id = serializers.UUIDField(read_only=True, help_text="The phone that asks.")
+    last_seen_at = serializers.DateTimeField(read_only=True)
+
+    class Meta:
+        model = Device
+        fields = ["id", "phone_id", "created_at", "last_seen_at", "recovery_key_created_at"]
+
+    @classmethod
+    def represent(cls, row: Any) -> dict[str, Any]:
+        phone = {"phone_id": row.phone.id, "last_seen_at": row.phone.last_seen_at}
+        values = super().represent(row) | phone
+        return {name: values[name] for name in cls.Meta.fields}
 
 
 @example(
     "A phone",
     {
-        "id": DEVICE_ID,
+        "id": PHONE_ID,
+        "name": "Pixel 9",
         "created_at": "2025-02-05T08:30:00Z",
         "last_seen_at": "2025-02-05T12:30:00Z",
+        "is_current": True,
     },
+    response_only=True,
 )
-class DeviceSerializer(StrictModelSerializer):
-    """The calling device: when it registered, and when it last called."""
+@example("A name", {"name": "Pixel 9"}, request_only=True)
+class PhoneSerializer(StrictModelSerializer):
+    """A phone that is signed in to the device."""
+
+    id = StrictUUIDField(read_only=True)
+    name = name_field()
+    is_current = serializers.BooleanField(read_only=True, help_text="Whether it is the one asking.")
 
     class Meta:
-        model = Device
-        fields = ["id", "created_at", "last_seen_at"]
+        model = Phone
+        fields = ["id", "name", "created_at", "last_seen_at", "is_current"]
+
+    @classmethod
+    def represent(cls, row: Any) -> dict[str, Any]:
+        return super().represent(row) | {"is_current": row.id == row.device.phone.id}
+
+
+@example("Another phone", {"move": False})
+class AskForCodeSerializer(Reader, serializers.Serializer[Any]):
+    """Whether the phone that asks goes when the new one comes."""
+
+    move = StrictBooleanField(
+        default=False,
+        help_text="Sign the asking phone out when the new one's token is first used.",
+    )
+
+
+@example("A code", {"code": CODE, "expires_at": "2025-02-05T08:40:00Z"})
+class PairingCodeSerializer(serializers.ModelSerializer[Any]):
+    code = serializers.CharField(help_text="Good once, for ten minutes, and shown this once.")
+
+    class Meta:
+        model = PairingCode
+        fields = ["code", "expires_at"]
+
+
+@example("Without the present key", {})
+class ShowKeySerializer(Reader, serializers.Serializer[Any]):
+    """The present recovery key, where the person has it."""
+
+    recovery_key = TextField(
+        required=False,
+        allow_null=True,
+        help_text="With it the present key ends at once, without it in seven days.",
+    )
+
+
+@example("A key", {"recovery_key": KEY, "created_at": "2025-02-05T08:30:00Z"})
+class RecoveryKeySerializer(serializers.Serializer[Any]):
+    recovery_key = serializers.CharField(help_text="Shown this once: for paper, not for the phone.")
+    created_at = serializers.DateTimeField()
+
+
+@example("A phone with a code", {"code": CODE, "phone_id": PHONE_ID, "name": "Pixel 9"})
+@example("A lost phone's owner", {"code": KEY, "phone_id": PHONE_ID, "revoke_others": True})
+class PairSerializer(Reader, serializers.Serializer[Any]):
+    """A phone that joins a device."""
+
+    code = TextField(
+        help_text="A pairing code or the recovery key. Case, blanks and hyphens don't matter."
+    )
+    phone_id = StrictUUIDField(help_text="Chosen by the phone, once.")
+    name = name_field()
+    revoke_others = StrictBooleanField(
+        default=False,
+        help_text="With a recovery key: sign out all other phones, and void all codes.",
+    )
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Refuse to sign others out by a code: a thief could ask for one."""
+        if values["revoke_others"] and not codes.is_key(values["code"]):
+            raise serializers.ValidationError(
+                {"revoke_others": ErrorDetail("This takes a recovery key.", "invalid")}
+            )
+        return values
+
+
+@example("A phone's token", {"token": TOKEN, "device_id": DEVICE_ID})
+class PairedSerializer(serializers.Serializer[Any]):
+    token = TokenField()
+    device_id = serializers.UUIDField()

@@ -16,6 +16,8 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
+from devices.models import Phone
+
 
 class WindowThrottle(SimpleRateThrottle):
     """Allows a number of calls in each window of time, such as `10/min`; no rate means no limit."""
@@ -68,17 +70,37 @@ class DeviceThrottle(WindowThrottle):
         return f"throttle:device:{request.user.pk}"
 
 
-class RegisterThrottle(WindowThrottle):
-    """Limits the attempts to register from one address, valid or not, over all workers."""
+class AddressThrottle(WindowThrottle):
+    """Limits the attempts of one address to become a phone, valid or not, over all workers."""
+
+    cache_alias = "shared"
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        return request.method != "POST" or super().allow_request(request, view)
+
+    def get_cache_key(self, request: Request, view: Any) -> str:
+        return f"throttle:{self.scope}:{self.get_ident(request)}"
+
+
+class PairThrottle(AddressThrottle):
+    """Limits the attempts to pair."""
+
+    scope = "pair"
+
+    def get_rate(self) -> str | None:
+        return settings.PAIR_THROTTLE or None
+
+
+class RegisterThrottle(AddressThrottle):
+    """Limits the attempts to register."""
 
     scope = "register"
-    cache_alias = "shared"
 
     def get_rate(self) -> str | None:
         return settings.REGISTER_THROTTLE or None
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        allowed = request.method != "POST" or super().allow_request(request, view)
+        allowed = super().allow_request(request, view)
         if not allowed:
             self.count_refusal()
         return allowed
@@ -100,12 +122,9 @@ class RegisterThrottle(WindowThrottle):
     def _refusals_key() -> str:
         return f"throttle:register:refused:{timezone.now():%Y-%m-%d}"
 
-    def get_cache_key(self, request: Request, view: Any) -> str:
-        return f"throttle:register:{self.get_ident(request)}"
-
 
 class RekeyThrottle(WindowThrottle):
-    """Limits the bcrypt checks of one device's token from one address.
+    """Limits the bcrypt checks of one phone's token from one address.
 
     Only a token whose HMAC's key is gone is checked with bcrypt.
     """
@@ -113,9 +132,13 @@ class RekeyThrottle(WindowThrottle):
     scope = "rekey"
     cache_alias = "shared"
 
+    def __init__(self, phone: Phone) -> None:
+        super().__init__()
+        self.phone = phone
+
     def get_rate(self) -> str | None:
         return "5/min"
 
     def get_cache_key(self, request: Request, view: Any) -> str:
-        # Authentication calls this throttle itself, and passes the device's id as `view`.
-        return f"throttle:rekey:{view}:{self.get_ident(request)}"
+        phone = f"{self.phone.device_id}:{self.phone.id}"
+        return f"throttle:rekey:{phone}:{self.get_ident(request)}"

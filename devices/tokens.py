@@ -1,42 +1,51 @@
-"""Device tokens: `device id . secret`, each base64url.
+"""Tokens: `device id . secret` of a device's first phone, `device id, phone id . secret` of others.
 
-The secret is 32 random bytes, 43 characters of text. Stored are its bcrypt hash, which outlives
-every key of ours, and an HMAC of the whole token under a key derived from SECRET_KEY, which is
-cheap enough for every request. The HMAC is tagged with its key's id, so that a token checked under
-a fallback key, or one whose key is gone, is told from a wrong one.
+Both parts are base64url. The secret is 32 random bytes, 43 characters of text. Two things of it are
+stored: its bcrypt hash, which does not depend on SECRET_KEY, and a signature of the whole token,
+which is cheap enough to check at every request.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import re
 import secrets
 import uuid
-from functools import lru_cache
 
 import bcrypt
 from django.conf import settings
 
+from devices.signing import Signer
+
 SECRET_BYTES = 32
-# 16 and 32 bytes. The last character of each has bits to spare, and they are zero.
-CANONICAL = re.compile(r"[\w-]{21}[AQgw]\.[\w-]{42}[AEIMQUYcgkosw048]", re.ASCII)
+# 16 or 32 bytes, then 32. The last character of each part has bits to spare, which are zero.
+CANONICAL = re.compile(
+    r"(?:[\w-]{21}[AQgw]|[\w-]{42}[AEIMQUYcgkosw048])\.[\w-]{42}[AEIMQUYcgkosw048]", re.ASCII
+)
+
+signer = Signer("countonme device token")
 
 
-def generate(device_id: uuid.UUID) -> str:
-    """Return a new token for a device: 66 URL-safe characters."""
-    return f"{_encode(device_id.bytes)}.{_encode(secrets.token_bytes(SECRET_BYTES))}"
+def generate(device_id: uuid.UUID, phone_id: uuid.UUID) -> str:
+    """Return a new token for a phone of a device: 66 or 87 URL-safe characters."""
+    ids = device_id.bytes if phone_id == device_id else device_id.bytes + phone_id.bytes
+    return f"{_encode(ids)}.{_encode(secrets.token_bytes(SECRET_BYTES))}"
 
 
-def parse(token: str) -> uuid.UUID | None:
-    """Return the id of the device that a token names, or None where it is malformed.
+def parse(token: str) -> tuple[uuid.UUID, uuid.UUID] | None:
+    """Return the ids of the device and the phone that a token names; None where it is malformed.
 
-    Only the canonical spelling passes: base64url has several for the same bytes.
+    Only the canonical spelling passes: base64url has several for the same bytes, and a first
+    phone's id is not written out.
     """
     if not CANONICAL.fullmatch(token):
         return None
-    return uuid.UUID(bytes=base64.urlsafe_b64decode(token.partition(".")[0] + "=="))
+    ids = base64.urlsafe_b64decode(token.partition(".")[0] + "==")
+    device_id = uuid.UUID(bytes=ids[:16])
+    if len(ids) == 16:
+        return device_id, device_id
+    phone_id = uuid.UUID(bytes=ids[16:])
+    return None if phone_id == device_id else (device_id, phone_id)
 
 
 def hash_secret(token: str) -> str:
@@ -47,53 +56,6 @@ def hash_secret(token: str) -> str:
 def check_secret(token: str, hashed: str) -> bool:
     """Return whether a token's secret part has this bcrypt hash; as slow as making one."""
     return bcrypt.checkpw(_secret(token), hashed.encode())
-
-
-def sign(token: str) -> str:
-    """Return `key id:HMAC` of a token under the current key."""
-    keys = _known_keys()
-    key_id = next(iter(keys))
-    return f"{key_id}:{_hmac(token, keys[key_id])}"
-
-
-def check_signature(token: str, signature: str) -> bool:
-    """Return whether a token has this signature; compares in constant time.
-
-    A signature of a key that is known no more fits no token.
-    """
-    key_id, _, mac = signature.partition(":")
-    key = _known_keys().get(key_id)
-    return key is not None and hmac.compare_digest(_hmac(token, key), mac)
-
-
-def is_known(signature: str) -> bool:
-    """Return whether the key that made a signature is the current one or a fallback."""
-    return signature.partition(":")[0] in _known_keys()
-
-
-def is_current(signature: str) -> bool:
-    """Return whether a signature was made with the current key."""
-    return signature.partition(":")[0] == next(iter(_known_keys()))
-
-
-def _known_keys() -> dict[str, hmac.HMAC]:
-    """Return by id the keys, the current one first: HMACs that have taken in nothing else."""
-    return _keys(settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-
-
-@lru_cache(maxsize=8)
-def _keys(*secret_keys: str) -> dict[str, hmac.HMAC]:
-    derived = [
-        hmac.digest(key.encode(), b"countonme device token", "sha256") for key in secret_keys
-    ]
-    return {hashlib.sha256(key).hexdigest()[:8]: hmac.new(key, None, "sha256") for key in derived}
-
-
-def _hmac(token: str, key: hmac.HMAC) -> str:
-    # A copy of what has taken the key in already: half the work.
-    mac = key.copy()
-    mac.update(token.encode())
-    return mac.hexdigest()
 
 
 def _secret(token: str) -> bytes:

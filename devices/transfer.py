@@ -12,10 +12,11 @@ from django.utils import timezone
 from countonme.scope.derived import DerivedField
 from countonme.scope.exceptions import Conflict
 from countonme.scope.models import DeviceScoped, device_scoped_models
-from devices.models import Device
+from devices.models import Device, Phone
 
 FORMAT = "countonme-device-1"
-DEVICE_FIELDS = ["id", "created_at", "last_seen_at", "revision", "purged_revision"]
+DEVICE_FIELDS = ["id", "created_at", "revision", "purged_revision"]
+PHONE_FIELDS = ["id", "name", "created_at", "last_seen_at", "signed_out_at"]
 BATCH = 1000
 
 
@@ -30,7 +31,10 @@ def export(device: Device) -> dict[str, Any]:
         return {
             "format": FORMAT,
             "exported_at": timezone.now().isoformat(),
-            "device": _values(device, [Device._meta.get_field(name) for name in DEVICE_FIELDS]),
+            "device": _values(device, _fields(Device, DEVICE_FIELDS)),
+            "phones": [
+                _values(phone, _fields(Phone, PHONE_FIELDS)) for phone in device.phones.in_order()
+            ],
             "rows": {
                 model._meta.db_table: [
                     _values(row, _columns(model))
@@ -42,7 +46,9 @@ def export(device: Device) -> dict[str, Any]:
 
 
 def load(exported: Any) -> tuple[Device, str]:
-    """Create the device of an export with all its rows, and return it with a new token.
+    """Create the device of an export with all its rows; return it with a token of its first phone.
+
+    An export has no tokens. So the other phones come in as signed out, and pair anew.
 
     Its revision is greater than the exported one, so that a phone that synced with the old database
     sees every row as changed. The file of an earlier version lacks the tables and columns added
@@ -58,19 +64,45 @@ def load(exported: Any) -> tuple[Device, str]:
     try:
         tables = exported["rows"]
         rows = {model: tables.get(model._meta.db_table, []) for model in device_scoped_models()}
-        fields = [Device._meta.get_field(name) for name in DEVICE_FIELDS]
-        device = Device(**_read(fields, exported["device"]))
+        device = Device(**_read(_fields(Device, DEVICE_FIELDS), exported["device"]))
         if Device.objects.filter(pk=device.pk).exists():
             raise Conflict(f"Device {device.pk} is here already")
-        token = device.set_new_token()
+        phones, token = _phones(device, exported)
         with transaction.atomic():
             device.save(force_insert=True)
+            Phone.objects.bulk_create(phones)
             for model, values in rows.items():
                 model._base_manager.bulk_create(_instances(model, device, values), BATCH)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValidationError("This export is incomplete.") from error
     device.refresh_from_db()
     return device, token
+
+
+def _fields(model: type[models.Model], names: list[str]) -> list[models.Field[Any, Any]]:
+    return [model._meta.get_field(name) for name in names]
+
+
+def _phones(device: Device, exported: dict[str, Any]) -> tuple[list[Phone], str]:
+    """Return the phones of an export, unsaved, and the first one's token.
+
+    In an earlier version's file a device was a phone, and had been seen itself.
+    """
+    earlier = {
+        "id": str(device.pk),
+        "created_at": exported["device"]["created_at"],
+        "last_seen_at": exported["device"].get("last_seen_at"),
+    }
+    fields = _fields(Phone, PHONE_FIELDS)
+    rows = {row["id"]: row for row in (_read(fields, row) for row in exported.get("phones", [earlier]))}
+    own = rows.pop(device.pk, {}) | {"id": device.pk, "signed_out_at": None}
+    first, token = Phone.create_with_token(device, own.pop("id"), **own)
+    now = timezone.now()
+    others = [
+        Phone(device=device, **row | {"name": None, "signed_out_at": row.get("signed_out_at") or now})
+        for row in rows.values()
+    ]
+    return [first, *others], token
 
 
 def _columns(model: type[DeviceScoped]) -> list[models.Field[Any, Any]]:

@@ -1,21 +1,34 @@
-"""`/v1/auth`: a phone registers itself, changes its token, and is forgotten."""
+"""`/v1/auth`: phones register, join, change their tokens and sign out; a device is erased."""
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from django.http import HttpResponse
 from rest_framework.request import Request
 
+from countonme.api.fields import parse_id
 from countonme.api.json import JSONAnswer
 from countonme.api.views import ApiView
-from devices.models import Device
-from devices.serializers import DeviceSerializer, RegisterSerializer, TokenSerializer
-from devices.throttling import RegisterThrottle
+from countonme.scope.exceptions import ID_IN_USE, Missing
+from devices.models import Device, PairingCode, Phone, RecoveryKey, UnknownCode, pair
+from devices.serializers import (
+    AskForCodeSerializer,
+    DeviceSerializer,
+    PairedSerializer,
+    PairingCodeSerializer,
+    PairSerializer,
+    PhoneSerializer,
+    RecoveryKeySerializer,
+    RegisterSerializer,
+    ShowKeySerializer,
+    TokenSerializer,
+)
+from devices.throttling import PairThrottle, RegisterThrottle
 
 
 class RegisterView(ApiView):
-    """Register a device and hand out its token."""
+    """Register a device with its first phone, and hand out that phone's token."""
 
     authentication_classes = ()
     permission_classes = ()
@@ -25,8 +38,39 @@ class RegisterView(ApiView):
     answers = {"post": {409: ["Device already registered"]}}
 
     def post(self, request: Request) -> HttpResponse:
-        _, token = Device.objects.register(self.read_body()["device_id"])
+        values = self.read_body()
+        _, token = Phone.register(values["device_id"], values.get("name"))
         return JSONAnswer({"token": token})
+
+
+class PairView(ApiView):
+    """Have a phone join a device by a pairing code or the recovery key.
+
+    Until its token is first used, the phone may ask again by the same code: the answer may have
+    been lost.
+    """
+
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = (PairThrottle,)
+    serializer_class = PairSerializer
+    response_class = PairedSerializer
+    answers = {
+        "post": {
+            404: [str(UnknownCode())],
+            409: [ID_IN_USE, "A device has at most 8 phones"],
+        }
+    }
+
+    def post(self, request: Request) -> HttpResponse:
+        values = self.read_body()
+        phone, token = pair(
+            values["code"],
+            values["phone_id"],
+            name=values.get("name"),
+            revoke_others=values["revoke_others"],
+        )
+        return JSONAnswer({"token": token, "device_id": phone.device_id})
 
 
 class CallerView(ApiView):
@@ -35,6 +79,11 @@ class CallerView(ApiView):
     @property
     def device(self) -> Device:
         return cast("Device", self.request.user)
+
+    @property
+    def phone(self) -> Phone:
+        """The phone that calls."""
+        return cast("Phone", self.device.phone)
 
 
 class RotateView(CallerView):
@@ -45,7 +94,7 @@ class RotateView(CallerView):
     takes_body = False
 
     def post(self, request: Request) -> HttpResponse:
-        token = self.device.rotate_token(str(request.auth))
+        token = self.phone.rotate_token(str(request.auth))
         return JSONAnswer({"token": token})
 
 
@@ -60,4 +109,93 @@ class DeviceView(CallerView):
     def delete(self, request: Request) -> HttpResponse:
         """Erase the device and, with the next purge, everything that it owns."""
         self.device.erase()
+        return HttpResponse(status=204)
+
+
+class PhonesView(CallerView):
+    """The phones that are signed in to the device, the oldest first."""
+
+    serializer_class = PhoneSerializer
+    response_class = cast("Any", PhoneSerializer(many=True))
+
+    def get(self, request: Request) -> HttpResponse:
+        phones = self.device.phones.live().in_order()
+        return JSONAnswer([PhoneSerializer.represent(phone) for phone in phones])
+
+
+class PhoneView(CallerView):
+    """One of the device's phones."""
+
+    serializer_class = PhoneSerializer
+    path_model = Phone
+    answers = {"delete": {409: ["Erase the device instead"]}}
+
+    def patch(self, request: Request, id: str) -> HttpResponse:
+        """Name a phone."""
+        phone = self.write(self.perform_update, id, self.read_body(partial=True))
+        return JSONAnswer(PhoneSerializer.represent(phone))
+
+    def delete(self, request: Request, id: str) -> HttpResponse:
+        """Sign a phone out: its token is refused at once."""
+        self.write(self.perform_destroy, id)
+        return HttpResponse(status=204)
+
+    def get_object(self, id: str) -> Phone:
+        """Return the phone of a path's id.
+
+        Raises:
+            Missing: the id is malformed, or the device has no such phone.
+        """
+        parsed = parse_id(id)
+        phone = self.device.phones.live().filter(id=parsed).first() if parsed else None
+        if phone is None:
+            raise Missing(Phone)
+        return cast("Phone", phone)
+
+    def perform_update(self, id: str, values: dict[str, str | None]) -> Phone:
+        phone = self.get_object(id)
+        phone.rename(values.get("name", phone.name))
+        return phone
+
+    def perform_destroy(self, id: str) -> None:
+        self.get_object(id).leave()
+
+
+class PairingCodeView(CallerView):
+    """Make a code by which another phone may join, in place of the one before."""
+
+    serializer_class = AskForCodeSerializer
+    response_class = PairingCodeSerializer
+    body_is_optional = True
+    success_status = 201
+
+    def post(self, request: Request) -> HttpResponse:
+        row, code = self.write(self.perform_create, self.read_body()["move"])
+        return JSONAnswer({"code": code, "expires_at": row.expires_at}, self.success_status)
+
+    def perform_create(self, is_move: bool) -> tuple[PairingCode, str]:
+        return PairingCode.create(self.phone, is_move=is_move)
+
+
+class RecoveryKeyView(CallerView):
+    """Make the device's recovery key. Without the present one, that stays good for seven days."""
+
+    serializer_class = ShowKeySerializer
+    response_class = RecoveryKeySerializer
+    body_is_optional = True
+    success_status = 201
+    answers = {
+        "post": {409: ["Not the device's recovery key"]},
+        "delete": {409: ["Not the device's recovery key"]},
+    }
+
+    def post(self, request: Request) -> HttpResponse:
+        shown = self.read_body().get("recovery_key")
+        row, key = self.write(RecoveryKey.create, self.device, shown)
+        answer = {"recovery_key": key, "created_at": row.created_at}
+        return JSONAnswer(answer, self.success_status)
+
+    def delete(self, request: Request) -> HttpResponse:
+        """End the present key: at once with it in the body, else in seven days."""
+        self.write(RecoveryKey.withdraw, self.device, self.read_body().get("recovery_key"))
         return HttpResponse(status=204)

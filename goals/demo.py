@@ -7,7 +7,7 @@ import uuid
 from datetime import date, timedelta
 from decimal import Decimal
 
-from devices.models import Device
+from devices.models import Device, Phone
 from entries import demo as diary
 from goals import formulas
 from goals.models import BodyWeight, Goal, WaterEntry
@@ -34,7 +34,8 @@ def create_phone(last: date, days: int = 30) -> tuple[Device, str]:
     Returns:
         The device and its token.
     """
-    device, token = Device.objects.register(uuid.uuid4())
+    phone, token = Phone.register(uuid.uuid4(), "Demo phone")
+    device = phone.device
     rng = random.Random(last.toordinal())  # noqa: S311  # sample data needs no secure randomness
     with device.locked():
         diary.fill_diary(device, last, days, rng)

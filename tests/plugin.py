@@ -22,6 +22,7 @@ os.environ.update(
     ALLOWED_HOSTS="testserver,localhost,127.0.0.1",
     BCRYPT_ROUNDS="4",
     REGISTER_THROTTLE="10/min",
+    PAIR_THROTTLE="10/min",
     DEVICE_THROTTLE="",
     NUM_PROXIES="0",
     CORS_ORIGINS="*",

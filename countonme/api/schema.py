@@ -141,7 +141,7 @@ class ApiSchema(AutoSchema):
                 201: OpenApiResponse(serializer, description="Created."),
                 200: OpenApiResponse(serializer, description=found),
             }
-        return {200: serializer}
+        return {self.view.success_status: serializer}
 
     def get_operation(self, *args: Any) -> dict[str, Any] | None:
         """Describe the call, and add what it shares with all others."""
@@ -149,7 +149,7 @@ class ApiSchema(AutoSchema):
         if operation is None:
             return None
         if "requestBody" in operation:
-            operation["requestBody"]["required"] = True
+            operation["requestBody"]["required"] = not self.view.body_is_optional
         responses = operation["responses"]
         if getattr(self.view, "is_conditional", False) and self.method == "GET":
             headers = CONDITIONAL_HEADERS | (LINK_HEADER if self._is_list_view() else {})

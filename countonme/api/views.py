@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import OperationalError
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpResponse
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError, UnsupportedMediaType
@@ -43,11 +43,14 @@ class ApiView(APIView):
     max_body_bytes: ClassVar[int] = settings.MAX_BODY_BYTES
     accepts_previous_token: ClassVar[bool] = False
     serializer_class: ClassVar[Any] = None
+    # Whether a request without any body is as good as an empty object.
+    body_is_optional: ClassVar[bool] = False
+    success_status: ClassVar[int] = 200
 
     # For the OpenAPI document alone, where it can't tell from what stands above.
     takes_body: ClassVar[bool] = True
     response_class: ClassVar[type[serializers.BaseSerializer[Any]] | None] = None
-    path_model: ClassVar[type[DeviceScoped] | None] = None
+    path_model: ClassVar[type[Model] | None] = None
     answers: ClassVar[Mapping[str, Mapping[int, Sequence[str]]]] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -94,6 +97,8 @@ class ApiView(APIView):
         length = int(meta.get("CONTENT_LENGTH") or 0)
         if length > self.max_body_bytes:
             raise BodyTooLarge
+        if length == 0 and self.body_is_optional:
+            return self.serializer_class.shared(partial=partial).read({})
         media_type = self.request.content_type
         if media_type.partition(";")[0].strip().lower() != "application/json":
             raise UnsupportedMediaType(media_type)

@@ -66,6 +66,8 @@ def check_model(model: type[models.Model]) -> Iterator[CheckMessage]:
     if issubclass(model, DeviceScoped):
         yield from _check_managers(model)
         yield from _check_references(model)
+    elif _is_part_of_devices(model):
+        return
     elif owned := next(_references_to_devices(model), None):
         yield Error(
             f"It has rows of devices, by {owned}, and does not derive from DeviceScoped.",
@@ -107,6 +109,11 @@ def _references_to_devices(model: type[models.Model]) -> Iterator[str]:
     for field in _references(model):
         if _is_of_devices(field.related_model):
             yield field.name
+
+
+def _is_part_of_devices(model: type[models.Model]) -> bool:
+    """Return whether a model is of the device's own app, as what holds its tokens."""
+    return model._meta.app_label == apps.get_model(settings.DEVICE_MODEL)._meta.app_label
 
 
 def _check_managers(model: type[DeviceScoped]) -> Iterator[CheckMessage]:

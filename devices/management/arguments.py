@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 
-from devices.models import Device
+from devices.models import Device, Phone
 
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
@@ -39,3 +39,16 @@ def get_device(id: str) -> Device:
     if device.erased_at is not None:
         raise CommandError(f"Device {id} is erased.")
     return device
+
+
+def get_phone(device: Device, id: str) -> Phone:
+    """Return the phone of a device with this id, signed in or not.
+
+    Raises:
+        CommandError: the device has no such phone.
+    """
+    try:
+        phone: Phone = device.phones.get(id=id)
+    except (Phone.DoesNotExist, ValidationError) as error:
+        raise CommandError(f"Device {device.pk} has no phone with the id {id}.") from error
+    return phone

@@ -11,6 +11,7 @@ from django.utils import timezone
 from countonme.scope.models import device_scoped_models
 from devices import maintenance
 from devices.management.arguments import age
+from devices.models import Phone
 
 
 class Command(BaseCommand):
@@ -41,6 +42,7 @@ class Command(BaseCommand):
         if options["dry_run"] or self.stdout.isatty():
             for model in device_scoped_models():
                 counts[model._meta.db_table] = maintenance.purgeable(model, before).count()
+            counts["phones"] = Phone.objects.to_forget().count()
         if not options["dry_run"]:
             total = counts.total() or None
             counts.clear()
@@ -49,6 +51,7 @@ class Command(BaseCommand):
                 self.stdout, "rows", batches, itemgetter(1), total
             ):
                 counts[model._meta.db_table] += removed
+            counts["phones"] = maintenance.forget_phones()
         verb = "would be removed" if options["dry_run"] else "removed"
         listed = ", ".join(f"{count} {table}" for table, count in counts.items() if count)
         self.stdout.write(f"Rows {verb}: {listed or 'none'}.")
