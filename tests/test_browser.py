@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
-from tests.processes import MANAGE, ROOT, Run, copy_of, environment
+from tests.helpers.processes import MANAGE, ROOT, Run, copy_of, environment
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # As root Chromium has no sandbox; the rest keeps it from asking its makers' hosts.

@@ -23,8 +23,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from conftest import Api, new_phone
-from products.tests.test_nutrients import CONTRACT
+from tests.helpers.api import Api, new_phone
+from tests.helpers.contract import NUTRIENTS
 
 # Of every kind: its path, its table in sync, and what an error calls it.
 KINDS = {
@@ -41,7 +41,6 @@ Answer = tuple[int, Any]
 DEVICES = 3
 DAYS = ["2025-02-05", "2025-02-06", "2025-02-07"]
 MEALS = ["breakfast", "lunch", "dinner", "snacks"]
-NUTRIENTS = CONTRACT
 OPTIONAL, MACROS = NUTRIENTS[1:], NUTRIENTS[1:4]
 BARCODES = ["96385074", "4006381333931"]
 PERCENTS = ["protein_percent", "carbs_percent", "fat_percent"]
