@@ -30,4 +30,34 @@ ENTRY = [
     "created_at",
     "updated_at",
 ]
+WEIGHT = ["id", "date", "weight_kg", "created_at", "updated_at"]
+WATER = ["id", "date", "ml", "created_at", "updated_at"]
+GOAL = [
+    "id",
+    "goal_type",
+    "gender",
+    "birth_date",
+    "height_cm",
+    "current_weight_kg",
+    "activity_level",
+    "weight_goal_type",
+    "target_weight_kg",
+    "weight_change_pace",
+    "bmr_kcal",
+    "tdee_kcal",
+    "daily_calories_kcal",
+    "protein_percent",
+    "carbs_percent",
+    "fat_percent",
+    "protein_grams",
+    "carbs_grams",
+    "fat_grams",
+    "water_ml",
+    "healthy_weight_min_kg",
+    "healthy_weight_max_kg",
+    "current_bmi",
+    "bmi_category",
+    "created_at",
+    "updated_at",
+]
 NUTRIENTS = ["kcal", "protein", "carbs", "fat", "fiber", "sugars", "saturated_fat", "salt"]

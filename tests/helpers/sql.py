@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from typing import Any
 
 from django.db import connection, transaction
 
+from countonme.scope.models import device_scoped_models
 from devices.models import Device
 from tests.helpers.api import Api
 
@@ -69,3 +71,43 @@ def insert_products(count: int, *devices: Device, kcal: int = 130) -> None:
     """Insert products for several devices in turn, by one statement."""
     with connection.cursor() as cursor:
         cursor.execute(INSERT_PRODUCTS, params_of_products(count, *devices, kcal=kcal))
+
+
+def state(phone: Api) -> list[str]:
+    """Return all that the database holds of a phone's device, but for when it called last."""
+    assert phone.device is not None
+    tables = [model._meta.db_table for model in device_scoped_models()]
+    owned = [
+        f"SELECT to_jsonb({name})::text FROM {name} WHERE device_id = %(id)s" for name in tables
+    ]
+    device = "SELECT (to_jsonb(devices) - 'last_seen_at')::text FROM devices WHERE id = %(id)s"
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join([device, *owned]), {"id": phone.device.pk})
+        return sorted(row for (row,) in cursor.fetchall())
+
+
+def stored_row(phone: Api, table: str, id: str) -> dict[str, Any]:
+    """Return the columns of a row, as JSON has them."""
+    assert phone.device is not None
+    query = f"SELECT to_jsonb(row)::text FROM {table} AS row WHERE device_id = %s AND id = %s"
+    ((text,),) = sql(query, phone.device.pk, id)
+    columns: dict[str, Any] = json.loads(text)
+    return columns
+
+
+def copy_row(phone: Api, table: str, id: str, times: int, *, by_day: bool = False) -> None:
+    """Give a phone so many rows more that are like one of its own, each of a later day if asked."""
+    assert phone.device is not None
+    day = ", 'date', row.date + n" if by_day else ""
+    rows = sql(
+        f"""
+        INSERT INTO {table} SELECT (jsonb_populate_record(
+            row, jsonb_build_object('id', gen_random_uuid(){day})
+        )).* FROM {table} AS row, generate_series(1, %s) AS n
+        WHERE device_id = %s AND id = %s RETURNING 1
+        """,
+        times,
+        phone.device.pk,
+        id,
+    )
+    assert len(rows) == times
