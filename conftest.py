@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core.cache import caches
-from django.test import Client
 
-from devices import signing, transfer
-from devices.models import Device, Phone
+from tests.helpers.api import Api, new_phone
+from tests.helpers.caches import forget_caches
 
 # Without `collectstatic` there is no manifest; the browser's tests make one.
 settings.STORAGES["staticfiles"]["BACKEND"] = (
@@ -24,98 +21,6 @@ settings.PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.MD5PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
-
-
-class Api:
-    """A phone: calls the API as one device, JSON in and JSON out."""
-
-    def __init__(self, device: Device | None = None, token: str = "") -> None:
-        self.client = Client(raise_request_exception=False)
-        self.device = device
-        self.token = token
-
-    def request(
-        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
-    ) -> Any:
-        """Send a request; a body that is bytes goes out as it is."""
-        sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body)
-        return self.client.generic(
-            method,
-            path,
-            data,
-            content_type="application/json" if body is not None else "",
-            headers=sent | (headers or {}),
-        )
-
-    def get(self, path: str, **headers: str) -> Any:
-        return self.request("GET", path, headers=headers)
-
-    def post(self, path: str, body: Any = None, **headers: str) -> Any:
-        return self.request("POST", path, body, headers)
-
-    def put(self, path: str, body: Any = None) -> Any:
-        return self.request("PUT", path, body)
-
-    def patch(self, path: str, body: Any = None) -> Any:
-        return self.request("PATCH", path, body)
-
-    def delete(self, path: str) -> Any:
-        return self.request("DELETE", path)
-
-    def product(self, **values: Any) -> dict[str, Any]:
-        """Create a product and return it as the API does."""
-        body = {"name": "Chicken Breast", "kcal_100g": 165} | values
-        return self._created(self.post("/v1/products", body))
-
-    def portion(self, product: dict[str, Any], **values: Any) -> dict[str, Any]:
-        """Create a portion of a product and return it as the API does."""
-        body = {"name": "1 piece", "grams": 150} | values
-        return self._created(self.post(f"/v1/products/{product['id']}/portions", body))
-
-    def entry(self, **values: Any) -> dict[str, Any]:
-        """Log something eaten, a product's by `product_id`, and return it as the API does."""
-        body: dict[str, Any] = {"date": "2025-02-05", "meal_type": "lunch"} | values
-        if "product_id" not in body:
-            body = {"name": "Soup", "kcal": 250} | body
-        return self._created(self.post("/v1/food-entries", body))
-
-    def goal(self, **values: Any) -> dict[str, Any]:
-        """Set a goal by hand and return it as the API does."""
-        percents = {"protein_percent": 30, "carbs_percent": 40, "fat_percent": 30}
-        body = {"daily_calories_kcal": 2000, **percents, "water_ml": 2000} | values
-        return self._created(self.post("/v1/goals/manual", body))
-
-    def weight(self, **values: Any) -> dict[str, Any]:
-        """Note a weighing and return it as the API does."""
-        body = {"date": "2025-02-05", "weight_kg": 80} | values
-        return self._created(self.post("/v1/body-weights", body))
-
-    def water(self, **values: Any) -> dict[str, Any]:
-        """Note water and return it as the API does."""
-        body = {"date": "2025-02-05", "ml": 250} | values
-        return self._created(self.post("/v1/water-entries", body))
-
-    @staticmethod
-    def _created(response: Any) -> dict[str, Any]:
-        assert response.status_code == 201, response.content
-        created: dict[str, Any] = response.json()
-        return created
-
-
-def new_phone() -> Api:
-    """Register a device, past the throttle, and return it as a phone that has called before."""
-    phone, token = Phone.register(uuid.uuid4())
-    phone.seen()
-    return Api(phone.device, token)
-
-
-def twin(phone: Api) -> Api:
-    """Return another phone, whose device has the same rows under the same ids."""
-    assert phone.device is not None
-    exported = transfer.export(phone.device)
-    exported["device"]["id"] = str(uuid.uuid4())
-    return Api(*transfer.load(exported))
 
 
 @pytest.fixture
@@ -145,14 +50,3 @@ def own_cache(settings: Any) -> Iterator[None]:
     forget_caches()
     yield
     forget_caches()
-
-
-def forget_caches() -> None:
-    """Have caches made anew from the settings."""
-    for cache in caches.all(initialized_only=True):
-        cache.close()
-    connections: Any = vars(caches)["_connections"]
-    for alias in caches.settings:
-        if hasattr(connections, alias):
-            delattr(connections, alias)
-    signing._keys.cache_clear()

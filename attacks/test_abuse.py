@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from attacks.client import Answer, Phone
-from attacks.conftest import Deploy, Start
-from tests.nginx import Deployed
-from tests.processes import Run, children, wait_until
+from attacks.servers import Deploy, Start, memory_mb
+from tests.helpers.nginx import Deployed
+from tests.helpers.processes import Run, wait_until
 
 GIB = 1024**3
 
@@ -25,15 +25,6 @@ GIB = 1024**3
 def server(deploy: Deploy) -> Deployed:
     """One server for all tests of this file."""
     return deploy()
-
-
-def memory_mb(server: Deployed) -> float:
-    """Return the resident memory of gunicorn's processes and nginx's, at their largest, in MB."""
-    total = 0.0
-    for pid in children(server.process.pid) | children(server.nginx.process.pid):
-        status = Path(f"/proc/{pid}/status").read_text()
-        total += int(status.partition("VmHWM:")[2].split()[0]) / 1024
-    return total
 
 
 def raw(port: int, head: bytes, *, repeat: bytes, times: int) -> bytes:

@@ -16,13 +16,13 @@ from django.db import connection, transaction
 from django.utils import timezone
 from psycopg.conninfo import make_conninfo
 
-from conftest import Api, new_phone
 from countonme.server import embedded
 from devices import tokens
 from devices.models import Device
-from tests.databases import connected, new_database, new_server, rows, schema
-from tests.processes import ROOT
-from tests.world import World, fill
+from tests.helpers.api import Api, new_phone
+from tests.helpers.databases import connected, new_database, new_server, rows, schema
+from tests.helpers.processes import ROOT
+from tests.helpers.world import World, fill
 
 pytestmark = pytest.mark.xdist_group("backup")
 

@@ -20,9 +20,9 @@ import psycopg
 import pytest
 
 from attacks.client import LOST, Answer, Phone
-from attacks.conftest import Start, Tell, check_integrity, starting
+from attacks.servers import Start, Tell, check_integrity, starting
 from countonme.server import embedded
-from tests.processes import Run, children, living_in, postmaster, query, wait_until
+from tests.helpers.processes import Run, children, living_in, postmaster, query, wait_until
 
 SEED = 20250205
 # Once its processes run and its database answers, the service does so too within these seconds.

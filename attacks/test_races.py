@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from attacks.client import LOST, Answer, Phone
-from attacks.conftest import Start, Tell, check_integrity
-from tests.processes import Run, query
+from attacks.servers import Start, Tell, check_integrity
+from tests.helpers.processes import Run, query
 
 SEED = 20250205
 THREADS = 16

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import ROOT, Run, environment
+from tests.helpers.processes import ROOT, Run, environment
 
 SCHEMATHESIS = [sys.executable, "-m", "schemathesis.cli", "--no-color"]
 CONFIG = ["--config-file", "attacks/schemathesis.toml"]

@@ -11,10 +11,9 @@ from typing import NamedTuple
 import pytest
 
 from attacks.client import Phone
-from attacks.conftest import Deploy, Tell
-from attacks.test_abuse import memory_mb
-from tests.nginx import Deployed
-from tests.processes import query
+from attacks.servers import Deploy, Tell, memory_mb
+from tests.helpers.nginx import Deployed
+from tests.helpers.processes import query
 
 MIB = 1024 * 1024
 # 200 products of 50 portions: more than sockets' buffers hold.

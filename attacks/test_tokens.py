@@ -15,9 +15,9 @@ from functools import partial
 import pytest
 
 from attacks.client import Phone
-from attacks.conftest import Start, Tell
+from attacks.servers import Start, Tell
 from devices import tokens
-from tests.processes import ROOT, Run, query
+from tests.helpers.processes import ROOT, Run, query
 
 ROUNDS = 1500
 FLOOD_PER_SECOND = 500

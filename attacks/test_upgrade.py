@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from attacks.client import Phone
-from tests.processes import ROOT, Run, environment, query, wait_until
+from tests.helpers.processes import ROOT, Run, environment, query, wait_until
 
 PHONES = 4
 RICE = {"name": "Rice", "kcal_100g": 130}

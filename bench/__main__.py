@@ -18,7 +18,7 @@ from bench import auth, compare, endurance, scale, sync
 from bench.load import CONNECTIONS, BenchError, require_programs
 from bench.servers import DATA_DIR, WORKERS, connect
 from countonme.server import embedded, serve
-from tests.nginx import NGINX
+from tests.helpers.nginx import NGINX
 
 RESULTS = Path(__file__).with_name("results.json")
 QUICK_RESULTS = DATA_DIR / "quick.json"

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from bench.world import Call
-from tests.nginx import NGINX
+from tests.helpers.nginx import NGINX
 
 CONNECTIONS = 8
 SCRIPT = Path(__file__).with_name("load.lua")

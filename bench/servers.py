@@ -20,7 +20,7 @@ import psycopg
 from bench.load import BenchError
 from bench.world import Call
 from countonme.server import embedded
-from tests.nginx import Nginx, free_port
+from tests.helpers.nginx import Nginx, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA_DIR = ROOT / ".data" / "bench"

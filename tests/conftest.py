@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import first_start
+from tests.helpers.processes import first_start
 
 
 @pytest.fixture(scope="session")

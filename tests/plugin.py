@@ -10,6 +10,9 @@ import pytest
 
 from countonme.server import embedded
 
+# Their asserts say as much as those of tests.
+pytest.register_assert_rewrite("tests.helpers")
+
 share = None
 ROOT = Path(__file__).resolve().parent.parent
 DATA_DIR = ROOT / os.environ.get("DATA_DIR", ".data")

@@ -10,7 +10,6 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.test import Client
 
-from conftest import Api
 from countonme.operators.names import name_of, page_of
 from countonme.scope.models import DeviceScoped, device_scoped_models
 from devices.models import Device
@@ -18,6 +17,7 @@ from entries.models import FoodEntry
 from goals.models import BodyWeight, Goal, WaterEntry
 from products.models import Portion, Product
 from products.nutrients import COLUMNS_100G
+from tests.helpers.api import Api
 
 PAGES: dict[Any, str] = {
     Product: "products/product",

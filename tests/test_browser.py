@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
-from tests.processes import MANAGE, ROOT, Run, copy_of, environment
+from tests.helpers.processes import MANAGE, ROOT, Run, copy_of, environment
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # Chromium has no sandbox when it runs as root. The other flags keep it from calling Google.

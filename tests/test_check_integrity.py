@@ -9,8 +9,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from conftest import Api, twin
 from products.nutrients import OPTIONAL
+from tests.helpers.api import Api, twin
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from countonme.server import embedded
-from tests.processes import ROOT, living_in, postmaster, query, wait_until
+from tests.helpers.processes import ROOT, living_in, postmaster, query, wait_until
 
 OWNER = """
 import sys

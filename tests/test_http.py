@@ -14,8 +14,8 @@ import psycopg
 import pytest
 
 from countonme.server import embedded
-from tests.processes import Run, copy_of
-from tests.wire import HEALTH, REGISTER, Wire, register
+from tests.helpers.processes import Run, copy_of
+from tests.helpers.wire import HEALTH, REGISTER, Wire, register
 
 MIB = 1024 * 1024
 

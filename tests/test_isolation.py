@@ -22,10 +22,10 @@ import time_machine
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from conftest import Api, new_phone, twin
 from countonme.api import docs
 from countonme.scope.models import device_scoped_models
-from countonme.tests.test_triggers import next_transaction
+from tests.helpers.api import Api, new_phone, twin
+from tests.helpers.sql import next_transaction
 
 # The path of each kind of row, and the path of the POST whose examples create some.
 CREATED_BY = {

@@ -20,7 +20,7 @@ from django.db.migrations.operations.base import Operation
 from countonme.scope import migrations as operations
 from countonme.scope.models import device_scoped_models
 from products import gtin, names
-from tests.test_migrations import own_migrations
+from tests.helpers.migrations import own_migrations
 
 # A CREATE FUNCTION ends at the next empty line: function bodies have none.
 FUNCTION = re.compile(r"CREATE (?:OR REPLACE )?(FUNCTION (\w+)\(.*?;)(?=\n\n|\n\"\"\")", re.DOTALL)

@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 
 from countonme.scope.keys import ScopedForeignKey
 from countonme.scope.migrations import DeviceScopedForeignKey, DeviceScopedTable
-from tests.test_migrations import own_migrations
+from tests.helpers.migrations import own_migrations
 
 BODY = re.compile(r"\$(\w*)\$.*?\$\1\$", re.DOTALL)
 TEXT = re.compile(r"'(?:[^']|'')*'")

@@ -8,23 +8,12 @@ from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 
-from tests.databases import new_database, schema
-from tests.world import fill
+from tests.helpers.databases import new_database, schema
+from tests.helpers.migrations import own_migrations
+from tests.helpers.world import fill
 
 THIRD_PARTY = ("auth_", "axes_", "django_")
-
-
-def own_migrations() -> list[tuple[str, str]]:
-    """Return our apps' migrations as (app, name), each after those that it needs."""
-    executor = MigrationExecutor(connection)
-    plan = executor.migration_plan(executor.loader.graph.leaf_nodes(), clean_start=True)
-    return [
-        (migration.app_label, migration.name)
-        for migration, _ in plan
-        if migration.app_label in settings.OWN_APPS
-    ]
 
 
 def migrate(*target: str) -> None:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.nginx import NGINX, Deployed, Nginx
-from tests.processes import copy_of, wait_until
-from tests.wire import HEALTH, REGISTER, Wire, register
+from tests.helpers.nginx import NGINX, Deployed, Nginx
+from tests.helpers.processes import copy_of, wait_until
+from tests.helpers.wire import HEALTH, REGISTER, Wire, register
 
 MIB = 1024 * 1024
 

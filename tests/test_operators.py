@@ -13,7 +13,6 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.html import escape
 
-from conftest import Api, new_phone, twin
 from countonme.operators.names import name_of, page_of
 from devices import dashboard
 from devices.models import Device
@@ -21,6 +20,7 @@ from entries.models import FoodEntry
 from goals.models import Goal
 from products import moderation
 from products.models import Portion, Product
+from tests.helpers.api import Api, new_phone, twin
 
 DEVICES = "/admin/devices/device/"
 PRODUCTS = "/admin/products/product/"

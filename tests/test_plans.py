@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from conftest import Api
+from tests.helpers.api import Api
 
 DEVICES, PRODUCTS, DAYS, A_DAY = 600, 10, 20, 2
 # Triggers are off, since they would stamp each row.

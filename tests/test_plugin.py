@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import ROOT, environment
+from tests.helpers.processes import ROOT, environment
 
 SKIPPED = """
 import pytest

@@ -26,7 +26,7 @@ from django.utils.log import log_response
 from gunicorn.config import KNOWN_SETTINGS
 from psycopg import Cursor
 
-from tests.processes import ROOT
+from tests.helpers.processes import ROOT
 
 # Module and attribute, and the code that uses it.
 NAMES = {

@@ -1,4 +1,4 @@
-"""Which package may know which. `make check` asks for imports; this for names in strings."""
+"""Which module may know which. `make check` asks for imports; this for the rest."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 
-from tests.processes import ROOT
+from tests.helpers.processes import ROOT
 
 # Each may name what stands after it, and nothing before.
 ORDER = [
@@ -62,3 +63,23 @@ def test_no_string_names_an_app_above(package: str) -> None:
         if pattern.search(text)
     ]
     assert named == []
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield what a module imports, by its whole name."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def test_what_tests_share_stands_in_no_test_module() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for room in [*settings.OWN_APPS, "tests", "attacks", "bench"]
+        for path in sorted((ROOT / room).rglob("*.py"))
+        for name in imported(path)
+        if re.search(r"(^|\.)(test_\w+|conftest)\b", name)
+    ]
+    assert found == []

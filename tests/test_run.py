@@ -23,7 +23,7 @@ import pytest
 from django.contrib.auth.hashers import check_password
 
 from countonme.server import embedded, serve
-from tests.processes import (
+from tests.helpers.processes import (
     MANAGE,
     ROOT,
     SERVE,

@@ -22,8 +22,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from conftest import Api, new_phone
-from products.tests.test_nutrients import CONTRACT
+from tests.helpers.api import Api, new_phone
+from tests.helpers.contract import NUTRIENTS
 
 # The path of each kind of row, its table in sync, and its name in error messages.
 KINDS = {
@@ -40,7 +40,6 @@ Answer = tuple[int, Any]
 DEVICES = 3
 DAYS = ["2025-02-05", "2025-02-06", "2025-02-07"]
 MEALS = ["breakfast", "lunch", "dinner", "snacks"]
-NUTRIENTS = CONTRACT
 OPTIONAL, MACROS = NUTRIENTS[1:], NUTRIENTS[1:4]
 BARCODES = ["96385074", "4006381333931"]
 PERCENTS = ["protein_percent", "carbs_percent", "fat_percent"]

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from django.core.cache import caches
 
-from conftest import Api, forget_caches
 from countonme.server.cache import ForgivingRedisCache
+from tests.helpers.api import Api
+from tests.helpers.caches import forget_caches
 
 
 @pytest.fixture

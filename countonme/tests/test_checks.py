@@ -19,10 +19,10 @@ from countonme.scope import checks
 from countonme.scope.keys import ScopedForeignKey
 from countonme.scope.models import DeviceScoped, device_scoped_models
 from countonme.scope.query import AllObjectsManager, LiveManager
-from countonme.tests.test_scope import MODELS, Model, scoped_keys
 from devices.models import Device
 from goals.models import Goal
 from products.models import Product
+from tests.helpers.samples import MODELS, Model, scoped_keys
 
 NO_ACTION = models.DO_NOTHING
 

@@ -9,30 +9,16 @@ from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 import pytest
-from django.http import HttpResponse
 
-from conftest import Api, new_phone
 from countonme.middleware import ALLOWED_HEADERS
 from countonme.wsgi import application
 from devices.models import Device
 from products.models import Product
+from tests.helpers.api import Api, links, names, new_phone
 
 ORIGIN = "https://app.example"
 MAX_OFFSET = 1_000_000
 EMPTY_HAS_NONE = {"Content-Type", "Content-Length"}
-
-
-def links(response: HttpResponse) -> dict[str, str]:
-    """Return the `Link` header's URLs by relation, without scheme and host."""
-    header = response.headers.get("Link", "")
-    found = re.findall(r'<http://testserver([^>]+)>; rel="(\w+)"', header)
-    assert header.count("<") == len(found)
-    return {relation: url for url, relation in found}
-
-
-def names(response: Any) -> list[str]:
-    assert response.status_code == 200, response.content
-    return [row["name"] for row in response.json()]
 
 
 @pytest.fixture

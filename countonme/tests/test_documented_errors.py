@@ -11,10 +11,10 @@ import pytest
 from django.db.models import QuerySet
 from django.test import override_settings
 
-from conftest import Api
 from countonme.api import docs
 from countonme.scope.prepared import Prepared
 from goals.serializers import BY_HAND, METRICS
+from tests.helpers.api import Api
 
 Call = dict[str, Any]
 Refusal = tuple[str, str]

@@ -17,12 +17,12 @@ from django.db import close_old_connections, connection
 from django.test import Client
 from rest_framework.response import Response
 
-from conftest import Api
 from countonme.api import docs
 from countonme.middleware import RefusedHostFilter
 from devices.views import DeviceView
 from products.models import Product
 from products.views import ProductViewSet
+from tests.helpers.api import Api
 
 MIB = 1024 * 1024
 RICE = {"name": "Rice", "kcal_100g": 130}

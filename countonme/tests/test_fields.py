@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.serializers import Field
 
-from conftest import Api
 from countonme.api import fields
 from countonme.api.json import JSONParser, dumps
+from tests.helpers.api import Api
 
 ID = "0b7a1f3e-5a57-4c5e-9f4b-0d7b8e1c2a3f"
 # Any double, more often one that a field of 0 to 100 decides about; Kotlin's Float as JSON too.

@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
-from conftest import Api
+from tests.helpers.api import Api
 
 
 def refuse_connections(monkeypatch: pytest.MonkeyPatch) -> None:

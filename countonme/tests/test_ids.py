@@ -32,14 +32,14 @@ from django.db.models import (
 )
 from django.utils import timezone
 
-from conftest import Api
 from countonme.scope.exceptions import UnscopedQuery
 from countonme.scope.models import DeviceScoped, device_scoped_models
-from countonme.tests.test_scope import MODELS, Model
 from devices import transfer
 from devices.models import Device
 from entries.models import FoodEntry
 from products.models import Portion, Product
+from tests.helpers.api import Api
+from tests.helpers.samples import MODELS, Model
 
 
 @pytest.fixture

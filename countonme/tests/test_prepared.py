@@ -8,8 +8,8 @@ import pytest
 from django.db import connection
 from django.utils.functional import lazystr
 
-from conftest import Api
 from products.models import Product
+from tests.helpers.api import Api
 
 BODY = {"name": "Rice", "kcal_100g": 130}
 WATER = {"date": "2025-02-05", "ml": 250}

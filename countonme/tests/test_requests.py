@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from conftest import Api
 from countonme.api import docs
 from products.nutrients import OPTIONAL
-from products.tests.test_create_product import offences, request_body
+from tests.helpers.api import Api, offences, request_body
 
 ID = "0b7a1f3e-5a57-4c5e-9f4b-0d7b8e1c2a3f"
 PRODUCT = "abcdef12-3456-4abc-8def-abcdef123456"

@@ -7,7 +7,6 @@ import operator
 import pickle
 import uuid
 from collections.abc import Callable
-from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -32,44 +31,16 @@ from django.shortcuts import get_list_or_404, get_object_or_404
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from conftest import Api
 from countonme.operators.base import ScopedForm
 from countonme.scope.exceptions import UnscopedQuery
-from countonme.scope.keys import ScopedForeignKey
-from countonme.scope.models import DeviceScoped, device_scoped_models
+from countonme.scope.models import device_scoped_models
 from devices.models import Device
 from entries.models import FoodEntry
-from goals.models import BodyWeight, Goal
 from products.models import Portion, Product
+from tests.helpers.api import Api
+from tests.helpers.samples import MODELS, SAMPLES, Model, sample
 
-Model = type[DeviceScoped]
-MODELS = [pytest.param(model, id=model.__name__) for model in device_scoped_models()]
 SOME_ID = uuid.UUID("0b7a1f3e-5a57-4c5e-9f4b-0d7b8e1c2a3f")
-
-# A row of each table, but for its device.
-SAMPLES: dict[str, dict[str, Any]] = {
-    "products": {"name": "Rice", "kcal_100g": 130},
-    "portions": {"name": "1 cup", "grams": 158},
-    "food_entries": {
-        "date": date(2025, 2, 5),
-        "meal_type": "lunch",
-        "name": "Soup",
-        "kcal": 250,
-    },
-    "goals": {
-        "goal_type": "manual",
-        "daily_calories_kcal": 2000,
-        "protein_percent": 30,
-        "carbs_percent": 40,
-        "fat_percent": 30,
-        "protein_grams": 150,
-        "carbs_grams": 200,
-        "fat_grams": 66,
-        "water_ml": 2000,
-    },
-    "body_weights": {"date": date(2025, 2, 5), "weight_kg": 80},
-    "water_entries": {"date": date(2025, 2, 5), "ml": 250},
-}
 
 
 def within(rows: Any, name: str, *args: Any, **kwargs: Any) -> Any:
@@ -81,9 +52,6 @@ def within(rows: Any, name: str, *args: Any, **kwargs: Any) -> Any:
 
     return async_to_sync(call)()
 
-
-# What such a row needs beside, where it names others.
-LINKED: dict[str, dict[str, Any]] = {"food_entries": {"grams": 158, "quantity": 1}}
 
 # What runs a query, on a queryset or a manager.
 READS: dict[str, Callable[[Any], Any]] = {
@@ -211,34 +179,6 @@ COMBINATORS = ["union", "intersection", "difference"]
 def device_of(phone: Api) -> Device:
     assert phone.device is not None
     return phone.device
-
-
-def sample(model: Model, device: Device, **values: Any) -> Any:
-    """Create a row with whatever a model needs, past every manager of its own."""
-    values = SAMPLES[model._meta.db_table] | values
-    if model is Portion and "product" not in values:
-        values["product"] = sample(Product, device)
-    if model is Goal:
-        Goal.objects.for_device(device).delete()
-    if model is BodyWeight:
-        values["date"] += timedelta(BodyWeight.objects.for_device(device).count())
-    return model._base_manager.create(device=device, **values)
-
-
-def scoped_keys(model: Model) -> list[ScopedForeignKey]:
-    """Return a model's references to other device-scoped models."""
-    fields = model._meta.concrete_fields
-    return [f for f in fields if isinstance(f, ScopedForeignKey) and f.name != "device"]
-
-
-def linked_sample(model: Model, device: Device) -> Any:
-    """Create a row whose references all name something, and what they name."""
-    named: dict[str, Any] = {}
-    for key in scoped_keys(model):
-        target: Any = key.related_model
-        shared = {other.name: named[other.name] for other in scoped_keys(target)}
-        named[key.name] = sample(target, device, **shared)
-    return sample(model, device, **named, **(LINKED.get(model._meta.db_table, {}) if named else {}))
 
 
 @pytest.fixture

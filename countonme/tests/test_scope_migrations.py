@@ -15,7 +15,7 @@ from django.db.migrations.loader import MigrationLoader
 
 from countonme.scope.keys import ScopedForeignKey
 from countonme.scope.migrations import DeviceScopedForeignKey, DeviceScopedTable
-from tests.databases import schema
+from tests.helpers.databases import schema
 
 pytestmark = pytest.mark.django_db
 

@@ -13,12 +13,12 @@ from django.db import IntegrityError
 from django.db.models import ProtectedError
 from django.forms import modelform_factory
 
-from conftest import Api
 from countonme.operators.base import ScopedForm
 from countonme.scope.models import DeviceScoped
 from devices.models import Device
 from entries.models import FoodEntry
 from products.models import Portion, Product
+from tests.helpers.api import Api
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

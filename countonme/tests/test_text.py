@@ -12,10 +12,10 @@ from django.db.models.functions import Upper
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import Api
 from countonme.api.text import clean, fold, words
 from products.models import Portion, Product
 from products.names import WordsField, name_constraint
+from tests.helpers.api import Api
 
 # Hypothesis would keep what it finds in a folder of the working tree.
 without_files = settings(database=None, deadline=None)

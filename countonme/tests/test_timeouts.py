@@ -11,8 +11,8 @@ from django.conf import settings as django_settings
 from django.core.management import call_command
 from django.db import connection
 
-from conftest import new_phone
 from countonme.server import timeouts
+from tests.helpers.api import new_phone
 
 SHOWN = """
     SELECT current_setting('statement_timeout'), current_setting('lock_timeout'),

@@ -14,53 +14,29 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from conftest import Api
 from countonme.scope.models import DeviceScoped
-from countonme.tests.test_scope import MODELS, linked_sample, sample, scoped_keys
 from devices.models import Device
 from entries.models import FoodEntry
 from products.models import Portion, Product
+from tests.helpers.api import Api
+from tests.helpers.samples import MODELS, linked_sample, sample, scoped_keys
+from tests.helpers.sql import (
+    INSERT_PRODUCTS,
+    insert_products,
+    next_transaction,
+    params_of_products,
+    sql,
+)
 
 Model = type[DeviceScoped]
 
 # Where real transactions matter; elsewhere `next_transaction()` will do.
 in_transactions = pytest.mark.django_db(transaction=True)
 
-INSERT_PRODUCTS = """
-INSERT INTO products
-    (id, device_id, revision, created_at, name, name_folded, name_words, unit, kcal_100g)
-SELECT gen_random_uuid(), (%(devices)s)[1 + n %% cardinality(%(devices)s)], 0, now(),
-    'Rice ' || n, 'rice', ' rice', 'g', %(kcal)s
-FROM generate_series(1, %(count)s) AS n
-"""
-
-
-def sql(query: str, *params: Any) -> list[tuple[Any, ...]]:
-    """Run a statement, in a transaction of its own unless there is one, and return its rows."""
-    with connection.cursor() as cursor:
-        cursor.execute(query, params or None)
-        return cursor.fetchall() if cursor.description else []
-
 
 def on(model: Model, query: str, *params: Any) -> None:
     """Run a statement on `this`, the table of a model."""
     sql(query.replace("this", model._meta.db_table, 1), *params)
-
-
-def products(count: int, *devices: Device, kcal: int = 130) -> dict[str, Any]:
-    """Return the parameters of INSERT_PRODUCTS."""
-    return {"count": count, "devices": [device.pk for device in devices], "kcal": kcal}
-
-
-def insert_products(count: int, *devices: Device, kcal: int = 130) -> None:
-    """Insert products for several devices in turn, by one statement."""
-    with connection.cursor() as cursor:
-        cursor.execute(INSERT_PRODUCTS, products(count, *devices, kcal=kcal))
-
-
-def next_transaction() -> None:
-    """Have the triggers take what follows for the first writes of another transaction."""
-    sql("UPDATE devices SET revised_in = NULL")
 
 
 @contextmanager
@@ -513,7 +489,7 @@ class TestConcurrency:
 
     def test_what_is_not_committed_raises_nothing_for_others(self, device: Device) -> None:
         with self.other_connection() as writer:
-            writer.execute(INSERT_PRODUCTS, products(1, device))
+            writer.execute(INSERT_PRODUCTS, params_of_products(1, device))
             assert revision(device) == 1
             writer.execute("COMMIT")
         assert revision(device) == 2
@@ -522,7 +498,7 @@ class TestConcurrency:
         self, device: Device, stranger: Device
     ) -> None:
         with self.other_connection() as writer:
-            writer.execute(INSERT_PRODUCTS, products(1, stranger))
+            writer.execute(INSERT_PRODUCTS, params_of_products(1, stranger))
             with transaction.atomic():
                 sql("SET LOCAL lock_timeout = '300ms'")
                 insert_products(1, device)

@@ -14,9 +14,9 @@ import pytest
 import time_machine
 from django.db import connection
 
-from conftest import Api, new_phone
 from devices import tokens
 from devices.models import Device
+from tests.helpers.api import Api, new_phone
 
 PATH = "/v1/auth/device"
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import time_machine
 
-from conftest import Api, new_phone
 from devices.models import Device
+from tests.helpers.api import Api, new_phone
 
 PATH = "/v1/auth/device"
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)

@@ -8,10 +8,10 @@ import orjson
 import pytest
 from django.core.management import CommandError, call_command
 
-from conftest import Api
 from countonme.scope.models import device_scoped_models
 from devices.models import Device
 from goals.serializers import METRICS
+from tests.helpers.api import Api
 
 
 @pytest.fixture

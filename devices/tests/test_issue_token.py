@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from conftest import Api
+from tests.helpers.api import Api
 
 
 def issue(phone: Api) -> str:

@@ -10,9 +10,9 @@ import pytest
 import time_machine
 from django.db import IntegrityError, transaction
 
-from conftest import Api
 from countonme.scope.exceptions import Conflict, DeviceGone
 from devices.models import TOKEN_FIELDS, Device
+from tests.helpers.api import Api
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HASH, HMAC = "h" * 60, "m" * 73

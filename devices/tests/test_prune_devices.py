@@ -6,7 +6,7 @@ from io import StringIO
 import time_machine
 from django.core.management import call_command
 
-from conftest import Api, new_phone
+from tests.helpers.api import Api, new_phone
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 

@@ -8,11 +8,11 @@ import pytest
 import time_machine
 from django.core.management import CommandError, call_command
 
-from conftest import Api, twin
 from countonme.scope.models import device_scoped_models
 from devices import maintenance
 from entries.models import FoodEntry, FoodEntryQuerySet
 from products.models import Portion, Product
+from tests.helpers.api import Api, twin
 
 LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)
 

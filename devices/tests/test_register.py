@@ -13,9 +13,9 @@ import pytest
 import time_machine
 from django.db import connection
 
-from conftest import Api
 from devices import tokens
 from devices.models import Device
+from tests.helpers.api import Api
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 DEVICE_ID = "0b7a1f3e-5a57-4c5e-9f4b-0d7b8e1c2a3f"

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from conftest import Api
 from devices import tokens
 from devices.models import Device
+from tests.helpers.api import Api
 
 
 def rotate(phone: Api) -> Api:

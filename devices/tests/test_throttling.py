@@ -13,7 +13,7 @@ import time_machine
 from django.core.cache import caches
 from django.db import connection
 
-from conftest import Api
+from tests.helpers.api import Api
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ADDRESS, OTHER_ADDRESS = "192.0.2.1", "192.0.2.2"

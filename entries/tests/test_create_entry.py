@@ -11,66 +11,24 @@ import pytest
 import time_machine
 from django.conf import settings as configured
 
-from conftest import Api
 from entries.models import FoodEntry
-from products.nutrients import NAMES, OPTIONAL
-from products.tests.test_create_product import (
+from products.nutrients import OPTIONAL
+from tests.helpers.api import Api, offences, request_body
+from tests.helpers.contract import ENTRY
+from tests.helpers.threads import as_thread, at_once
+from tests.helpers.values import (
+    DATES_REFUSED,
     HUGE,
     NAMES_KEPT,
     NAMES_REFUSED,
     NOT_IDS,
     NOT_NUMBERS,
     UNITS_REFUSED,
-    as_thread,
-    at_once,
-    offences,
-    request_body,
 )
 
 PATH = "/v1/food-entries"
 WHEN = {"date": "2025-02-05", "meal_type": "lunch"}
 SOUP = WHEN | {"name": "Soup", "kcal": 250}
-FIELDS = [
-    "id",
-    "product_id",
-    "portion_id",
-    "date",
-    "meal_type",
-    "name",
-    "unit",
-    "grams",
-    "quantity",
-    *NAMES,
-    "eaten_at",
-    "created_at",
-    "updated_at",
-]
-DATES_REFUSED = [
-    ('"1999-12-31"', "min_value"),
-    ('"2101-01-01"', "max_value"),
-    ('"0001-01-01"', "min_value"),
-    ('"9999-12-31"', "max_value"),
-    ('"2025-02-29"', "invalid"),
-    ('"2025-13-01"', "invalid"),
-    ('"2025-00-10"', "invalid"),
-    ('"0000-01-01"', "invalid"),
-    ('"10000-01-01"', "invalid"),
-    ('"2025-2-5"', "invalid"),
-    ('"20250205"', "invalid"),
-    ('"2025-W06-3"', "invalid"),
-    ('"2025-02-05T00:00:00Z"', "invalid"),
-    ('" 2025-02-05"', "invalid"),
-    ('"2025-02-05\\n"', "invalid"),
-    ('"２０２５-02-05"', "invalid"),
-    ('"-2025-02-05"', "invalid"),
-    ('"today"', "invalid"),
-    ('""', "invalid"),
-    ("20250205", "invalid"),
-    ("true", "invalid"),
-    ("null", "null"),
-    ("[]", "invalid"),
-    ("{}", "invalid"),
-]
 MEAL_TYPES_REFUSED = [
     ('"Lunch"', "invalid_choice"),
     ('"brunch"', "invalid_choice"),
@@ -134,7 +92,7 @@ def test_it_works(phone: Api) -> None:
 @time_machine.travel(datetime(2030, 2, 5, 12, 30, tzinfo=UTC), tick=False)
 def test_grams_of_a_product(phone: Api, product: dict[str, Any]) -> None:
     entry = phone.entry(product_id=product["id"], grams=150.5)
-    assert list(entry) == FIELDS
+    assert list(entry) == ENTRY
     assert entry == {
         **dict.fromkeys(OPTIONAL),
         "id": entry["id"],
@@ -162,7 +120,7 @@ def test_portions_of_a_product(
     phone: Api, product: dict[str, Any], portion: dict[str, Any]
 ) -> None:
     entry = phone.entry(product_id=product["id"], portion_id=portion["id"], quantity=1.5)
-    assert list(entry) == FIELDS
+    assert list(entry) == ENTRY
     assert entry == {
         **dict.fromkeys(OPTIONAL),
         "id": entry["id"],
@@ -188,7 +146,7 @@ def test_portions_of_a_product(
 @time_machine.travel(datetime(2030, 2, 5, 12, 30, tzinfo=UTC), tick=False)
 def test_something_without_a_product(phone: Api) -> None:
     entry = phone.entry(name="Soup", kcal=250.25, protein=1.5, fat=0, grams=300)
-    assert list(entry) == FIELDS
+    assert list(entry) == ENTRY
     assert entry == {
         **dict.fromkeys(OPTIONAL),
         "id": entry["id"],
@@ -606,7 +564,7 @@ def test_unknown_and_read_only_fields_are_ignored(phone: Api, other: Api) -> Non
         device_id=str(other.device.pk),
         revision=10**6,
     )
-    assert list(entry) == FIELDS
+    assert list(entry) == ENTRY
     assert not entry["created_at"].startswith("1999")
     assert phone.get(PATH).json() == [entry]
 

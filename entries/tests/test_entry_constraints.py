@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, IntegrityError
 
-from conftest import Api
 from products.nutrients import OPTIONAL
-from products.tests.test_product_constraints import NO_NAMES, execute, insert
+from tests.helpers.api import Api
+from tests.helpers.sql import execute, insert
+from tests.helpers.values import NO_NAMES
 
 ENTRY = {
     "product_id": None,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from conftest import Api
-from entries.tests.test_create_entry import FIELDS, PATH
-from products.tests.test_get_product import MALFORMED, WELL_FORMED
+from tests.helpers.api import Api
+from tests.helpers.contract import ENTRY
+from tests.helpers.values import MALFORMED, WELL_FORMED
+
+PATH = "/v1/food-entries"
 
 
 def test_it_works(phone: Api) -> None:
@@ -15,7 +17,7 @@ def test_it_works(phone: Api) -> None:
     response = phone.get(f"{PATH}/{entry['id']}")
     assert response.status_code == 200
     assert response.json() == entry
-    assert list(response.json()) == FIELDS
+    assert list(response.json()) == ENTRY
 
 
 def test_an_unknown_entry_is_404(phone: Api) -> None:

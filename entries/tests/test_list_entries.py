@@ -9,32 +9,13 @@ from typing import Any
 import pytest
 import time_machine
 
-from conftest import Api
 from entries.models import FoodEntry
-from entries.tests.test_create_entry import PATH
-from products.tests.test_create_product import offences
-from products.tests.test_list_products import (
-    IDS,
-    NOT_LIMITS,
-    NOT_OFFSETS,
-    forgo_indexes,
-    links,
-    names,
-)
+from tests.helpers.api import Api, links, names, offences
+from tests.helpers.sql import forgo_indexes
+from tests.helpers.values import IDS, NOT_DAYS, NOT_LIMITS, NOT_OFFSETS
 
-NOT_DAYS = [
-    "",
-    "today",
-    "2025-2-5",
-    "20250205",
-    "2025-02-29",
-    "2025-02-05T00:00:00Z",
-    "%202025-02-05",
-    "2025-02-05%0A",
-    "%D9%A2025-02-05",
-    "0000-01-01",
-    "%00",
-]
+PATH = "/v1/food-entries"
+
 # The entries of `diary` that a query finds, in their order.
 FILTERS = [
     ("date=2025-02-05", "bc"),

@@ -10,12 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conftest import Api, new_phone
 from entries.models import FoodEntry
-from entries.tests.test_list_entries import NOT_DAYS
-from entries.tests.test_stats_day import ENTRIES, NOTHING, sums
 from products.nutrients import NAMES
-from products.tests.test_create_product import offences
+from tests.helpers.api import Api, new_phone, offences
+from tests.helpers.diary import ENTRIES, NOTHING, sums
+from tests.helpers.values import NOT_DAYS
 
 FIRST = date(2024, 2, 27)
 

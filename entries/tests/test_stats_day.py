@@ -9,33 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conftest import Api, new_phone
 from products.nutrients import NAMES, OPTIONAL
+from tests.helpers.api import Api, new_phone
+from tests.helpers.diary import ENTRIES, NOTHING, sums
 
 PATH = "/v1/stats/day"
-NOTHING = dict.fromkeys(NAMES, 0)
-
-
-def amounts(limit: str) -> st.SearchStrategy[Decimal]:
-    """Numbers of two decimals from 0 to a limit."""
-    return st.decimals(0, Decimal(limit), places=2)
-
-
-ENTRIES = st.fixed_dictionaries(
-    {
-        "meal_type": st.sampled_from(["breakfast", "lunch", "dinner", "snacks"]),
-        "kcal": amounts("10000"),
-        **{name: st.none() | amounts("1000") for name in OPTIONAL},
-    }
-)
-
-
-def sums(entries: list[dict[str, Any]]) -> dict[str, float]:
-    """Return what entries add up to, exactly."""
-    return {
-        name: float(sum((entry[name] or Decimal(0) for entry in entries), Decimal(0)))
-        for name in NAMES
-    }
 
 
 def unknown(entries: list[dict[str, Any]]) -> dict[str, int]:

@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 import time_machine
 
-from conftest import Api
-from entries.tests.test_create_entry import FIELDS, PATH, WHEN
 from products.nutrients import NAMES, OPTIONAL
-from products.tests.test_create_product import as_thread, at_once, offences, request_body
-from products.tests.test_get_product import MALFORMED, WELL_FORMED
+from tests.helpers.api import Api, offences, request_body
+from tests.helpers.contract import ENTRY
+from tests.helpers.threads import as_thread, at_once
+from tests.helpers.values import MALFORMED, WELL_FORMED
+
+PATH = "/v1/food-entries"
+WHEN = {"date": "2025-02-05", "meal_type": "lunch"}
 
 CUSTOM = {
     **dict.fromkeys(NAMES, 0.5),
@@ -118,7 +121,7 @@ def change(update: Any) -> Callable[..., dict[str, Any]]:
         response = update(entry, body)
         assert response.status_code == 200, response.content
         after = response.json()
-        changed = {name: after[name] for name in FIELDS if after[name] != entry[name]}
+        changed = {name: after[name] for name in ENTRY if after[name] != entry[name]}
         assert (changed.pop("updated_at", None) is not None) == bool(changed)
         return changed
 
@@ -152,7 +155,7 @@ def test_it_works(phone: Api, custom: dict[str, Any], update: Any) -> None:
         response = update(custom, changes)
     assert response.status_code == 200
     assert response.json() == custom | changes | {"updated_at": "2030-02-05T12:30:00Z"}
-    assert list(response.json()) == FIELDS
+    assert list(response.json()) == ENTRY
     assert phone.get(f"{PATH}/{custom['id']}").json() == response.json()
 
 

@@ -9,17 +9,14 @@ from typing import Any
 import pytest
 import time_machine
 
-from conftest import Api
 from goals.models import Goal
 from goals.serializers import CALCULATION, METRICS
-from products.tests.test_create_product import HUGE, NOT_NUMBERS, offences, request_body
+from goals.tests.maintain import MAINTAIN, NOW
+from tests.helpers.api import Api, offences, request_body
+from tests.helpers.values import HUGE, NOT_NUMBERS
 
 PATH = "/v1/goals/calculate"
 PATHS = [PATH, "/v1/goals/calculated"]
-NOW = datetime(2025, 2, 5, 12, tzinfo=UTC)
-MAINTAIN = {name: METRICS[name] for name in METRICS if name not in ("target_weight_kg",)} | {
-    "weight_goal_type": "maintain"
-}
 NAMES = ["gender", "activity_level", "weight_goal_type", "weight_change_pace"]
 NAMES_REFUSED = [
     ('"Male"', "invalid_choice"),

@@ -8,18 +8,10 @@ from typing import Any
 
 import pytest
 
-from conftest import Api
-from entries.tests.test_create_entry import DATES_REFUSED
 from goals.models import BodyWeight
-from products.tests.test_create_product import (
-    HUGE,
-    NOT_IDS,
-    NOT_NUMBERS,
-    as_thread,
-    at_once,
-    offences,
-    request_body,
-)
+from tests.helpers.api import Api, offences, request_body
+from tests.helpers.threads import as_thread, at_once
+from tests.helpers.values import DATES_REFUSED, HUGE, NOT_IDS, NOT_NUMBERS
 
 PATH = "/v1/body-weights"
 BODY = {"date": "2025-02-05", "weight_kg": 80.5}

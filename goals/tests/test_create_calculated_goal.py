@@ -11,18 +11,12 @@ from typing import Any
 import pytest
 import time_machine
 
-from conftest import Api
 from goals.models import Goal
 from goals.serializers import CALCULATED, CALCULATION, METRICS
-from goals.tests.test_calculate_goal import MAINTAIN, NOW
-from products.tests.test_create_product import (
-    NOT_IDS,
-    NOT_NUMBERS,
-    as_thread,
-    at_once,
-    offences,
-    request_body,
-)
+from goals.tests.maintain import MAINTAIN, NOW
+from tests.helpers.api import Api, offences, request_body
+from tests.helpers.threads import as_thread, at_once
+from tests.helpers.values import NOT_IDS, NOT_NUMBERS
 
 PATH = "/v1/goals/calculated"
 ID = "0b7a1f3e-5a57-4c5e-9f4b-0d7b8e1c2a3f"

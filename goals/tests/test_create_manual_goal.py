@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from conftest import Api
 from goals.models import Goal
 from goals.serializers import BY_HAND, MANUAL, METRICS
-from products.tests.test_create_product import HUGE, NOT_NUMBERS, offences, request_body
+from tests.helpers.api import Api, offences, request_body
+from tests.helpers.values import HUGE, NOT_NUMBERS
 
 PATH = "/v1/goals/manual"
 ID = "0b7a1f3e-5a57-4c5e-9f4b-0d7b8e1c2a3f"

@@ -8,9 +8,9 @@ from functools import partial
 import pytest
 import time_machine
 
-from conftest import Api
 from goals.models import BodyWeight
-from products.tests.test_create_product import as_thread, at_once
+from tests.helpers.api import Api
+from tests.helpers.threads import as_thread, at_once
 
 PATH = "/v1/body-weights"
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from conftest import Api
-from products.tests.test_get_product import MALFORMED, WELL_FORMED
+from tests.helpers.api import Api
+from tests.helpers.values import MALFORMED, WELL_FORMED
 
 PATH = "/v1/body-weights"
 

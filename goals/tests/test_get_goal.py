@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from conftest import Api
 from goals.serializers import METRICS
-from products.tests.test_get_product import MALFORMED, WELL_FORMED
+from tests.helpers.api import Api
+from tests.helpers.values import MALFORMED, WELL_FORMED
 
 
 def test_it_works(phone: Api) -> None:

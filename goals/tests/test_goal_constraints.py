@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, IntegrityError
 
-from conftest import Api
 from goals.serializers import CALCULATED, MANUAL
-from products.tests.test_product_constraints import execute, insert
+from tests.helpers.api import Api
+from tests.helpers.sql import execute, insert
 
 MANUAL_ROW = {name: value for name, value in MANUAL.items() if not name.endswith(("id", "_at"))}
 CALCULATED_ROW = {name: CALCULATED[name] for name in MANUAL_ROW}

@@ -7,11 +7,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from conftest import Api
 from countonme.api import docs
 from goals.models import TARGETS
 from goals.serializers import BY_HAND, METRICS
-from goals.tests.test_calculate_goal import MAINTAIN
+from goals.tests.maintain import MAINTAIN
+from tests.helpers.api import Api
 
 
 def fit(answer: Any, method: str, path: str, status: str = "200") -> None:

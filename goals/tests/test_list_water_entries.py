@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 import time_machine
 
-from conftest import Api
-from countonme.tests.test_conventions import links
-from entries.tests.test_list_entries import NOT_DAYS
 from goals.models import WaterEntry
-from products.tests.test_create_product import offences
+from tests.helpers.api import Api, links, offences
+from tests.helpers.values import NOT_DAYS
 
 PATH = "/v1/water-entries"
 

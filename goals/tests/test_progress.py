@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from conftest import Api
-from entries.tests.test_list_entries import NOT_DAYS
-from entries.tests.test_stats_day import NOTHING
 from products.nutrients import OPTIONAL
-from products.tests.test_create_product import offences
+from tests.helpers.api import Api, offences
+from tests.helpers.diary import NOTHING
+from tests.helpers.values import NOT_DAYS
 
 PATH = "/v1/goals/progress"
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from django.core.management import call_command
 
-from conftest import Api
+from tests.helpers.api import Api
 
 
 def seed(*args: str) -> str:

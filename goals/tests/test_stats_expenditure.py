@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from conftest import Api
 from entries.models import FoodEntry
-from entries.tests.test_list_entries import NOT_DAYS
 from goals.models import BodyWeight
-from products.tests.test_create_product import offences
+from tests.helpers.api import Api, offences
+from tests.helpers.values import NOT_DAYS
 
 FIRST = date(2024, 2, 20)
 

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 import time_machine
 
-from conftest import Api
 from entries.models import FoodEntry
-from entries.tests.test_list_entries import NOT_DAYS
-from products.tests.test_create_product import offences
+from tests.helpers.api import Api, offences
+from tests.helpers.values import NOT_DAYS
 
 PATH = "/v1/stats/streak"
 TODAY = date(2024, 3, 2)

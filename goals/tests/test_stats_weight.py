@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from conftest import Api
-from entries.tests.test_list_entries import NOT_DAYS
 from goals.models import BodyWeight
-from products.tests.test_create_product import offences
+from tests.helpers.api import Api, offences
+from tests.helpers.values import NOT_DAYS
 
 FIRST = date(2025, 2, 5)
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import time_machine
 
-from conftest import Api
-from entries.tests.test_create_entry import DATES_REFUSED
-from goals.tests.test_create_body_weight import TAKEN
-from products.tests.test_create_product import as_thread, at_once, offences, request_body
+from tests.helpers.api import Api, offences, request_body
+from tests.helpers.threads import as_thread, at_once
+from tests.helpers.values import DATES_REFUSED
 
 PATH = "/v1/body-weights"
+TAKEN = {"detail": "This day has a body weight already"}
 LATER = datetime(2030, 2, 5, tzinfo=UTC)
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import time_machine
 
-from conftest import Api
 from devices.models import Device
 from goals.serializers import BY_HAND, METRICS
-from products.tests.test_create_product import NOT_NUMBERS, offences, request_body
+from tests.helpers.api import Api, offences, request_body
+from tests.helpers.values import NOT_NUMBERS
 
 LATER = datetime(2030, 2, 5, tzinfo=UTC)
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import time_machine
 
-from conftest import Api
-from entries.tests.test_create_entry import DATES_REFUSED
-from products.tests.test_create_product import as_thread, at_once, offences, request_body
+from tests.helpers.api import Api, offences, request_body
+from tests.helpers.threads import as_thread, at_once
+from tests.helpers.values import DATES_REFUSED
 
 PATH = "/v1/water-entries"
 LATER = datetime(2030, 2, 5, tzinfo=UTC)

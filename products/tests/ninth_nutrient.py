@@ -71,7 +71,7 @@ def check_document() -> None:
 
 def check_calls() -> None:
     """Over HTTP it is checked, kept, worked out, summed and synced."""
-    from conftest import new_phone
+    from tests.helpers.api import new_phone
 
     phone = new_phone()
     too_much = {"name": "Salt", "kcal_100g": 0, "potassium_100g": 20.01}

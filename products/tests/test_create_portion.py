@@ -11,23 +11,21 @@ import pytest
 import time_machine
 from django.conf import settings as configured
 
-from conftest import Api
 from products.models import Portion
-from products.tests.test_create_product import (
+from tests.helpers.api import Api, defaults, offences, request_body
+from tests.helpers.contract import PORTION
+from tests.helpers.threads import as_thread, at_once
+from tests.helpers.values import (
     HUGE,
+    MALFORMED,
     NAMES_KEPT,
     NAMES_REFUSED,
     NOT_IDS,
     NOT_NUMBERS,
-    as_thread,
-    at_once,
-    offences,
-    request_body,
+    WELL_FORMED,
 )
-from products.tests.test_get_product import MALFORMED, WELL_FORMED
 
 BODY = {"name": "1 slice", "grams": 30}
-FIELDS = ["id", "product_id", "name", "grams", "is_default", "created_at", "updated_at"]
 
 
 @pytest.fixture
@@ -42,12 +40,6 @@ def path(product: dict[str, Any]) -> str:
     return f"/v1/products/{product['id']}/portions"
 
 
-def defaults(phone: Api, product: dict[str, Any]) -> list[str]:
-    """Return the ids of the product's default portions; there should be one."""
-    portions = phone.get(f"/v1/products/{product['id']}/portions?limit=200").json()
-    return [portion["id"] for portion in portions if portion["is_default"]]
-
-
 def test_it_works(phone: Api, path: str) -> None:
     response = phone.post(path, BODY)
     assert response.status_code == 201
@@ -59,7 +51,7 @@ def test_it_answers_the_fields_of_the_contract(
 ) -> None:
     with time_machine.travel(datetime(2030, 2, 5, 12, 30, tzinfo=UTC), tick=False):
         portion = phone.post(path, BODY | {"grams": 30.25}).json()
-    assert list(portion) == FIELDS
+    assert list(portion) == PORTION
     assert portion == {
         "id": portion["id"],
         "product_id": product["id"],

@@ -2,123 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
-from threading import Barrier
 from typing import Any
 
 import pytest
 import time_machine
-from django.db import connections
 
-from conftest import Api
 from products.models import MACROS_100G, Portion, Product
 from products.nutrients import COLUMNS_100G
+from tests.helpers.api import Api, offences, request_body
+from tests.helpers.contract import PRODUCT
+from tests.helpers.threads import as_thread, at_once
+from tests.helpers.values import (
+    HUGE,
+    NAMES_KEPT,
+    NAMES_REFUSED,
+    NOT_IDS,
+    NOT_NUMBERS,
+    UNITS_REFUSED,
+)
 
 BODY = {"name": "Chicken Breast", "kcal_100g": 165}
 OPTIONAL_100G = COLUMNS_100G[1:]
-FIELDS = [
-    "id",
-    "name",
-    "brand",
-    "unit",
-    *COLUMNS_100G,
-    "barcode",
-    "created_at",
-    "updated_at",
-]
-HUGE = "1" + "0" * 400
-DECOMPOSED = "e\u0301"
-# A field as it stands in the request's text, and what is stored.
-NAMES_KEPT = [
-    ('"a"', "a"),
-    (f'"{"a" * 100}"', "a" * 100),
-    (f'"{"é" * 100}"', "é" * 100),
-    (f'"{DECOMPOSED * 100}"', "é" * 100),
-    (f'"{"👩‍🍳" * 33}"', "👩‍🍳" * 33),
-    (f'"  {"a" * 100}  "', "a" * 100),
-    ('"\\t\\n\\u00a0\\u3000Tea\\u2003 "', "Tea"),
-    ('"Cafe\\u0301"', "Café"),
-    ('"\\u212b"', "Å"),
-    ('"\\ud83c\\udf4e"', "🍎"),
-    ('"👨‍👩‍👧 family pack"', "👨‍👩‍👧 family pack"),
-    ('"\\u0301"', "\u0301"),
-    ('"שוקולד\\u200f"', "שוקולד\u200f"),
-    ('"ﬁsh ½ ⅷ"', "ﬁsh ½ ⅷ"),
-    (f'"{"ﷺ" * 100}"', "ﷺ" * 100),
-    ('"two  blanks"', "two blanks"),
-    ('"a\\nb\\tc\\u0085d\\u2028e"', "a b c d e"),
-    ('"抹茶\\u3000アイス\\u00a0x"', "抹茶 アイス x"),
-    (f'"a{" " * 100}b"', "a b"),
-    ('"a\\u200bb"', "a\u200bb"),
-    ('"\'; DROP TABLE products; --"', "'; DROP TABLE products; --"),
-    ('"\\\\ % _ \\""', '\\ % _ "'),
-    ('"null"', "null"),
-    ('"5"', "5"),
-]
-NAMES_REFUSED = [
-    ("null", "null"),
-    ('""', "blank"),
-    ('"   "', "blank"),
-    ('"\\t\\n\\u3000"', "blank"),
-    (f'"{"a" * 101}"', "max_length"),
-    (f'"{"é" * 101}"', "max_length"),
-    (f'"{DECOMPOSED * 101}"', "max_length"),
-    (f'"{"👩‍🍳" * 34}"', "max_length"),
-    ('"a\\u0000b"', "invalid"),
-    ('"\\u0000"', "invalid"),
-    ('"a\\u001bb"', "invalid"),
-    ('"a\\u001cb"', "invalid"),
-    ('"a\\u001f"', "invalid"),
-    ('"\\u001c"', "invalid"),
-    ('"a\\u007fb"', "invalid"),
-    ('"a\\u009fb"', "invalid"),
-    ('"a\\ud800b"', "invalid"),
-    ('"\\udc00\\ud800"', "invalid"),
-    ("5", "invalid"),
-    ("1.5", "invalid"),
-    ("true", "invalid"),
-    ("[]", "invalid"),
-    ('["a"]', "invalid"),
-    ("{}", "invalid"),
-]
 NO_BRANDS = [("null", None), ('""', None), ('" \\t "', None)]
-UNITS_REFUSED = [
-    ("null", "null"),
-    ('""', "invalid_choice"),
-    ('"G"', "invalid_choice"),
-    ('"oz"', "invalid_choice"),
-    ('"ml "', "invalid_choice"),
-    ("1", "invalid_choice"),
-    ("true", "invalid_choice"),
-    ('["g"]', "invalid_choice"),
-]
-NOT_NUMBERS = [
-    ('"12"', "invalid"),
-    ('""', "invalid"),
-    ("true", "invalid"),
-    ("false", "invalid"),
-    ("[]", "invalid"),
-    ("[12]", "invalid"),
-    ("{}", "invalid"),
-]
-NOT_IDS = [
-    '"urn:uuid:5b0e7b8c-6f0e-4a6b-9a54-0a4c3e0c6d11"',
-    '"{5b0e7b8c-6f0e-4a6b-9a54-0a4c3e0c6d11}"',
-    '"5b0e7b8c6f0e4a6b9a540a4c3e0c6d11"',
-    '" 5b0e7b8c-6f0e-4a6b-9a54-0a4c3e0c6d11"',
-    '"5b0e7b8c-6f0e-4a6b-9a54-0a4c3e0c6d1"',
-    '"5b0e7b8c-6f0e-4a6b-9a54-0a4c3e0c6d1g"',
-    '"5b0e7b8c-6f0e-4a6b-9a54-0a4c3e0c6d1１"',
-    "1",
-    "true",
-    "[]",
-    "{}",
-]
 AMOUNTS_KEPT = [
     ("0", 0),
     ("-0.0", 0),
@@ -148,39 +56,6 @@ AMOUNTS_REFUSED = [
 ]
 
 
-def request_body(fields: dict[str, Any], **raw: str) -> bytes:
-    """Return a JSON object with some of its fields spelt as they go out."""
-    texts = {name: json.dumps(value) for name, value in fields.items()} | raw
-    return ("{" + ", ".join(f'"{name}": {text}' for name, text in texts.items()) + "}").encode()
-
-
-def offences(response: Any) -> list[tuple[list[str], str]]:
-    """Return the place and type of every validation error."""
-    assert response.status_code == 422, response.content
-    assert response.json()["detail"] == "Validation error"
-    return [(error["loc"], error["type"]) for error in response.json()["errors"]]
-
-
-def at_once(*calls: Callable[[], Any]) -> list[Any]:
-    """Make calls in threads that start together; return what they gave, in the calls' order."""
-    barrier = Barrier(len(calls))
-
-    def run(call: Callable[[], Any]) -> Any:
-        barrier.wait()
-        try:
-            return call()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
-
-
-def as_thread(phone: Api) -> Api:
-    """Return the same phone with a connection of its own."""
-    return Api(phone.device, phone.token)
-
-
 def test_it_works(phone: Api) -> None:
     response = phone.post("/v1/products", {"name": "Chicken Breast", "kcal_100g": 165})
     assert response.status_code == 201
@@ -192,7 +67,7 @@ def test_it_answers_the_fields_of_the_contract(phone: Api) -> None:
     body = BODY | known | {"brand": "Farm", "unit": "ml", "barcode": "4006381333931"}
     with time_machine.travel(datetime(2025, 2, 5, 12, 30, tzinfo=UTC), tick=False):
         product = phone.product(**body)
-    assert list(product) == FIELDS
+    assert list(product) == PRODUCT
     assert product == body | {
         "id": product["id"],
         "created_at": "2025-02-05T12:30:00Z",
@@ -491,7 +366,7 @@ def test_unknown_and_read_only_fields_are_ignored(phone: Api, other: Api) -> Non
         "portions": [{"name": "1 slice"}],
     }
     product = phone.product(**sent)
-    assert list(product) == FIELDS
+    assert list(product) == PRODUCT
     assert not product["created_at"].startswith("1999")
     assert phone.get("/v1/products").json() == [product]
     assert other.get("/v1/products").json() == []

@@ -12,12 +12,11 @@ import time_machine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conftest import Api
 from products.models import Portion
-from products.tests.test_create_portion import defaults
-from products.tests.test_create_product import as_thread, at_once
-from products.tests.test_get_product import MALFORMED, WELL_FORMED
-from products.tests.test_list_products import IDS, forgo_indexes
+from tests.helpers.api import Api, defaults
+from tests.helpers.sql import forgo_indexes
+from tests.helpers.threads import as_thread, at_once
+from tests.helpers.values import IDS, MALFORMED, WELL_FORMED
 
 STEPS = st.tuples(
     st.sampled_from(["create", "create default", "promote", "demote", "rename", "delete"]),

@@ -9,10 +9,10 @@ from functools import partial
 import pytest
 import time_machine
 
-from conftest import Api
 from products.models import Portion, Product
-from products.tests.test_create_product import as_thread, at_once
-from products.tests.test_get_product import MALFORMED, WELL_FORMED
+from tests.helpers.api import Api
+from tests.helpers.threads import as_thread, at_once
+from tests.helpers.values import MALFORMED, WELL_FORMED
 
 
 def test_it_works(phone: Api) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from conftest import Api
-from products.tests.test_create_portion import FIELDS
-from products.tests.test_get_product import MALFORMED, WELL_FORMED
+from tests.helpers.api import Api
+from tests.helpers.contract import PORTION
+from tests.helpers.values import MALFORMED, WELL_FORMED
 
 
 def test_it_works(phone: Api) -> None:
@@ -15,7 +15,7 @@ def test_it_works(phone: Api) -> None:
     response = phone.get(f"/v1/portions/{portion['id']}")
     assert response.status_code == 200
     assert response.json() == portion
-    assert list(response.json()) == FIELDS
+    assert list(response.json()) == PORTION
 
 
 def test_an_unknown_portion_is_404(phone: Api) -> None:

@@ -7,25 +7,9 @@ from typing import Any
 
 import pytest
 
-from conftest import Api
-from products.tests.test_create_product import FIELDS, offences
-
-WELL_FORMED = "abcdef12-3456-4abc-8def-abcdef123456"
-# The same id in other forms, and path segments that are none at all.
-MALFORMED = [
-    f"urn:uuid:{WELL_FORMED}",
-    f"%7B{WELL_FORMED}%7D",
-    WELL_FORMED.replace("-", ""),
-    WELL_FORMED[:-1],
-    f"{WELL_FORMED}0",
-    f"%20{WELL_FORMED}",
-    f"{WELL_FORMED}%0A",
-    f"{WELL_FORMED}%00",
-    f"{WELL_FORMED[:-1]}%EF%BC%96",
-    "1",
-    "null",
-    "%FF",
-]
+from tests.helpers.api import Api, offences
+from tests.helpers.contract import PRODUCT
+from tests.helpers.values import MALFORMED, WELL_FORMED
 
 
 def test_it_works(phone: Api) -> None:
@@ -33,7 +17,7 @@ def test_it_works(phone: Api) -> None:
     response = phone.get(f"/v1/products/{product['id']}")
     assert response.status_code == 200
     assert response.json() == product
-    assert list(response.json()) == FIELDS
+    assert list(response.json()) == PRODUCT
 
 
 def test_an_unknown_product_is_404(phone: Api) -> None:
@@ -71,7 +55,7 @@ def test_include_adds_the_live_portions_the_default_first(phone: Api) -> None:
     found = phone.get(f"/v1/products/{product['id']}?include=portions").json()
     (default,) = phone.get(f"/v1/products/{product['id']}/portions?limit=1").json()
     assert found == product | {"portions": [default, apple, zest]}
-    assert list(found) == [*FIELDS, "portions"]
+    assert list(found) == [*PRODUCT, "portions"]
 
 
 @pytest.mark.parametrize("value", ["entries", "Portions", "portions,portions", "%00"])

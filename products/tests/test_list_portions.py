@@ -7,17 +7,9 @@ from typing import Any
 
 import pytest
 
-from conftest import Api
-from products.tests.test_create_product import offences
-from products.tests.test_get_product import MALFORMED, WELL_FORMED
-from products.tests.test_list_products import (
-    IDS,
-    NOT_LIMITS,
-    NOT_OFFSETS,
-    forgo_indexes,
-    links,
-    names,
-)
+from tests.helpers.api import Api, links, names, offences
+from tests.helpers.sql import forgo_indexes
+from tests.helpers.values import IDS, MALFORMED, NOT_LIMITS, NOT_OFFSETS, WELL_FORMED
 
 
 @pytest.fixture

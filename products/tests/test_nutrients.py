@@ -11,16 +11,16 @@ from django.db import connection
 
 from products import nutrients
 from products.nutrients import COLUMNS_100G, MACROS, NAMES, NUTRIENTS, OPTIONAL, per_100g
+from tests.helpers import contract
 
-CONTRACT = ["kcal", "protein", "carbs", "fat", "fiber", "sugars", "saturated_fat", "salt"]
 POTASSIUM = '    Nutrient(name="potassium", max_100g=20, max_sent=50, example_100g=0.4),\n'
 
 
 def test_they_are_those_of_the_contract_in_its_order() -> None:
-    assert [*NAMES] == CONTRACT
-    assert [*COLUMNS_100G] == [f"{name}_100g" for name in CONTRACT]
-    assert [*OPTIONAL] == CONTRACT[1:]
-    assert [*MACROS] == CONTRACT[1:4]
+    assert [*NAMES] == contract.NUTRIENTS
+    assert [*COLUMNS_100G] == [f"{name}_100g" for name in contract.NUTRIENTS]
+    assert [*OPTIONAL] == contract.NUTRIENTS[1:]
+    assert [*MACROS] == contract.NUTRIENTS[1:4]
 
 
 def test_an_entry_may_have_the_nutrients_of_10_kg_of_a_product() -> None:

@@ -6,12 +6,14 @@ import uuid
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError
 
-from conftest import Api
 from devices.models import Device
 from products.models import MACROS_100G
 from products.nutrients import COLUMNS_100G
+from tests.helpers.api import Api
+from tests.helpers.sql import execute, insert
+from tests.helpers.values import NO_NAMES
 
 PRODUCT = {
     "name": "Chicken Breast",
@@ -23,48 +25,6 @@ PRODUCT = {
     "gtin_14": None,
 }
 PORTION = {"name": "1 slice", "name_folded": "1 slice", "grams": 30, "is_default": False}
-NO_NAMES = [
-    None,
-    "",
-    " ",
-    " a",
-    "a ",
-    "a" * 101,
-    "\n",
-    "a\n",
-    "\ta",
-    "a\x01b",
-    "a\x1fb",
-    "a\x7fb",
-    "a\x80b",
-    "a\x85b",
-    "a\x9fb",
-    "line\r\nbreak",
-    "two  blanks",
-    "a\u00a0b",
-    "a\u3000",
-]
-
-
-def insert(table: str, owner: Api, values: dict[str, Any]) -> uuid.UUID:
-    """Insert a row by straight SQL and return its id."""
-    assert owner.device is not None
-    key = uuid.uuid4()
-    row: dict[str, Any] = {"id": key, "device_id": owner.device.pk, "revision": 0} | values
-    columns, places = ", ".join(row), ", ".join(["%s"] * len(row))
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {table} ({columns}, created_at) VALUES ({places}, now())",
-            list(row.values()),
-        )
-    return key
-
-
-def execute(statement: str, *values: Any) -> int:
-    """Run a statement of straight SQL and return how many rows it touched."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return int(cursor.rowcount)
 
 
 def refuse_product(phone: Api, **values: Any) -> None:

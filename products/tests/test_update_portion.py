@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import time_machine
 
-from conftest import Api
-from products.tests.test_create_portion import FIELDS, defaults
-from products.tests.test_create_product import as_thread, at_once, offences, request_body
-from products.tests.test_get_product import MALFORMED, WELL_FORMED
+from tests.helpers.api import Api, defaults, offences, request_body
+from tests.helpers.contract import PORTION
+from tests.helpers.threads import as_thread, at_once
+from tests.helpers.values import MALFORMED, WELL_FORMED
 
 REFUSED = [
     ("name", "", "blank"),
@@ -68,7 +68,7 @@ def test_it_works(phone: Api, portion: dict[str, Any], update: Any) -> None:
         response = update(portion, changes)
     assert response.status_code == 200
     assert response.json() == portion | changes | {"updated_at": "2030-02-05T12:30:00Z"}
-    assert list(response.json()) == FIELDS
+    assert list(response.json()) == PORTION
     assert phone.get(f"/v1/portions/{portion['id']}").json() == response.json()
 
 

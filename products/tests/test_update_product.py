@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import time_machine
 
-from conftest import Api
 from products.models import Product
 from products.nutrients import COLUMNS_100G
-from products.tests.test_create_product import FIELDS, offences, request_body
-from products.tests.test_get_product import MALFORMED, WELL_FORMED
+from tests.helpers.api import Api, offences, request_body
+from tests.helpers.contract import PRODUCT
+from tests.helpers.values import MALFORMED, WELL_FORMED
 
 FULL = {
     **dict.fromkeys(COLUMNS_100G, 1.5),
@@ -83,7 +83,7 @@ def test_it_works(phone: Api, product: dict[str, Any], update: Any) -> None:
         response = update(product, changes)
     assert response.status_code == 200
     assert response.json() == product | changes | {"updated_at": "2030-02-05T12:30:00Z"}
-    assert list(response.json()) == FIELDS
+    assert list(response.json()) == PRODUCT
     assert phone.get(f"/v1/products/{product['id']}").json() == response.json()
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from conftest import Api
 from products.nutrients import COLUMNS_100G, OPTIONAL
+from tests.helpers.api import Api
 
 TABLES = ["products", "portions", "food_entries", "body_weights", "water_entries"]
 LISTS = {

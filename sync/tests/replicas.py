@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.processes import ROOT
+from tests.helpers.processes import ROOT
 
 NODE_PROJECT = ROOT / "sync" / "tests" / "watermelondb"
 PAGE = ROOT / "docs" / "sync.md"

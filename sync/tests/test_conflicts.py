@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from conftest import Api
 from devices import maintenance
 from sync.tests.replica import (
     created,
@@ -23,6 +22,7 @@ from sync.tests.replica import (
     water,
     weight,
 )
+from tests.helpers.api import Api
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CONFLICT = {"detail": "Something pushed has changed on the server: pull first"}

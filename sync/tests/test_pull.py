@@ -12,11 +12,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from conftest import Api
-from countonme.tests.test_triggers import insert_products, sql
 from devices import maintenance
 from products.nutrients import COLUMNS_100G, NAMES
 from sync.tests.replica import TABLES, Replica, live, new_id, pull, revision, rows_of
+from tests.helpers.api import Api
+from tests.helpers.sql import insert_products, sql
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -8,7 +8,6 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from conftest import Api
 from countonme.scope.models import device_scoped_models
 from products.nutrients import COLUMNS_100G, NAMES, OPTIONAL
 from sync.tests.replica import (
@@ -29,6 +28,7 @@ from sync.tests.replica import (
     water,
     weight,
 )
+from tests.helpers.api import Api
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from conftest import Api, new_phone
 from products.nutrients import NAMES, OPTIONAL
 from sync.tests.replica import (
     Replica,
@@ -24,6 +23,7 @@ from sync.tests.replica import (
     water,
     weight,
 )
+from tests.helpers.api import Api, new_phone
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

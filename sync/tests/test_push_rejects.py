@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from django.conf import settings as configured
 
-from conftest import Api
-from products.tests.test_create_product import offences
 from sync.tests.replica import (
     created,
     deleted,
@@ -26,6 +24,7 @@ from sync.tests.replica import (
     water,
     weight,
 )
+from tests.helpers.api import Api, offences
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NO_IDS = ["", "abc", "0B7A1F3E-5A57-4C5E-9F4B-0D7B8E1C2A3F", "\0", "é" * 99]

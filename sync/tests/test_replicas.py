@@ -20,7 +20,16 @@ from products.nutrients import OPTIONAL
 from sync.tests import dirty
 from sync.tests.histories import History, server_rows
 from sync.tests.replicas import NODE_PROJECT, PAGE, TABLES, Replica, Replicas, Rows, Synced, printed
-from tests.processes import MANAGE, ROOT, SERVE, Run, copy_of, environment, first_start, query
+from tests.helpers.processes import (
+    MANAGE,
+    ROOT,
+    SERVE,
+    Run,
+    copy_of,
+    environment,
+    first_start,
+    query,
+)
 
 pytestmark = pytest.mark.xdist_group("replicas")
 

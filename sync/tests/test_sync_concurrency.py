@@ -16,12 +16,10 @@ from django.core.management import call_command
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from conftest import Api
 from devices.models import Device
 from entries.models import FoodEntry
 from goals.models import BodyWeight, WaterEntry
 from products.models import Product
-from products.tests.test_create_product import as_thread
 from sync.tests.replica import (
     LISTS,
     Replica,
@@ -34,6 +32,8 @@ from sync.tests.replica import (
     push,
     updated,
 )
+from tests.helpers.api import Api
+from tests.helpers.threads import as_thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SECONDS = 3.0

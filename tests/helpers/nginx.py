@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from countonme.server import embedded
-from tests.processes import ROOT, Run, alive, children, wait_until
+from tests.helpers.processes import ROOT, Run, alive, children, wait_until
 
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", os.defpath) + ":/usr/sbin")
 CONFIG = ROOT / "deploy" / "nginx.conf"

@@ -15,12 +15,12 @@ from django.core.cache import caches
 from django.test import Client
 from django.utils import timezone
 
-from conftest import Api, new_phone
 from countonme.scope.models import device_scoped_models
-from countonme.tests.test_scope import sample
 from devices import maintenance
 from devices.models import Device
 from goals import demo
+from tests.helpers.api import Api, new_phone
+from tests.helpers.samples import sample
 
 TODAY = date(2025, 2, 5)
 

@@ -19,7 +19,7 @@ import pytest
 
 from countonme.server import embedded
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SERVE = [sys.executable, "-m", "countonme.server.serve"]
 MANAGE = [sys.executable, "manage.py"]
 

@@ -1,0 +1,66 @@
+"""Live servers, each on a PostgreSQL of its own: as `make run` starts them, or deployed."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.nginx import Deployed
+from tests.helpers.processes import MANAGE, ROOT, Run, children, copy_of, environment
+
+Start = Callable[..., Run]
+Deploy = Callable[..., Deployed]
+Tell = Callable[[str], None]
+
+# Attacks come from one address, and cheap hashes leave the processors to what is attacked.
+UNTHROTTLED = {
+    "REGISTER_THROTTLE": "",
+    "PAIR_THROTTLE": "",
+    "DEVICE_THROTTLE": "",
+    "BCRYPT_ROUNDS": "4",
+    "WEB_CONCURRENCY": "2",
+    "LOG_LEVEL": "WARNING",
+}
+
+
+@contextmanager
+def starting(
+    first: Path, tmp_path_factory: pytest.TempPathFactory, kind: Callable[..., Run] = Run
+) -> Iterator[Callable[..., Any]]:
+    """Start servers, each on data of its own, with these settings; all are stopped."""
+    with ExitStack() as ends:
+
+        def start(**settings: Any) -> Run:
+            folder = tmp_path_factory.mktemp("attacked")
+            data_dir = ends.enter_context(copy_of(first, folder))
+            run = kind(data_dir, **UNTHROTTLED | settings)
+            ends.callback(run.kill)
+            return run.wait_until_ready()
+
+        yield start
+
+
+def check_integrity(server: Run) -> None:
+    """Every rule that the code promises holds in a server's data."""
+    command = subprocess.run(
+        [*MANAGE, "check_integrity"],
+        cwd=ROOT,
+        env=environment(server.data_dir),
+        capture_output=True,
+        text=True,
+    )
+    assert (command.stdout, command.returncode) == ("Every rule holds.\n", 0), command
+
+
+def memory_mb(server: Deployed) -> float:
+    """Return the resident memory of gunicorn's processes and nginx's, at their largest, in MB."""
+    total = 0.0
+    for pid in children(server.process.pid) | children(server.nginx.process.pid):
+        status = Path(f"/proc/{pid}/status").read_text()
+        total += int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    return total
