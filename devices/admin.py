@@ -166,9 +166,7 @@ class DeviceAdmin(OperatorAdmin):
             )
             for phone in device.phones.live().in_order()
         )
-        listed = format_html_join(
-            "", "<li>{} · {} · joined {} · last seen {} · {}</li>", rows
-        )
+        listed = format_html_join("", "<li>{} · {} · joined {} · last seen {} · {}</li>", rows)
         return format_html("<ul>{}</ul>", listed) if listed else SafeString("None.")
 
     @display(description="owns")

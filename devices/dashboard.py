@@ -123,7 +123,7 @@ def charts(first: datetime) -> list[Chart]:
 def per_day(rows: QuerySet[Any], field: str, first: datetime) -> Counter[date]:
     """Count rows by the day of a timestamp field, from a first day on."""
     days = rows.filter(**{f"{field}__gte": first}).annotate(day=TruncDate(field)).order_by()
-    return Counter(dict(days.values_list("day").annotate(Count("*"))))
+    return Counter(dict(days.values("day").annotate(n=Count("*")).values_list("day", "n")))
 
 
 def chart(title: str, url: str, counts: Counter[date], first: datetime) -> Chart:

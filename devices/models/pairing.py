@@ -78,9 +78,7 @@ class RecoveryKey(models.Model):
     it stays good for seven days, so that the thief of a phone can't lock its owner out.
     """
 
-    device = models.ForeignKey(
-        Device, models.CASCADE, related_name="recovery_keys", editable=False
-    )
+    device = models.ForeignKey(Device, models.CASCADE, related_name="recovery_keys", editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, editable=False)

@@ -161,9 +161,7 @@ class Phone(models.Model):
         """Return a new phone, unsaved, and its token. Takes a quarter of a second, for bcrypt."""
         token = tokens.generate(device.pk, phone_id)
         hashed, signature = tokens.hash_secret(token), tokens.signer.sign(token)
-        phone = cls(
-            device=device, id=phone_id, token_hash=hashed, token_hmac=signature, **values
-        )
+        phone = cls(device=device, id=phone_id, token_hash=hashed, token_hmac=signature, **values)
         return phone, token
 
     @property
@@ -236,7 +234,9 @@ class Phone(models.Model):
         fresh, token = Phone.create_with_token(self.device, self.id)
         slot = self.match_signature(used)
         with self.device.writing():
-            asking = Q(token_hash=slot and slot.hashed) | Q(previous_token_hash=slot and slot.hashed)
+            asking = Q(token_hash=slot and slot.hashed) | Q(
+                previous_token_hash=slot and slot.hashed
+            )
             if slot is None or not self._row().filter(asking).update(
                 token_hash=fresh.token_hash,
                 token_hmac=fresh.token_hmac,
@@ -258,11 +258,9 @@ class Phone(models.Model):
         fresh, token = Phone.create_with_token(self.device, self.id)
         with self.device.locked():
             self.check_limit()
-            changed = self._row().update(
-                **dict.fromkeys(OF_SIGNED_IN) | {"name": self.name},
-                signed_out_at=None,
-                **{field: getattr(fresh, field) for field in CURRENT_TOKEN},
-            )
+            changes: dict[str, Any] = dict.fromkeys(("signed_out_at", *OF_SIGNED_IN))
+            changes |= {name: getattr(fresh, name) for name in CURRENT_TOKEN}
+            changed = self._row().update(**changes | {"name": self.name})
             if not changed:
                 fresh.save(force_insert=True)
         return token

@@ -53,7 +53,7 @@ def fill() -> World:
 
     kinds["rotating"].post("/v1/auth/rotate")
     _device(kinds["erased"]).erase()
-    _device(kinds["revoked"]).revoke_token()
+    _device(kinds["revoked"]).sign_out_all()
     _operate(_device(kinds["blocked"]))
     caches["shared"].set("registrations", 1)
 
