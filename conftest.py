@@ -1,4 +1,4 @@
-"""Fixtures: a phone, a second phone, and what they call."""
+"""Fixtures of all tests: phones that call the API."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from django.test import Client
 from devices import tokens, transfer
 from devices.models import Device
 
-# Without `collectstatic` there is no manifest; the browser's tests make one.
+# Without `collectstatic` there is no manifest. The browser's tests make one.
 settings.STORAGES["staticfiles"]["BACKEND"] = (
     "django.contrib.staticfiles.storage.StaticFilesStorage"
 )
-# Operators' passwords are made to be slow; tests make many.
+# Django hashes passwords slowly on purpose, and tests create many operators.
 settings.PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.MD5PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -27,7 +27,7 @@ settings.PASSWORD_HASHERS = [
 
 
 class Api:
-    """A phone: calls the API as one device, JSON in and JSON out."""
+    """A phone that calls the API as one device, with JSON bodies."""
 
     def __init__(self, device: Device | None = None, token: str = "") -> None:
         self.client = Client(raise_request_exception=False)
@@ -37,7 +37,7 @@ class Api:
     def request(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> Any:
-        """Send a request; a body that is bytes goes out as it is."""
+        """Send a request. Bytes are sent as they are, any other body as JSON."""
         sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body)
         return self.client.generic(
@@ -81,18 +81,18 @@ class Api:
         return self._created(self.post("/v1/food-entries", body))
 
     def goal(self, **values: Any) -> dict[str, Any]:
-        """Set a goal by hand and return it as the API does."""
+        """Create a manual goal and return it as the API does."""
         percents = {"protein_percent": 30, "carbs_percent": 40, "fat_percent": 30}
         body = {"daily_calories_kcal": 2000, **percents, "water_ml": 2000} | values
         return self._created(self.post("/v1/goals/manual", body))
 
     def weight(self, **values: Any) -> dict[str, Any]:
-        """Note a weighing and return it as the API does."""
+        """Log a body weight and return it as the API does."""
         body = {"date": "2025-02-05", "weight_kg": 80} | values
         return self._created(self.post("/v1/body-weights", body))
 
     def water(self, **values: Any) -> dict[str, Any]:
-        """Note water and return it as the API does."""
+        """Log water and return it as the API does."""
         body = {"date": "2025-02-05", "ml": 250} | values
         return self._created(self.post("/v1/water-entries", body))
 
@@ -104,14 +104,14 @@ class Api:
 
 
 def new_phone() -> Api:
-    """Register a device, past the throttle, and return it as a phone that has called before."""
+    """Register a device without the throttle, and return it as a phone that has called before."""
     device, token = Device.objects.register(uuid.uuid4())
     device.seen()
     return Api(device, token)
 
 
 def twin(phone: Api) -> Api:
-    """Return another phone, whose device has the same rows under the same ids."""
+    """Return the phone of another device that has the same rows under the same ids."""
     assert phone.device is not None
     exported = transfer.export(phone.device)
     exported["device"]["id"] = str(uuid.uuid4())
@@ -138,7 +138,7 @@ def nobody(db: None) -> Api:
 
 @pytest.fixture(autouse=True)
 def own_cache(settings: Any) -> Iterator[None]:
-    """Count each test's calls apart, in a cache that other workers may use too."""
+    """Give each test its own keys in the caches, which other workers may use too."""
     prefix = uuid.uuid4().hex
     for alias in settings.CACHES:
         settings.CACHES[alias]["KEY_PREFIX"] = prefix
@@ -148,7 +148,7 @@ def own_cache(settings: Any) -> Iterator[None]:
 
 
 def forget_caches() -> None:
-    """Have caches made anew from the settings."""
+    """Drop the caches, so that they are made again from the settings."""
     for cache in caches.all(initialized_only=True):
         cache.close()
     connections: Any = vars(caches)["_connections"]
