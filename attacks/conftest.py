@@ -1,4 +1,4 @@
-"""A live server to attack, on a PostgreSQL of its own: as `make run` starts it, or deployed."""
+"""Live servers to attack, each with its own PostgreSQL: from `make run`, or behind nginx."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tests.processes import MANAGE, ROOT, Run, copy_of, environment, first_start
 
 Start = Callable[..., Run]
 Deploy = Callable[..., Deployed]
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
-# Attacks come from one address, and cheap hashes leave the processors to what is attacked.
+# Without throttles, because attacks come from one address. Hashes are cheap, to save the CPU.
 UNTHROTTLED = {
     "REGISTER_THROTTLE": "",
     "DEVICE_THROTTLE": "",
@@ -30,7 +30,7 @@ UNTHROTTLED = {
 
 @pytest.fixture(scope="session")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a server that ran once, to be copied."""
+    """The data folder of a server that ran once. Others start with a copy of it."""
     return first_start(tmp_path_factory)
 
 
@@ -38,7 +38,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def starting(
     first: Path, tmp_path_factory: pytest.TempPathFactory, kind: Callable[..., Run] = Run
 ) -> Iterator[Callable[..., Any]]:
-    """Start servers, each on data of its own, with these settings; all are stopped."""
+    """Yield a function that starts servers, each on its own data. All are stopped at the end."""
     with ExitStack() as ends:
 
         def start(**settings: Any) -> Run:
@@ -53,14 +53,14 @@ def starting(
 
 @pytest.fixture(scope="module")
 def start(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Start servers for the tests of a file."""
+    """A function that starts servers; they run until the tests of the file end."""
     with starting(first, tmp_path_factory) as start:
         yield start
 
 
 @pytest.fixture(scope="module")
 def deploy(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploy]:
-    """Start servers behind nginx for the tests of a file."""
+    """A function that starts servers behind nginx, until the tests of the file end."""
     if not NGINX:
         pytest.skip("nginx is not installed")
     with starting(first, tmp_path_factory, Deployed) as deploy:
@@ -80,18 +80,18 @@ def phone(server: Run) -> Phone:
 
 
 @pytest.fixture
-def tell(capfd: pytest.CaptureFixture[str]) -> Tell:
-    """Print a line of figures, also where tests pass."""
+def report(capfd: pytest.CaptureFixture[str]) -> Report:
+    """A function that prints a line of figures, even if the test passes."""
 
-    def tell(line: str) -> None:
+    def report(line: str) -> None:
         with capfd.disabled():
             print(f"\n    {line}", end="", flush=True)
 
-    return tell
+    return report
 
 
 def check_integrity(server: Run) -> None:
-    """Every rule that the code promises holds in a server's data."""
+    """Assert that `check_integrity` finds no broken rule in a server's data."""
     command = subprocess.run(
         [*MANAGE, "check_integrity"],
         cwd=ROOT,
