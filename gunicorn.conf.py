@@ -41,7 +41,7 @@ limit_request_field_size = 8190
 # Heartbeat files in memory: if their disk stalled, the master would kill good workers.
 MEMORY = "/dev/shm"  # noqa: S108 - gunicorn makes its files there safely
 worker_tmp_dir = MEMORY if os.access(MEMORY, os.W_OK) else None
-# Else gunicorn would write a socket into the home folder.
+# Otherwise gunicorn would write a socket into the home folder.
 control_socket_disable = True
 
 # gunicorn reads no proxy headers. Only Django does: X-Forwarded-Proto with HTTPS=true, and

@@ -22,7 +22,7 @@ def main(port: int, token: str, rate: float) -> None:
     by_number = {connection.fileno(): connection for connection in connections}
     idle, answered, due = list(connections), 0, time.monotonic()
     with select.epoll() as readable:
-        # Registered once, because CPU time of the flood would be missing to the server.
+        # Registered once, because the server needs the CPU more than the flood.
         for number in (sys.stdin.fileno(), *by_number):
             readable.register(number, select.EPOLLIN)
         while True:

@@ -68,7 +68,7 @@ def verify_us() -> float:
 
 
 def query_us(devices: int) -> float:
-    """Return the median µs of a prepared query of one of so many devices, with its round trip."""
+    """Return the median time in µs to read one of so many devices by a prepared query."""
     rng = random.Random(0)
     with database("auth") as url, connect(url) as connection:
         connection.execute(DEVICES, [devices])

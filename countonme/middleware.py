@@ -90,7 +90,7 @@ class PagesMiddleware:
         ImproperlyConfigured: one of that middleware has a hook that would never be called.
     """
 
-    # Django calls these hooks only of what is in MIDDLEWARE.
+    # Django calls these hooks only for what is in MIDDLEWARE.
     UNSUPPORTED_HOOKS = ("process_exception", "process_template_response")
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

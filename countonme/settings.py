@@ -135,7 +135,7 @@ DATABASE_TIMEOUTS = {
     "lock_timeout": env.int("LOCK_TIMEOUT", 3),
     "idle_in_transaction_session_timeout": 30,
 }
-# The model whose rows own the rows of device-scoped models; see countonme.scope.
+# The model that the rows of device-scoped models belong to; see countonme.scope.
 DEVICE_MODEL = "devices.Device"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -47,7 +47,7 @@ class TableChanges:
         self.rejected: dict[str, str] = {}
         # By id, in the order in which they are applied: of two with the same id the later counts.
         self.records: dict[UUID, dict[str, Any]] = {}
-        # Ids that are new to the phone. If one is stored already, an answer was lost.
+        # Ids that the phone calls new. If one is stored already, an earlier answer was lost.
         self.created: set[UUID] = set()
         self.to_delete: set[UUID] = set()
         # By id, the rows before the push and after it.
@@ -92,7 +92,10 @@ class TableChanges:
         return row
 
     def cascade(self) -> None:
-        """Delete rows that other changes delete. Deleted rows and quotas are checked after it."""
+        """Delete rows because of other changes: a parent is deleted, or another row replaces it.
+
+        Deleted rows and quotas are checked after it.
+        """
 
     def finish(self) -> None:
         """Correct what the push as a whole would leave wrong; all tables are validated by then."""
@@ -107,8 +110,8 @@ class TableChanges:
         """Insert and update rows.
 
         A row that is created and deleted by the same push is stored as deleted. A row that stays
-        the same, but differs from what the phone sent, gets a new revision and nothing else: the
-        next pull sends it, and the phone has the stored values.
+        the same, but differs from what the phone sent, gets a new revision and nothing else, so
+        that the phone gets the stored values with the next pull.
         """
         new, changed = [], []
         for place, (key, row) in enumerate(self.rows.items()):
@@ -218,7 +221,7 @@ class TableChanges:
         """Work out what every row becomes, and which records are rejected.
 
         Raises:
-            Conflict: the server deleted or moved a row of a record after the last pull.
+            Conflict: the server deleted or changed the row of a record after the last pull.
         """
         for key, record in list(self.records.items()):
             try:
@@ -250,7 +253,7 @@ class TableChanges:
         """Reject the records that exceed the quota, in their order. Deleted rows make room.
 
         Raises:
-            Conflict: the server moved such a row after the last pull.
+            Conflict: after the last pull, the server changed a row that would count elsewhere now.
         """
         quota, field = self.model.quota(), self.model.counted_by
         if quota is None or not self.rows:

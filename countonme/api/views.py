@@ -59,7 +59,7 @@ class ApiView(APIView):
     def handle_exception(self, exc: Exception) -> Any:
         """Answer an error. The exception handler has logged it if it is worth it."""
         response: Any = super().handle_exception(exc)
-        response._has_been_logged = True  # else Django would log a 5xx again
+        response._has_been_logged = True  # otherwise Django logs a 5xx again
         return response
 
     @property

@@ -79,8 +79,8 @@ class ScopedForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the s
     def _post_clean(self) -> None:
         """Validate the fields, then try the change and roll it back.
 
-        Django would validate the constraints here. `change()` keeps them by other writes, such as
-        taking the default from another portion, so only trying it tells.
+        Django would validate the constraints here. That is left to `change()`, which may write
+        other rows first: it takes the default from another portion, for example.
         """
         try:
             self.instance = construct_instance(self, self.instance, self._meta.fields)

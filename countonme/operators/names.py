@@ -1,4 +1,7 @@
-"""Names of rows in the operators' pages and log: `<device>~<id>`, because ids are not unique."""
+"""Names of rows in the operators' pages and log: `<device>~<id>`.
+
+An id alone is no name, because two devices may have the same id.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """System checks that every model and table with rows of devices is scoped to devices.
 
-E001 to E003 check the models, before any command runs. E004 to E006 check a database whose
+E001 to E003 check the models, before commands run. E004 to E006 check a database whose
 migrations are all applied, in `manage.py check --database default` and `manage.py migrate`.
 """
 

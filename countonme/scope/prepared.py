@@ -30,13 +30,10 @@ class Slot(Expression):
 
 
 class Statement:
-    """SQL for which each connection keeps a cursor of psycopg's.
-
-    A cursor of Django's would take as long again as the query itself.
-    """
+    """SQL for which each connection keeps a psycopg cursor: a new Django cursor takes time."""
 
     def _run(self, sql: bytes, parameters: Sequence[Any], fetch: str = "") -> Any:
-        """Execute the SQL, and return the result of the cursor's method `fetch`, if given.
+        """Execute the SQL. If `fetch` names a method of the cursor, return its result.
 
         The kept cursor remembers what psycopg found out about the statement's types. If queries are
         logged or wrapped (`connection.execute_wrappers`), as in tests and for tracing, a new cursor

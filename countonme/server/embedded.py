@@ -49,7 +49,7 @@ def database_url(data_dir: Path) -> str:
 
     The server need not run, and the folder need not exist.
     """
-    # The URL has the port, because else libpq would take PGPORT from the environment.
+    # The URL has the port, because otherwise libpq would take PGPORT from the environment.
     sockets = quote(str(_Server(data_dir).sockets), safe="")
     return f"postgresql://postgres@:{PORT}/{DATABASE}?host={sockets}"
 
@@ -177,7 +177,7 @@ class _Server:
             raise EmbeddedError(f"PostgreSQL did not start; see {self.log}.")
 
     def _create_cluster(self) -> None:
-        """Create the cluster under another name, then rename it: a kill leaves no half of one."""
+        """Create the cluster elsewhere, then rename it, so that a kill leaves no incomplete one."""
         for half in self.root.glob("postgres.new-*"):
             shutil.rmtree(half, ignore_errors=True)
         new = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=self.root))
@@ -254,7 +254,7 @@ class _Server:
     def _become(self) -> list[str]:
         """What comes before a command so that root runs it as the owner.
 
-        The owner keeps root's capability to pass closed folders, because else it could not reach
+        The owner keeps root's capability to pass closed folders. Otherwise it could not reach
         anything below /root. Containers often lack the narrow capability (dac_read_search) and have
         the wide one (dac_override).
 

@@ -3,6 +3,6 @@ SwaggerUIBundle({
   dom_id: "#swagger-ui",
   deepLinking: true,
   persistAuthorization: false,
-  // Else Swagger UI asks its makers' validator over the network, for a badge.
+  // Otherwise Swagger UI asks its makers' validator over the network, for a badge.
   validatorUrl: null,
 });
