@@ -1,4 +1,4 @@
-"""What it costs to know a token: the seed's bcrypt over all devices, and ours."""
+"""The cost of authentication: the seed's bcrypt over all devices, and ours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from devices import tokens
 
 SEED_DEVICES = (10, 100, 1000)
 FEW = 10
-# Nobody signs in here, so that one signature does for all.
+# Nobody authenticates here, so one dummy hash does for all.
 DEVICES = """
     INSERT INTO devices (id, token_hash, token_hmac, created_at, revision, purged_revision,
         blocked_reason)
@@ -28,9 +28,9 @@ def measure(comparisons: int = 100, many: int = 1_000_000) -> dict[str, Any]:
     """Return the cost of one request's authentication, by the number of devices.
 
     Args:
-        comparisons: up to how many devices the seed's way is measured; beyond that it is computed
-            as the cost of one comparison times the devices.
-        many: how many devices our query is measured among, beside 10.
+        comparisons: up to this number of devices the seed is measured; beyond it, its time is
+            computed as the cost of one comparison times the devices.
+        many: the number of devices in the table for our query, which is also measured with 10.
     """
     return {
         "seed": {str(n): seed_cost(n, comparisons) for n in SEED_DEVICES},
@@ -42,9 +42,9 @@ def measure(comparisons: int = 100, many: int = 1_000_000) -> dict[str, Any]:
 
 
 def seed_cost(devices: int, comparisons: int) -> dict[str, Any]:
-    """Return what the seed's way takes where no device, or the last, has the token."""
+    """Return the seed's time in its worst case: no device, or the last one, has the token."""
     token, _ = seed.register()
-    # The same hash again costs the same, and making it takes as long as comparing.
+    # One hash for all, because comparing costs the same, and making a hash takes as long.
     _, other = seed.register()
     measured = min(devices, comparisons)
     start = time.perf_counter()
@@ -54,7 +54,7 @@ def seed_cost(devices: int, comparisons: int) -> dict[str, Any]:
 
 
 def verify_us() -> float:
-    """Return the CPU time of our verification of a known token, the query aside."""
+    """Return the CPU time in µs to verify a known token, without the query."""
     from devices.models import Device  # needs the models
 
     token = world.token(0)
@@ -68,14 +68,14 @@ def verify_us() -> float:
 
 
 def query_us(devices: int) -> float:
-    """Return the median time of the query of one device among so many, prepared, with its trip."""
-    chance = random.Random(0)
+    """Return the median time in µs to read one of so many devices by a prepared query."""
+    rng = random.Random(0)
     with database("auth") as url, connect(url) as connection:
         connection.execute(DEVICES, [devices])
         connection.execute("VACUUM (ANALYZE) devices")
         seen = []
         for _ in range(QUERIED):
-            device_id = world.id_of("device", chance.randrange(devices))
+            device_id = world.id_of("device", rng.randrange(devices))
             start = time.perf_counter()
             connection.execute(
                 "SELECT * FROM devices WHERE id = %s", [device_id], prepare=True

@@ -1,7 +1,7 @@
 """The peer: FastAPI, async SQLAlchemy 2, asyncpg and pydantic, as a good engineer would write it.
 
-The same tables, the same JSON and the same effects as ours. Reads run without BEGIN and ROLLBACK,
-in two queries; a write is one transaction that locks the device's row.
+It has the same tables, the same JSON and the same effects as ours. A read is two queries without
+BEGIN and ROLLBACK. A write is one transaction that locks the device's row.
 """
 
 from __future__ import annotations
@@ -263,7 +263,7 @@ def rounded(value: Decimal) -> Decimal:
 
 
 def totals(sums: Iterable[object]) -> dict[str, object]:
-    # Nothing at all where nothing was summed: the schema has zeros.
+    # Empty if there are no sums: the schema has zeros as defaults.
     return dict(zip(NUTRIENTS, sums, strict=False))
 
 
@@ -315,7 +315,7 @@ async def day(request: Request, session: Reading, date: dt.date) -> object:
         .order_by(FoodEntry.meal_type)
     )
     rows = found.all()
-    # The counts lie past the nutrients, where `totals()` does not look.
+    # The counts come after the nutrients, so `totals()` ignores them.
     by_meal_type = {meal_type: totals(sums) for meal_type, _, *sums in rows}
     sums = list(map(sum, zip(*(row[2:] for row in rows), strict=True)))
     unknown = zip(OPTIONAL, sums[len(NUTRIENTS) :], strict=False)
