@@ -125,8 +125,8 @@ PULLED: Any = {name: _table_serializer(name, pushed=False)() for name in synced(
 class ChangesSerializer(Reader, serializers.Serializer[Any]):
     """What a phone changed: by table, whole records and the ids of deleted ones.
 
-    A table or list that is left out is empty. `_status`, `_changed` and unknown columns are ignored.
-    The records of a table that is not synced are left out of the database, and named.
+    A table or list that is left out is empty. `_status`, `_changed` and unknown columns are
+    ignored. The records of a table that is not synced are left out of the database, and named.
     """
 
     vars().update(PUSHED)
@@ -208,7 +208,7 @@ class PullSerializer(serializers.Serializer[Any]):
     experimentalStrategy = serializers.ChoiceField(  # noqa: N815  # the library's name
         ["replacement"],
         required=False,
-        help_text="Present where `changes` has all rows: the phone removes any other row that it has.",
+        help_text="Present where `changes` has all rows: the phone removes all others.",
     )
 
 

@@ -26,7 +26,7 @@ class SyncView(CallerView):
     answers = {"post": {409: [CHANGED]}}
 
     def get(self, request: Request) -> HttpResponse:
-        """Answer the rows written and deleted since the last pull, or all live rows on the first pull."""
+        """Answer what was written and deleted since the last pull; on the first, all live rows."""
         query = PullQuery.of(request)
         return JSONAnswer(
             pull(self.device, query.get("last_pulled_at", 0), query.get("migration", ()))
