@@ -155,19 +155,23 @@ class Device(models.Model):
 
         A trigger removes its phones, codes and keys in the same statement.
         """
-        Device.objects.filter(pk=self.pk, erased_at=None).update(
-            created_at=None,
-            blocked_at=None,
-            blocked_reason="",
-            revision=1,
-            purged_revision=0,
-            revised_at=None,
-            revised_in=None,
-            sign_outs=0,
-            recovery_key_created_at=None,
-            erased_at=timezone.now(),
-        )
-        self.refresh_from_db()
+        blank: dict[str, Any] = {
+            "created_at": None,
+            "blocked_at": None,
+            "blocked_reason": "",
+            "revision": 1,
+            "purged_revision": 0,
+            "revised_at": None,
+            "revised_in": None,
+            "sign_outs": 0,
+            "recovery_key_created_at": None,
+            "erased_at": timezone.now(),
+        }
+        if Device.objects.filter(pk=self.pk, erased_at=None).update(**blank):
+            for name, value in blank.items():
+                setattr(self, name, value)
+        else:
+            self.refresh_from_db()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
