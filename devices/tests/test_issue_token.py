@@ -94,9 +94,9 @@ def test_it_keeps_the_limit(phone: Api) -> None:
 
 
 def test_it_refuses_what_is_no_phone_of_the_device(phone: Api, other: Api) -> None:
-    for id in (str(uuid.uuid4()), "tablet", str(id_of(other))):
-        with pytest.raises(CommandError, match=f"has no phone with the id {id}"):
-            issue(phone, "--phone", id)
+    for given in (str(uuid.uuid4()), "tablet", str(id_of(other))):
+        with pytest.raises(CommandError, match=f"has no phone with the id {given}"):
+            issue(phone, "--phone", given)
     assert (status(phone), status(other)) == (200, 200)
 
 

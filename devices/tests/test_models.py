@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from countonme.scope.exceptions import Conflict, DeviceGone
 from devices.models import Device, PairingCode, Phone, RecoveryKey
@@ -41,12 +41,6 @@ def update_phone(phone: Phone, **values: Any) -> None:
     """Likewise for a phone."""
     with transaction.atomic():
         Phone.objects.filter(device=phone.device_id, id=phone.id).update(**values)
-
-
-def check_foreign_keys() -> None:
-    """Have PostgreSQL check now what it checks at the end of a transaction."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 def test_it_works() -> None:
@@ -168,9 +162,10 @@ class TestConstraintsOfPhones:
 
     def test_a_phone_has_a_device(self) -> None:
         nobody, _ = Phone.create_with_token(Device(), uuid.uuid4())
+        nobody.save(force_insert=True)
         with pytest.raises(IntegrityError, match="phones_device_id"), transaction.atomic():
-            nobody.save(force_insert=True)
-            check_foreign_keys()
+            execute("SET CONSTRAINTS ALL IMMEDIATE")
+        nobody.delete()
 
     def test_a_device_has_one_pairing_code(self) -> None:
         phone, _ = Phone.register(uuid.uuid4())
