@@ -6,17 +6,17 @@ INSTALLED := $(VENV)/installed
 BENCH_VENV := .data/bench/venv
 BENCH_INSTALLED := $(BENCH_VENV)/installed
 NEXT_VENV := .data/next/venv
-# The newest Python here, pyenv's too, because the newest Django asks for more than the project does.
+# The newest Python on this machine, also pyenv's: the newest Django may need a newer one.
 PYENV := $(lastword $(sort $(wildcard $(HOME)/.pyenv/versions/3.1[2-9].*/bin/python)))
 NEXT_PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 $(PYENV) $(BIN)/python; do \
 	$$python -c '' 2>/dev/null && echo $$python && break; done)
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
-# Evaluated only where .venv has to be made.
+# Evaluated only if .venv must be made.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
-# Not where its interpreter was removed or replaced under it.
+# Empty if the interpreter of .venv was removed or replaced.
 USABLE := $(shell $(BIN)/python -c 'import pip; $(NEW_ENOUGH)' 2>/dev/null && echo yes)
-# In an environment of its own: it has as many dependencies as the project.
+# Installed in its own environment, because it has as many dependencies as the project.
 PIP_AUDIT := pip-audit==2.10.1
 PIP_COMPILE := CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/pip-compile -q --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
@@ -33,7 +33,7 @@ run: $(INSTALLED) ## Serve on http://HOST:PORT (127.0.0.1:8000), data in DATA_DI
 test: $(INSTALLED) ## Run all tests in parallel, on the embedded PostgreSQL or DATABASE_URL; ARGS go to pytest
 	@exec $(BIN)/python -m pytest -n auto $(ARGS)
 
-test-next: $(INSTALLED) ## Run the tests on the newest Django that this machine's Python takes: what is coming; ARGS go to pytest
+test-next: $(INSTALLED) ## Run the tests on the newest Django for which this machine has a Python; ARGS go to pytest
 	@test -x $(NEXT_VENV)/bin/python || $(NEXT_PYTHON) -m venv $(NEXT_VENV)
 	@$(NEXT_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade django
 	@present=$$($(BIN)/python -c 'import django; print(django.VERSION[:2])'); \
@@ -44,10 +44,10 @@ test-next: $(INSTALLED) ## Run the tests on the newest Django that this machine'
 	$(NEXT_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $(NEXT_VENV)/requirements.txt && \
 	exec $(NEXT_VENV)/bin/python -m pytest -n auto $(ARGS)
 
-attack: $(INSTALLED) ## Attack live servers of its own, for minutes: crashes, races, abuse; ARGS go to pytest
+attack: $(INSTALLED) ## Start servers and attack them, for minutes: crashes, races, abuse; ARGS go to pytest
 	@exec $(BIN)/python -m pytest attacks $(ARGS)
 
-bench: $(INSTALLED) $(BENCH_INSTALLED) ## Measure beside FastAPI and a limit, into bench/results.json; ARGS: a verb, see docs/performance.md
+bench: $(INSTALLED) $(BENCH_INSTALLED) ## Compare the server with FastAPI and a minimal server; writes bench/results.json; ARGS: see docs/performance.md
 	@exec $(BIN)/python -m bench $(ARGS)
 
 # mypy's plugin and some commands read the settings.
@@ -64,7 +64,7 @@ check: $(INSTALLED) ## Lint, formatting, types, imports, migrations, deployment 
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 
-audit: $(INSTALLED) ## Look the pinned requirements up among known vulnerabilities, over the network
+audit: $(INSTALLED) ## Check the pinned requirements for known vulnerabilities, over the network
 	@test -x $(VENV)/audit/bin/pip-audit || { $(BIN)/python -m venv $(VENV)/audit && \
 		$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_AUDIT); }
 	$(VENV)/audit/bin/pip-audit --strict --progress-spinner off --disable-pip --no-deps -r requirements.txt
@@ -78,7 +78,7 @@ clean: ## Remove what can be made again; never DATA_DIR
 	rm -rf $(VENV) staticfiles .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 	find . -name '.git' -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamp goes first and comes back last: a killed install is started afresh.
+# The stamp is removed first and made last, so that an interrupted install starts again.
 $(INSTALLED): requirements-dev.txt $(if $(USABLE),,FORCE)
 	@test -n "$(PYTHON)" && $(PYTHON) -c '$(NEW_ENOUGH)' 2>/dev/null || { \
 		echo "Python 3.11 or newer is missing: install it, or name it with PYTHON=." >&2; exit 1; }
@@ -88,7 +88,7 @@ $(INSTALLED): requirements-dev.txt $(if $(USABLE),,FORCE)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-# What the peer needs, apart from the project's own packages.
+# The packages of the FastAPI peer, apart from the project's own.
 $(BENCH_INSTALLED): bench/requirements.txt | $(INSTALLED)
 	@$(BIN)/python -m venv --clear $(BENCH_VENV)
 	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt

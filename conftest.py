@@ -1,4 +1,4 @@
-"""Fixtures: a phone, a second phone, and what they call."""
+"""Fixtures of all tests: phones that call the API."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from django.conf import settings
 from tests.helpers.api import Api, new_phone
 from tests.helpers.caches import forget_caches
 
-# Without `collectstatic` there is no manifest; the browser's tests make one.
+# Without `collectstatic` there is no manifest. The browser's tests make one.
 settings.STORAGES["staticfiles"]["BACKEND"] = (
     "django.contrib.staticfiles.storage.StaticFilesStorage"
 )
-# Operators' passwords are made to be slow; tests make many.
+# Django hashes passwords slowly on purpose, and tests create many operators.
 settings.PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.MD5PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -43,7 +43,7 @@ def nobody(db: None) -> Api:
 
 @pytest.fixture(autouse=True)
 def own_cache(settings: Any) -> Iterator[None]:
-    """Count each test's calls apart, in a cache that other workers may use too."""
+    """Give each test its own keys in the caches, which other workers may use too."""
     prefix = uuid.uuid4().hex
     for alias in settings.CACHES:
         settings.CACHES[alias]["KEY_PREFIX"] = prefix

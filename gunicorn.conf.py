@@ -20,33 +20,33 @@ from gunicorn.workers.base import Worker
 # more than 12 workers of 4 threads by default, however many cores there are.
 workers = int(os.environ.get("WEB_CONCURRENCY") or min(max(os.cpu_count() or 2, 2), 12))
 threads = int(os.environ.get("THREADS") or 4)
-# A thread is a request's from its first byte to the last of its answer: nginx keeps that short.
+# A request has its thread from its first byte to the last of its answer; nginx keeps this short.
 worker_class = "gthread"
-# Not preloaded: a reload (SIGHUP) takes new code, and code that can't be imported ends in on_exit.
+# Not preloaded: a reload (SIGHUP) loads new code, and on_exit() runs if code can't be imported.
 preload_app = False
 
-# The timeout is the worker's heartbeat, not a request's time.
+# The timeout is for the heartbeat of a worker, not for a request.
 timeout = 30
 graceful_timeout = 30
 # Longer than a proxy keeps its idle connections (nginx: 60 s), so that the proxy closes first and
 # never sends a request into a connection that is just being closed here.
 keepalive = 75
 
-# And not a faster one where that happens to be installed, which the tests would not have seen.
+# Not a faster parser that happens to be installed: the tests don't cover it.
 http_parser = "python"
 limit_request_line = 8190
 limit_request_fields = 64
 limit_request_field_size = 8190
 
-# Heartbeat files in memory: on a disk that stalls they would make the master kill good workers.
+# Heartbeat files in memory: if their disk stalled, the master would kill good workers.
 MEMORY = "/dev/shm"  # noqa: S108 - gunicorn makes its files there safely
 worker_tmp_dir = MEMORY if os.access(MEMORY, os.W_OK) else None
-# gunicorn would else write a socket into the home folder.
+# Otherwise gunicorn would write a socket into the home folder.
 control_socket_disable = True
 
-# No header changes what the request is: Django alone reads X-Forwarded-Proto, only with HTTPS=true,
-# and X-Forwarded-For, as far as NUM_PROXIES says. Who calls over a Unix socket gunicorn believes in
-# any case, but then only what these lists name.
+# gunicorn reads no proxy headers. Only Django does: X-Forwarded-Proto with HTTPS=true, and
+# X-Forwarded-For as far as NUM_PROXIES says. gunicorn always trusts a client on a Unix socket, but
+# only for the headers that these lists name.
 forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
@@ -57,14 +57,14 @@ access_log_format = '%(t)s %(h)s %({x-request-id}o)s "%(m)s %(U)s" %(s)s %(B)s B
 
 
 class OneLineLogger(Logger):
-    """An access log of one line a request: no query string, no header but the request's id."""
+    """An access log with a line for each request, without query and headers, but with its id."""
 
     def atoms(
         self, resp: Any, req: Any, environ: MutableMapping[str, Any], request_time: Any
     ) -> Any:
-        """Give what the format names and nothing else: gunicorn's own collects every header.
+        """Return only what the format names: gunicorn's own method collects every header.
 
-        The path is as it was sent: decoded, a `%0A` in it would break the line.
+        The path is not decoded, because a `%0A` in it would break the line.
         """
         return {
             "t": self.now(),
@@ -78,7 +78,7 @@ class OneLineLogger(Logger):
         }
 
     def now(self) -> str:
-        """Give the time as Django's own log lines have it."""
+        """Return the time in the format of Django's log lines."""
         return time.strftime("%Y-%m-%d %H:%M:%S%z")
 
 
@@ -86,23 +86,23 @@ logger_class = OneLineLogger
 
 
 def when_ready(server: Arbiter) -> None:
-    """Let signals in again, which `server/serve.py` holds back until gunicorn's handlers stand."""
+    """Unblock the signals, which `server/serve.py` blocked until gunicorn has its handlers."""
     if sys.stdin is not None and sys.stdin.isatty():
-        # Started from a terminal: that it closes means stop, not reload.
+        # Started from a terminal: when that is closed, stop; don't reload.
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
-    """Only the master holds the share of the embedded PostgreSQL: it alone can give it back."""
+    """Close the share in the embedded PostgreSQL: only the master keeps it and gives it back."""
     if "EMBEDDED_SHARE" in os.environ:
         os.close(int(os.environ["EMBEDDED_SHARE"]))
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Leave a terminal's Ctrl-C to the master, which tells its workers: told twice, some hang.
+    """Ignore a terminal's Ctrl-C: the master stops the workers, and stopped twice, some hang.
 
-    What is loaded by now stays, and need not be looked through by each collection of garbage.
+    What is loaded by now stays in memory, so garbage collections need not look through it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.collect()

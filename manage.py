@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's commands; without DATABASE_URL on the embedded PostgreSQL, up as long as the command."""
+"""Django's commands. Without DATABASE_URL, the embedded PostgreSQL runs as long as the command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NO_DATABASE = {"check", "collectstatic", "diffsettings", "findstatic", "help", "
 
 
 def main() -> None:
-    """Run the command; what is missing is said in one sentence on stderr, with exit status 1."""
+    """Run the command. If something is missing, print one sentence to stderr and exit with 1."""
     serve.exit_on_signals()
     data_dir = serve.read_environment()
     try:
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def needs_database(arguments: list[str]) -> bool:
-    """Whether the command may ask the database; a wrong yes only costs a moment."""
+    """Return whether the command may need the database. A wrong True only costs a moment."""
     if not arguments or {"--help", "-h", "--version"} & set(arguments):
         return False
     return arguments[0] not in NO_DATABASE or any(word.startswith("--data") for word in arguments)

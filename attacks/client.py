@@ -1,4 +1,4 @@
-"""A phone that calls a live server over HTTP, and sees what a phone sees."""
+"""A phone that calls a live server over HTTP."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back; `status` 0 where the connection was refused, or closed without an answer."""
+    """A response. Its status is 0 if the connection was refused, or closed without one."""
 
     status: int
     headers: dict[str, str]
@@ -25,7 +25,7 @@ LOST = Answer(0, {}, b"")
 
 
 class Phone:
-    """One connection, kept alive and opened anew where it was closed; a token where it has one."""
+    """A phone with one connection, which is kept alive, and reopened if it was closed."""
 
     def __init__(self, port: int, token: str = "", timeout: float = 30) -> None:
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
@@ -38,7 +38,7 @@ class Phone:
     def request(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> Answer:
-        """Send one request, once; a body that is bytes goes out as it is."""
+        """Send one request, without retries. Bytes are sent as they are, other bodies as JSON."""
         sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         if data is not None:
@@ -71,8 +71,8 @@ class Phone:
         self.token = answer.json()["token"]
         return self
 
-    def again(self) -> Phone:
-        """Return the same phone on a connection of its own."""
+    def on_new_connection(self) -> Phone:
+        """Return the same phone with a new connection."""
         phone = Phone(self.connection.port, self.token, self.connection.timeout or 30)
         phone.device_id = self.device_id
         return phone

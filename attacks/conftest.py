@@ -8,27 +8,27 @@ from pathlib import Path
 import pytest
 
 from attacks.client import Phone
-from attacks.servers import Deploy, Start, Tell, starting
+from attacks.servers import Deploy, Report, Start, starting
 from tests.helpers.nginx import NGINX, Deployed
 from tests.helpers.processes import Run, first_start
 
 
 @pytest.fixture(scope="session")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a server that ran once, to be copied."""
+    """The data folder of a server that ran once. Others start with a copy of it."""
     return first_start(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def start(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Start servers for the tests of a file."""
+    """A function that starts servers; they run until the tests of the file end."""
     with starting(first, tmp_path_factory) as start:
         yield start
 
 
 @pytest.fixture(scope="module")
 def deploy(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploy]:
-    """Start servers behind nginx for the tests of a file."""
+    """A function that starts servers behind nginx, until the tests of the file end."""
     if not NGINX:
         pytest.skip("nginx is not installed")
     with starting(first, tmp_path_factory, Deployed) as deploy:
@@ -48,11 +48,11 @@ def phone(server: Run) -> Phone:
 
 
 @pytest.fixture
-def tell(capfd: pytest.CaptureFixture[str]) -> Tell:
-    """Print a line of figures, also where tests pass."""
+def report(capfd: pytest.CaptureFixture[str]) -> Report:
+    """A function that prints a line of figures, even if the test passes."""
 
-    def tell(line: str) -> None:
+    def report(line: str) -> None:
         with capfd.disabled():
             print(f"\n    {line}", end="", flush=True)
 
-    return tell
+    return report

@@ -1,7 +1,7 @@
-"""Calls with one wrong token, so many a second, until stdin ends.
+"""Send calls with one wrong token at a steady rate, until there is something to read on stdin.
 
-`python -m attacks.flood PORT TOKEN RATE`. A process of its own, so that it takes no turn from
-whoever measures. It prints how many were answered.
+`python -m attacks.flood PORT TOKEN RATE`, with the rate in calls a second. It is a process of its
+own, so that it does not slow down the process that measures. It prints how many were answered.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ CONNECTIONS = 4
 
 
 def main(port: int, token: str, rate: float) -> None:
-    """Send at a pace, on some connections, one request in flight on each; read what comes."""
+    """Send at the rate over a few connections, with at most one request in flight on each."""
     call = b"GET /v1/products HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %b\r\n\r\n"
     request = call % token.encode()
     connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
     by_number = {connection.fileno(): connection for connection in connections}
     idle, answered, due = list(connections), 0, time.monotonic()
     with select.epoll() as readable:
-        # Registered once: what the flood itself costs is taken from whom it floods.
+        # Registered once, because the server needs the CPU more than the flood.
         for number in (sys.stdin.fileno(), *by_number):
             readable.register(number, select.EPOLLIN)
         while True:
@@ -33,7 +33,7 @@ def main(port: int, token: str, rate: float) -> None:
                 if number not in by_number:
                     print(answered)
                     return
-                # Head and body may come apart.
+                # Headers and body may arrive separately.
                 if by_number[number].recv(65536).endswith(b'"Invalid or expired token"}'):
                     idle.append(by_number[number])
                     answered += 1

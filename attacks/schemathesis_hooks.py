@@ -1,4 +1,4 @@
-"""What Schemathesis can't know of the API: who calls, and what there is to call for."""
+"""What Schemathesis can't know about the API: valid tokens, and ids that exist."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from products.nutrients import NAMES
 PORT = int(os.environ["ATTACKED_PORT"])
 ANSWERS = os.environ["ATTACK_ANSWERS"]
 ENDS_THE_TOKEN = {"POST /v1/auth/rotate", "DELETE /v1/auth/device"}
-# What a product or a portion decides: it is ignored where it is sent with one.
+# Fields that follow from a product or a portion: they are ignored if the body names one.
 DECIDED = {"name", "unit", "grams", *NAMES}
 GOAL = {
     "daily_calories_kcal": 2000,
@@ -30,7 +30,7 @@ device = Phone(PORT).register()
 
 @schemathesis.auth(refresh_interval=None)
 class Token:
-    """One device's, but where the call would be its last."""
+    """The token of one device, or of a new device if the call ends the token."""
 
     def get(self, case: Any, context: Any) -> str:
         ends = context.operation.label in ENDS_THE_TOKEN
@@ -42,10 +42,10 @@ class Token:
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
-    """Where a diary entry names a product and a portion, have there be such ones.
+    """Create the product and the portion that a diary entry names.
 
-    So too where a goal is deleted: any later one has taken the place of what was created. And a
-    push comes after a pull.
+    Also create the goal that is to be deleted, because a later goal replaces each goal. And pull
+    before a push, to send a current timestamp.
     """
     if case.operation.label == "DELETE /v1/goals/{id}" and is_id(case.path_parameters.get("id")):
         case.path_parameters["id"] = device.post("/v1/goals/manual", GOAL).json()["id"]
@@ -61,18 +61,18 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
 
 @schemathesis.hook
 def filter_failure(context: Any, failure: Failure, case: Any, response: Any) -> bool:
-    """Let pass what was accepted because what is wrong with it was ignored, or rounded away."""
+    """Allow an invalid body that was accepted because its errors are ignored or rounded away."""
     if not isinstance(failure, AcceptedNegativeData) or not isinstance(case.body, dict):
         return True
     if case.operation.label == "POST /v1/sync":
-        # A record that is wrong is left out and named.
+        # An invalid record is rejected by name, and the push is accepted.
         return False
     body = case.operation.definition.raw["requestBody"]["content"]["application/json"]["schema"]
     schema = body | {"components": case.operation.schema.raw_schema["components"]}
     fields = schema["components"]["schemas"][body["$ref"].rpartition("/")[2]]["properties"]
     is_of_product = is_id(case.body.get("product_id") or case.body.get("portion_id"))
     counts = {
-        name: as_kept(value, fields.get(name, {}))
+        name: as_stored(value, fields.get(name, {}))
         for name, value in case.body.items()
         if not is_of_product or name not in DECIDED
     }
@@ -81,13 +81,13 @@ def filter_failure(context: Any, failure: Failure, case: Any, response: Any) -> 
 
 @schemathesis.hook
 def after_call(context: Any, case: Any, response: Any) -> None:
-    """Write down what was answered."""
+    """Append the status of each answer to a file."""
     with open(ANSWERS, "a") as answers:
         print(case.method, case.operation.path, response.status_code, file=answers)
 
 
-def as_kept(value: Any, field: dict[str, Any]) -> Any:
-    """Return a number as the server rounds it; bounds are those of what is kept."""
+def as_stored(value: Any, field: dict[str, Any]) -> Any:
+    """Return a number as the server stores it: bounds apply after rounding."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
     if "integer" in field.get("type", ()):

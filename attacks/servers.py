@@ -15,7 +15,7 @@ from tests.helpers.processes import MANAGE, ROOT, Run, children, copy_of, enviro
 
 Start = Callable[..., Run]
 Deploy = Callable[..., Deployed]
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 # Attacks come from one address, and cheap hashes leave the processors to what is attacked.
 UNTHROTTLED = {

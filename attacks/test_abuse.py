@@ -1,4 +1,4 @@
-"""What is too much: bodies, nesting, headers, numbers at their edges, calls."""
+"""Too much of everything: body, nesting, headers, numbers, calls."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def server(deploy: Deploy) -> Deployed:
     return deploy()
 
 
-def raw(port: int, head: bytes, *, repeat: bytes, times: int) -> bytes:
-    """Send a head, then one piece many times, as far as it is taken; return the answer.
+def send_repeatedly(port: int, head: bytes, *, repeat: bytes, times: int) -> bytes:
+    """Send a head, then one piece many times, until the server closes; return the answer.
 
-    It is read as it comes: once the server has closed, what was sent too much would undo it.
+    The answer is read in between: if more is sent after the server closed, the answer is lost.
     """
     answer = b""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as client, suppress(OSError):
@@ -49,44 +49,44 @@ def assert_refused(answer: bytes, status: int) -> None:
     assert set(json.loads(answer.partition(b"\r\n\r\n")[2])) == {"detail"}
 
 
-def test_a_body_of_a_gibibyte(server: Deployed, phone: Phone) -> None:
+def test_a_body_of_a_gibibyte_is_refused(server: Deployed, phone: Phone) -> None:
     before = memory_mb(server)
     head = (
         f"POST /v1/products HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {phone.token}\r\n"
     )
     head += f"Content-Type: application/json\r\nContent-Length: {GIB}\r\n\r\n"
     began = time.monotonic()
-    answer = raw(server.port, head.encode(), repeat=b" " * 2**20, times=1024)
+    answer = send_repeatedly(server.port, head.encode(), repeat=b" " * 2**20, times=1024)
     print(f"answered after {time.monotonic() - began:.2f} s")
     assert_refused(answer, 413)
     assert memory_mb(server) - before < 20
     assert phone.get("/v1/products").json() == []
 
 
-def test_the_same_without_a_length(server: Deployed, phone: Phone) -> None:
+def test_a_chunked_body_of_a_gibibyte_is_refused(server: Deployed, phone: Phone) -> None:
     before = memory_mb(server)
     head = (
         f"POST /v1/products HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {phone.token}\r\n"
     )
     head += "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunk = b"100000\r\n" + b" " * 2**20 + b"\r\n"
-    answer = raw(server.port, head.encode(), repeat=chunk, times=1024)
+    answer = send_repeatedly(server.port, head.encode(), repeat=chunk, times=1024)
     assert_refused(answer, 413)
     assert memory_mb(server) - before < 20
     assert phone.get("/v1/products").json() == []
 
 
 @pytest.mark.parametrize("bracket", ["[", '{"a":'])
-def test_a_hundred_thousand_brackets(phone: Phone, bracket: str) -> None:
+def test_a_hundred_thousand_brackets_are_refused(phone: Phone, bracket: str) -> None:
     answer = phone.post("/v1/products", (bracket * 100_000).encode())
     assert answer.status == 400
     assert answer.json() == {"detail": "The body is not valid JSON"}
 
 
-def test_headers_of_ten_megabytes(server: Deployed) -> None:
+def test_headers_of_ten_megabytes_are_refused(server: Deployed) -> None:
     before = memory_mb(server)
     line = b"X-Padding: " + b"a" * 8000 + b"\r\n"
-    answer = raw(
+    answer = send_repeatedly(
         server.port, b"GET /health HTTP/1.1\r\nHost: localhost\r\n", repeat=line, times=1250
     )
     assert_refused(answer, 431)
@@ -115,7 +115,7 @@ def test_headers_of_ten_megabytes(server: Deployed) -> None:
         ("from=9999-12-31&to=0001-01-01", 422),
     ],
 )
-def test_limits_and_dates_at_their_edges(phone: Phone, query: str, status: int) -> None:
+def test_limits_and_dates_at_their_bounds(phone: Phone, query: str, status: int) -> None:
     answer = phone.get(f"/v1/food-entries?{query}")
     assert answer.status == status, answer
     assert isinstance(answer.json(), list if status == 200 else dict)
@@ -136,28 +136,28 @@ def test_statistics_at_the_ends_of_the_calendar(phone: Phone, path: str) -> None
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    """A Redis of this test's own, and its port."""
+    """The port and the process of a Redis for one test."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
-        wait_until(lambda: answers(port))
+        wait_until(lambda: accepts_connections(port))
         yield port, process
         process.kill()
 
 
-def answers(port: int) -> bool:
+def accepts_connections(port: int) -> bool:
     with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
         return True
     return False
 
 
 def attempt(server: Run) -> Answer:
-    """Try to register, on a connection of its own: any worker may take it."""
+    """Try to register over a new connection, which any worker may accept."""
     return Phone(server.port).post("/v1/auth/register", {})
 
 
-def test_registrations_are_counted_over_all_workers_and_without_redis_by_each(
+def test_registrations_are_counted_over_all_workers_and_by_each_without_redis(
     start: Start, redis: tuple[int, subprocess.Popen[bytes]]
 ) -> None:
     port, process = redis

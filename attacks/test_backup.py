@@ -1,4 +1,4 @@
-"""A backup, made and restored as docs/operations.md has it, on a server that was never used."""
+"""A backup that is made and restored as docs/operations.md says, on a new server."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ READS = [
     "/v1/stats/daily?from=2025-02-01&to=2025-02-28",
 ]
 SOUP = {"name": "Soup", "kcal": 250, "date": "2025-02-05", "meal_type": "lunch"}
-# An id that the restored server has not reached yet, and the way there: a block that handles
-# exceptions is a transaction within, which takes an id to write.
-LATER = 5_000
-UP_TO_LATER = f"""
+# A transaction id that the restored server has not reached yet, and SQL that uses up all ids before
+# it: a block with an exception handler is a subtransaction, which takes an id when it writes.
+LATER_XID = 5_000
+USE_UP_XIDS = f"""
 DO $$ BEGIN
     CREATE TEMPORARY TABLE written (id int) ON COMMIT DROP;
-    FOR id IN pg_current_xact_id()::text::int + 1 .. {LATER} - 1 LOOP
+    FOR id IN pg_current_xact_id()::text::int + 1 .. {LATER_XID} - 1 LOOP
         BEGIN INSERT INTO written VALUES (id); EXCEPTION WHEN division_by_zero THEN END;
     END LOOP;
 END $$
@@ -53,13 +53,13 @@ END $$
 
 
 class Backup(NamedTuple):
-    """A dump, and what the database had and answered when it was made."""
+    """A dump, and the rows and answers of its database when it was made."""
 
     file: Path
     world: World
     answers: dict[str, dict[str, Any]]
     rows: dict[str, list[str]]
-    late: Api
+    latecomer: Api  # registered after the dump
 
 
 @pytest.fixture(scope="module")
@@ -71,17 +71,17 @@ def backup(
         call_command("migrate", verbosity=0)
         world = fill()
         Device.objects.filter(pk=pk(world.working[0])).update(
-            revised_in=LATER, revised_at=timezone.now()
+            revised_in=LATER_XID, revised_at=timezone.now()
         )
         answers = {phone.token: read(phone) for phone in world.working}
         found = rows()
         run(dump_program(), "--format=custom", f"--file={file}", f"--dbname={address()}")
-        return Backup(file, world, answers, found, late=new_phone())
+        return Backup(file, world, answers, found, latecomer=new_phone())
 
 
 @pytest.fixture(scope="module")
-def whole(backup: Backup, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The name of the restored database."""
+def restored_database(backup: Backup, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The name of the database that the backup was restored to."""
     with (
         new_server(tmp_path_factory.mktemp("restored") / "data") as server,
         connected(**server),
@@ -94,9 +94,9 @@ def whole(backup: Backup, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture
-def restored(backup: Backup, whole: str, django_db_blocker: Any) -> Iterator[World]:
-    """A copy of the restored database for each test; Django uses it."""
-    with django_db_blocker.unblock(), new_database("copy", template=whole):
+def restored(backup: Backup, restored_database: str, django_db_blocker: Any) -> Iterator[World]:
+    """A copy of the restored database for each test, which Django uses."""
+    with django_db_blocker.unblock(), new_database("copy", template=restored_database):
         yield backup.world
 
 
@@ -105,7 +105,7 @@ def run(program: Path, *arguments: str) -> None:
 
 
 def dump_program() -> Path:
-    """Return the pg_dump of the server's major version, or that of the embedded server."""
+    """Return the installed pg_dump if it has the server's major version, else the wheel's."""
     installed = shutil.which("pg_dump")
     if installed:
         told = subprocess.run([installed, "--version"], capture_output=True, check=True).stdout
@@ -115,7 +115,7 @@ def dump_program() -> Path:
 
 
 def address() -> str:
-    """Return what libpq calls the database that Django uses."""
+    """Return the connection string for libpq of the database that Django uses."""
     parameters = connection.get_connection_params()
     names = parameters.keys() & {"host", "port", "user", "password", "dbname"}
     return make_conninfo(**{name: parameters[name] for name in names})
@@ -131,7 +131,7 @@ def revision(phone: Api) -> int:
 
 
 def read(phone: Api) -> dict[str, Any]:
-    """Return what the phone reads, by path: all of each answer but the request's own id."""
+    """Return the phone's answers by path: body and headers, without the request's id."""
     product = phone.get("/v1/products?include=portions").json()[0]
     ids = {
         "product": product["id"],
@@ -147,8 +147,8 @@ def read(phone: Api) -> dict[str, Any]:
     return answers
 
 
-def after_a_restore() -> None:
-    """Run the statement that docs/operations.md has operators run."""
+def run_statement_after_restore() -> None:
+    """Run the statement that docs/operations.md tells operators to run after a restore."""
     documented = (ROOT / "docs" / "operations.md").read_text()
     [statement] = re.findall(r"^UPDATE devices\b.*?;", documented, re.DOTALL | re.MULTILINE)
     with connection.cursor() as cursor:
@@ -168,7 +168,7 @@ def test_nothing_is_left_to_migrate(backup: Backup, restored: World) -> None:
 
 def test_the_tables_are_those_of_a_new_database(restored: World) -> None:
     def without_conditions() -> list[str]:
-        # PostgreSQL words those anew that it reads from a dump.
+        # PostgreSQL rewrites the conditions that it reads from a dump.
         return sorted(text.partition(" CHECK ")[0] for text in schema())
 
     found = without_conditions()
@@ -177,7 +177,7 @@ def test_the_tables_are_those_of_a_new_database(restored: World) -> None:
         assert found == without_conditions()
 
 
-def test_migrating_bounds_statements_which_a_dump_does_not(restored: World) -> None:
+def test_migrate_sets_the_timeouts_that_a_dump_lacks(restored: World) -> None:
     bounds = "SELECT count(*) FROM pg_db_role_setting JOIN pg_database ON oid = setdatabase "
     bounds += "WHERE datname = current_database()"
     with connection.cursor() as cursor:
@@ -199,13 +199,13 @@ def test_every_answer_is_the_same(backup: Backup, restored: World) -> None:
         assert read(phone) == backup.answers[phone.token]
 
 
-def test_what_a_phone_keeps_is_still_current(backup: Backup, restored: World) -> None:
+def test_an_etag_from_before_is_still_current(backup: Backup, restored: World) -> None:
     phone = restored.working[0]
     for path, (_, headers) in backup.answers[phone.token].items():
         assert phone.get(path, **{"If-None-Match": headers["ETag"]}).status_code == 304
 
 
-def test_who_was_refused_still_is(restored: World) -> None:
+def test_phones_that_were_refused_still_are(restored: World) -> None:
     for phone in restored.refused:
         assert phone.get("/v1/products").status_code == 401
 
@@ -218,9 +218,11 @@ def test_a_rotation_whose_answer_was_lost_can_be_asked_for_again(restored: World
     assert Api(phone.device, answer.json()["token"]).get("/v1/products").status_code == 200
 
 
-def test_a_device_that_registered_since_is_unknown(backup: Backup, restored: World) -> None:
-    assert backup.late.get("/v1/products").status_code == 401
-    again = backup.late.post("/v1/auth/register", {"device_id": str(pk(backup.late))})
+def test_a_device_that_registered_after_the_backup_is_unknown(
+    backup: Backup, restored: World
+) -> None:
+    assert backup.latecomer.get("/v1/products").status_code == 401
+    again = backup.latecomer.post("/v1/auth/register", {"device_id": str(pk(backup.latecomer))})
     assert again.status_code == 200
 
 
@@ -242,37 +244,37 @@ def test_every_write_raises_the_revision(restored: World) -> None:
         assert revision(phone) == before + 3
 
 
-def test_so_does_one_whose_transaction_has_the_id_of_the_last(restored: World) -> None:
+def test_a_write_raises_the_revision_if_its_transaction_id_was_used_before(restored: World) -> None:
     phone = restored.working[0]
     before = revision(phone)
     with connection.cursor() as cursor:
-        cursor.execute(UP_TO_LATER)
+        cursor.execute(USE_UP_XIDS)
         with transaction.atomic():
             cursor.execute("SELECT pg_current_xact_id()::text::int")
-            assert cursor.fetchone() == (LATER,)
+            assert cursor.fetchone() == (LATER_XID,)
             cursor.execute("UPDATE food_entries SET kcal = 7 WHERE device_id = %s", [pk(phone)])
             cursor.execute("UPDATE products SET kcal_100g = 7 WHERE device_id = %s", [pk(phone)])
     assert revision(phone) == before + 1
 
 
-def test_no_answer_passes_for_one_that_was_lost(backup: Backup, restored: World) -> None:
-    """A phone may keep what it read after the backup, under a revision that comes again."""
+def test_an_etag_from_after_the_backup_is_not_current(backup: Backup, restored: World) -> None:
+    """After the restore, the device comes to the same revision with other rows."""
     phone = restored.working[0]
     day = "/v1/stats/day/2025-02-05"
     with transaction.atomic():
         phone.entry(kcal=1)
         lost = phone.get(day)
         transaction.set_rollback(True)
-    after_a_restore()
+    run_statement_after_restore()
     phone.entry(kcal=2)
     answer = phone.get(day, **{"If-None-Match": lost["ETag"]})
     assert answer.status_code == 200
     assert answer.content != lost.content
 
 
-def test_every_phone_is_to_get_everything_anew(restored: World) -> None:
+def test_every_phone_pulls_everything_again(restored: World) -> None:
     live = Device.objects.filter(erased_at=None)
     before = dict(live.values_list("pk", "revision"))
-    after_a_restore()
+    run_statement_after_restore()
     for device in live:
         assert device.purged_revision == device.revision > before[device.pk] + 999_999

@@ -1,4 +1,4 @@
-"""What breaks under a live server: its processes, its database, its connections, its locks."""
+"""Failures of a live server: killed processes, no database, no free connection, held locks."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ import psycopg
 import pytest
 
 from attacks.client import LOST, Answer, Phone
-from attacks.servers import Start, Tell, check_integrity, starting
+from attacks.servers import Report, Start, check_integrity, starting
 from countonme.server import embedded
 from tests.helpers.processes import Run, children, living_in, postmaster, query, wait_until
 
 SEED = 20250205
-# Once its processes run and its database answers, the service does so too within these seconds.
+# In seconds: how soon calls succeed again once the processes run and the database answers.
 BACK_WITHIN = 5.0
 RICE = {"name": "Rice", "kcal_100g": 130}
 SOUP = {"name": "Soup", "kcal": 250, "date": "2025-02-05", "meal_type": "lunch"}
@@ -33,15 +33,15 @@ SOUP = {"name": "Soup", "kcal": 250, "date": "2025-02-05", "meal_type": "lunch"}
 
 @pytest.fixture
 def start(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Start servers for one test: what is broken serves no other."""
+    """A function that starts servers for one test only: the test breaks them."""
     with starting(first, tmp_path_factory) as start:
         yield start
 
 
 class Diary(threading.Thread):
-    """A phone that writes on and on, and repeats each write until it is answered.
+    """A phone that writes all the time, and repeats each write until it is answered.
 
-    It keeps what the server must have by then, and notes every answer that it can't explain.
+    It records what the server must have stored, and every unexpected answer.
     """
 
     def __init__(self, phone: Phone, seed: int, stop: threading.Event) -> None:
@@ -52,7 +52,7 @@ class Diary(threading.Thread):
         self.writes = 0
         self.repeated = 0
         self.surprises: list[str] = []
-        # By id, what stands in live and deleted rows.
+        # By id, the expected values of live and deleted rows.
         self.products: dict[str, dict[str, Any]] = {}
         self.entries: dict[str, dict[str, Any]] = {}
         self.deleted: set[str] = set()
@@ -69,7 +69,12 @@ class Diary(threading.Thread):
             self.surprises.append(repr(error))
 
     def write(self, method: str, path: str, body: Any, first: int, repeated: set[int]) -> Any:
-        """Send until it is answered; the first attempt is answered `first`, later ones also so."""
+        """Send a request until it is answered, and check the status.
+
+        Args:
+            first: the status for the first attempt.
+            repeated: what later attempts may be answered besides `first`.
+        """
         deadline = time.monotonic() + 60
         expected = {first}
         while time.monotonic() < deadline:
@@ -118,7 +123,7 @@ class Diary(threading.Thread):
         day = date(2025, 1, 1) + timedelta(days=self.random.randrange(365))
         body = {"product_id": key, "grams": grams, "date": str(day), "meal_type": "lunch"}
         created = self.create("/v1/food-entries", body)
-        entry = {"product_id": key, "grams": grams, "kcal": energy(product, grams)}
+        entry = {"product_id": key, "grams": grams, "kcal": kcal_of(product, grams)}
         assert created["kcal"] == entry["kcal"], (created, product)
         self.entries[created["id"]] = entry
 
@@ -135,7 +140,7 @@ class Diary(threading.Thread):
             entry = self.entries[key]
             grams = entry["grams"] % 999 + 1
             product = self.products[entry["product_id"]]
-            entry |= {"grams": grams, "kcal": energy(product, grams)}
+            entry |= {"grams": grams, "kcal": kcal_of(product, grams)}
             self.write("PATCH", f"/v1/food-entries/{key}", {"grams": grams}, 200, set())
 
     def delete_one(self) -> None:
@@ -143,12 +148,12 @@ class Diary(threading.Thread):
             live = sorted(rows.keys() - self.deleted)
             if len(live) > 10:
                 key = self.random.choice(live)
-                # A repeated one finds nothing where the first was done and its answer lost.
+                # A repeated one finds nothing if the first was done but its answer was lost.
                 self.write("DELETE", f"/v1/{path}/{key}", None, 204, {404})
                 self.deleted.add(key)
 
     def expected(self) -> dict[str, Any]:
-        """What the server must answer, by id."""
+        """What the server must answer, by id, and how many rows it must have."""
         return {
             "products": {
                 key: row | {"portions": sorted(row["portions"])}
@@ -160,7 +165,7 @@ class Diary(threading.Thread):
         }
 
     def stored(self, data_dir: Path) -> dict[str, Any]:
-        """What the server does answer; and how many rows there are, deleted ones included."""
+        """What the server answers, in the same form; `rows` counts deleted rows too."""
         products, entries = (
             self.everything(path) for path in ("/v1/products?include=portions", "/v1/food-entries?")
         )
@@ -191,8 +196,8 @@ class Diary(threading.Thread):
         return found
 
 
-def energy(product: dict[str, Any], grams: int) -> float:
-    """kcal of so many grams; whole numbers make at most two decimals."""
+def kcal_of(product: dict[str, Any], grams: int) -> float:
+    """Return the kcal of some grams of a product: exact, because both are integers."""
     return float(Decimal(product["kcal_100g"] * grams) / 100)
 
 
@@ -218,7 +223,7 @@ def workers(server: Run) -> set[int]:
 
 
 def start_database(server: Run) -> None:
-    # The server's own share keeps it up.
+    # Joining starts it, and the server's own share keeps it running.
     os.close(embedded.join(server.data_dir))
 
 
@@ -241,7 +246,7 @@ def kill_postgresql(server: Run) -> None:
 
 
 def kill_a_backend(server: Run) -> None:
-    """PostgreSQL ends all the others too, and recovers by itself."""
+    """Kill one backend. PostgreSQL ends all the others too, and recovers by itself."""
     clients = "backend_type = 'client backend' AND pid <> pg_backend_pid()"
     [(pid,)] = query(
         server.data_dir, f"SELECT pid FROM pg_stat_activity WHERE {clients} ORDER BY pid LIMIT 1"
@@ -265,7 +270,7 @@ CRASHES = [
 ]
 
 
-def test_nothing_that_was_answered_is_lost_or_doubled_by_crashes(server: Run, tell: Tell) -> None:
+def test_crashes_neither_lose_nor_double_answered_writes(server: Run, report: Report) -> None:
     stop = threading.Event()
     diaries = [Diary(Phone(server.port).register(), SEED + n, stop) for n in range(4)]
     probe = Phone(server.port).register()
@@ -277,16 +282,16 @@ def test_nothing_that_was_answered_is_lost_or_doubled_by_crashes(server: Run, te
             wait_until(lambda: sum(diary.writes for diary in diaries) > under_load, 60)  # noqa: B023
             crash(server)
             wait_until(lambda: answers(server.data_dir), 30)
-            # Starting Python anew takes as long as the machine lets it.
+            # How long Python takes to start depends on the machine.
             wait_until(lambda: probe.get("/health").status == 200, 30)
-            seconds = back(probe)
-            tell(f"{crash.__name__}: writes again within {seconds:.2f} s")
+            seconds = seconds_until_writable(probe)
+            report(f"{crash.__name__}: writes again within {seconds:.2f} s")
             assert seconds < BACK_WITHIN
     finally:
         stop.set()
     for diary in diaries:
         diary.join(60)
-    tell(f"{sum(d.writes for d in diaries)} writes, {sum(d.repeated for d in diaries)} repeated")
+    report(f"{sum(d.writes for d in diaries)} writes, {sum(d.repeated for d in diaries)} repeated")
     assert [diary.surprises for diary in diaries] == [[] for _ in diaries]
     for diary in diaries:
         assert not diary.is_alive()
@@ -294,15 +299,15 @@ def test_nothing_that_was_answered_is_lost_or_doubled_by_crashes(server: Run, te
     check_integrity(server)
 
 
-def back(probe: Phone) -> float:
-    """Return the seconds until a write is answered 201."""
+def seconds_until_writable(probe: Phone) -> float:
+    """Wait until a write is answered 201, and return the seconds."""
     began = time.monotonic()
     wait_until(lambda: probe.post("/v1/products", RICE).status == 201, 30)
     return time.monotonic() - began
 
 
 class Caller(threading.Thread):
-    """Repeats calls without a pause, and keeps what each came to."""
+    """Repeats CALLS without a pause, and records the answer, start and seconds of each."""
 
     def __init__(self, phone: Phone, stop: threading.Event) -> None:
         super().__init__(daemon=True)
@@ -328,7 +333,7 @@ CALLS: dict[str, Callable[[Phone], Answer]] = {
     "live": lambda phone: phone.get("/health"),
     "ready": lambda phone: phone.get("/health/ready"),
 }
-# What asks nothing of the database.
+# Calls that don't need the database, with their status.
 UNAFFECTED = {"wrong token": 401, "live": 200}
 
 
@@ -346,7 +351,7 @@ def calling(phones: list[Phone]) -> Iterator[list[Caller]]:
             caller.join(30)
 
 
-def test_a_database_that_is_away_is_answered_503_at_once(start: Start, tell: Tell) -> None:
+def test_calls_without_a_database_are_answered_503_at_once(start: Start, report: Report) -> None:
     # Registrations are counted in the database, before anything else.
     server = start(REGISTER_THROTTLE="100000/min", MAX_ENTRIES_PER_DAY="1000000")
     phones = [Phone(server.port).register() for _ in range(8)]
@@ -371,7 +376,7 @@ def test_a_database_that_is_away_is_answered_503_at_once(start: Start, tell: Tel
         assert answer.status != 503 or int(answer.headers["Retry-After"]) > 0
     seconds = [call[3] for call in meanwhile]
     p95, longest = statistics.quantiles(seconds, n=20)[-1], max(seconds)
-    tell(f"{len(seconds)} calls without a database: p95 {p95:.3f} s, the longest {longest:.3f} s")
+    report(f"{len(seconds)} calls without a database: p95 {p95:.3f} s, the longest {longest:.3f} s")
     assert {call[0] for call in meanwhile} == CALLS.keys()
     assert p95 < 1
     assert longest < 5
@@ -380,10 +385,12 @@ def test_a_database_that_is_away_is_answered_503_at_once(start: Start, tell: Tel
         assert answer.status != 503 or began < normal, (name, answer)
     healed = [call[2] for call in seen if call[0] == "write" and call[1].status == 201]
     seconds_to_heal = min(began for began in healed if began > until) - until
-    tell(f"writes again {seconds_to_heal:.2f} s after its start was asked for")
+    report(f"writes again {seconds_to_heal:.2f} s after its start was asked for")
 
 
-def test_a_full_database_is_answered_503_until_there_is_room(server: Run, tell: Tell) -> None:
+def test_calls_are_answered_503_while_the_database_has_no_free_connection(
+    server: Run, report: Report
+) -> None:
     phones = [Phone(server.port).register() for _ in range(8)]
     address = embedded.database_url(server.data_dir)
     with ExitStack() as held:
@@ -406,10 +413,10 @@ def test_a_full_database_is_answered_503_until_there_is_room(server: Run, tell: 
             assert answer.status == UNAFFECTED.get(name, 503), (name, answer)
             assert answer.status != 503 or int(answer.headers["Retry-After"]) > 0
         longest = max(call[3] for call in seen)
-        tell(f"{len(seen)} calls at a full database: the longest {longest:.3f} s")
+        report(f"{len(seen)} calls at a full database: the longest {longest:.3f} s")
         assert longest < 5
-    seconds = back(phones[0])
-    tell(f"back {seconds:.2f} s after there was room")
+    seconds = seconds_until_writable(phones[0])
+    report(f"back {seconds:.2f} s after there was room")
     assert seconds < BACK_WITHIN
     for phone in phones:
         assert phone.post("/v1/products", RICE).status == 201
@@ -417,21 +424,23 @@ def test_a_full_database_is_answered_503_until_there_is_room(server: Run, tell: 
 
 @pytest.fixture
 def session(server: Run) -> Iterator[psycopg.Connection[Any]]:
-    """Somebody else's session at the server's database."""
+    """Another session in the server's database, without timeouts."""
     address = embedded.database_url(server.data_dir)
     with psycopg.connect(address, options="-c lock_timeout=0 -c statement_timeout=0") as connection:
         yield connection
         connection.rollback()
 
 
-def test_a_locked_device_holds_up_its_own_writes_alone(
-    server: Run, session: psycopg.Connection[Any], tell: Tell
+def test_a_locked_device_delays_only_its_own_writes(
+    server: Run, session: psycopg.Connection[Any], report: Report
 ) -> None:
     locked, free = (Phone(server.port).register() for _ in range(2))
     assert locked.get("/v1/products").status == 200
     session.execute("SELECT FROM devices WHERE id = %s FOR UPDATE", [locked.device_id])
     result: list[tuple[Answer, float]] = []
-    waiting = threading.Thread(target=lambda: result.append(timed(locked.again())), daemon=True)
+    waiting = threading.Thread(
+        target=lambda: result.append(timed(locked.on_new_connection())), daemon=True
+    )
     waiting.start()
     wait_until(lambda: waits_for_a_lock(server), 5)
     meanwhile = 0
@@ -441,7 +450,7 @@ def test_a_locked_device_holds_up_its_own_writes_alone(
         assert locked.get("/v1/products").status == 200
         meanwhile += 1
     [(answer, seconds)] = result
-    tell(f"a write of a locked device: {seconds:.2f} s; meanwhile {meanwhile} of another")
+    report(f"a write of a locked device: {seconds:.2f} s; meanwhile {meanwhile} of another")
     assert answer.status == 503
     assert int(answer.headers["Retry-After"]) > 0
     assert seconds < 10
@@ -461,12 +470,16 @@ def waits_for_a_lock(server: Run) -> bool:
     return bool(query(server.data_dir, waiting))
 
 
-def in_midst_of_a_write(server: Run, phone: Phone, session: psycopg.Connection[Any]) -> Any:
-    """Have a request of the phone hold its device's row and wait for its product's."""
+def in_the_middle_of_a_write(server: Run, phone: Phone, session: psycopg.Connection[Any]) -> Any:
+    """Have a request of the phone lock its device's row and wait for its product's row.
+
+    Returns:
+        A function that waits for the answer and returns it.
+    """
     product = phone.post("/v1/products", RICE).json()["id"]
     session.execute("SELECT FROM products WHERE id = %s FOR UPDATE", [product])
     answers: list[Answer] = []
-    other = phone.again()
+    other = phone.on_new_connection()
     path = f"/v1/products/{product}"
     thread = threading.Thread(
         target=lambda: answers.append(other.patch(path, {"name": "Brown rice"})), daemon=True
@@ -481,25 +494,25 @@ def in_midst_of_a_write(server: Run, phone: Phone, session: psycopg.Connection[A
     return answer
 
 
-def test_a_worker_killed_in_midst_of_a_write_leaves_no_lock(
-    server: Run, session: psycopg.Connection[Any], tell: Tell
+def test_a_worker_killed_in_the_middle_of_a_write_leaves_no_lock(
+    server: Run, session: psycopg.Connection[Any], report: Report
 ) -> None:
     phone = Phone(server.port).register()
-    answer = in_midst_of_a_write(server, phone, session)
+    answer = in_the_middle_of_a_write(server, phone, session)
     kill(workers(server))
     # PostgreSQL learns of the kill only when the statement is over: after its wait for the lock.
-    seconds = back(phone)
-    tell(f"the device writes again {seconds:.2f} s after its worker was killed")
+    seconds = seconds_until_writable(phone)
+    report(f"the device writes again {seconds:.2f} s after its worker was killed")
     assert seconds < 10
     assert answer() == LOST
     session.rollback()
     assert [row["name"] for row in phone.get("/v1/products").json()] == ["Rice", "Rice"]
 
 
-def test_a_worker_frozen_in_midst_of_a_write_is_bounded(
-    server: Run, session: psycopg.Connection[Any], tell: Tell
+def test_a_worker_frozen_in_the_middle_of_a_write_loses_its_lock(
+    server: Run, session: psycopg.Connection[Any], report: Report
 ) -> None:
-    # The server's own bound is longer than a test is to last.
+    # The server's own timeout is too long for a test.
     idle = "idle_in_transaction_session_timeout"
     session.execute(f"ALTER ROLE postgres IN DATABASE countonme SET {idle} = '1s'")
     session.commit()
@@ -507,7 +520,7 @@ def test_a_worker_frozen_in_midst_of_a_write_is_bounded(
     phone = Phone(server.port)
     wait_until(lambda: phone.get("/health/ready").status == 200)
     phone.register()
-    answer = in_midst_of_a_write(server, phone, session)
+    answer = in_the_middle_of_a_write(server, phone, session)
     frozen = workers(server)
     for pid in frozen:
         os.kill(pid, signal.SIGSTOP)
@@ -520,7 +533,7 @@ def test_a_worker_frozen_in_midst_of_a_write_is_bounded(
     seconds = time.monotonic() - began
     for pid in frozen:
         os.kill(pid, signal.SIGCONT)
-    tell(f"the device's row was free {seconds:.2f} s after its worker was frozen")
+    report(f"the device's row was free {seconds:.2f} s after its worker was frozen")
     assert seconds < BACK_WITHIN
     assert answer().status == 503
     assert phone.post("/v1/products", RICE).status == 201

@@ -1,6 +1,6 @@
-"""Sixteen requests in the same moment, again and again: what only one of them may win.
+"""Up to sixteen requests at the same moment, in many rounds, that compete for the same rows.
 
-Each round has a device of its own. No round may be answered 5xx, deadlocks included.
+Each round has its own device. No request may be answered 5xx, not even after a deadlock.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from attacks.client import LOST, Answer, Phone
-from attacks.servers import Start, Tell, check_integrity
+from attacks.servers import Report, Start, check_integrity
 from tests.helpers.processes import Run, query
 
 SEED = 20250205
@@ -32,13 +32,13 @@ Call = tuple[str, str, str, Any]
 
 
 class Crowd:
-    """Threads that wait for each other and then send, each over a connection of its own."""
+    """Threads that wait for each other and then send at once, each over its own connection."""
 
     def __init__(self, port: int) -> None:
         self.own = Phone(port)
         self.calls: list[Call] = []
         self.answers: list[Answer] = []
-        # The last to come is the one that asks.
+        # One more than the threads: the test's own thread.
         self.begun, self.done = (threading.Barrier(THREADS + 1, timeout=60) for _ in range(2))
         for number in range(THREADS):
             threading.Thread(target=self.work, args=(number, Phone(port)), daemon=True).start()
@@ -54,7 +54,7 @@ class Crowd:
             self.done.wait()
 
     def at_once(self, calls: list[Call]) -> list[Answer]:
-        """Send these in the same moment, and return what each was answered."""
+        """Send these calls at the same moment, and return their answers."""
         assert len(calls) <= THREADS
         self.calls = calls
         self.answers = [LOST] * len(calls)
@@ -68,15 +68,15 @@ class Crowd:
         self.calls = []
         self.begun.wait()
 
-    def one(self, token: str, method: str, path: str, body: Any = None) -> Answer:
-        """Send one request on its own."""
+    def send(self, token: str, method: str, path: str, body: Any = None) -> Answer:
+        """Send one request alone."""
         self.own.token = token
         answer = self.own.request(method, path, body)
         assert 200 <= answer.status < 500, answer
         return answer
 
     def get(self, token: str, path: str) -> Any:
-        answer = self.one(token, "GET", path)
+        answer = self.send(token, "GET", path)
         assert answer.status == 200, answer
         return answer.json()
 
@@ -86,7 +86,7 @@ class Crowd:
         return token
 
     def create(self, token: str, path: str, body: Any) -> Any:
-        answer = self.one(token, "POST", path, body)
+        answer = self.send(token, "POST", path, body)
         assert answer.status in (200, 201), answer
         return answer.json()
 
@@ -98,9 +98,9 @@ class Crowd:
 
 @pytest.fixture(scope="module")
 def server(start: Start) -> Iterator[Run]:
-    """One server for all races, whose data breaks no rule afterwards."""
+    """One server for all races. Afterwards no rule is broken, and there was no deadlock."""
     quotas = {"MAX_PRODUCTS_PER_DEVICE": str(QUOTA), "MAX_ENTRIES_PER_DAY": str(QUOTA)}
-    # What is raced for need not outlive a power cut.
+    # Faster, and these rows need not survive a power cut.
     server = start(THREADS="8", PGOPTIONS="-c synchronous_commit=off", **quotas)
     yield server
     check_integrity(server)
@@ -115,20 +115,20 @@ def crowd(server: Run) -> Iterator[Crowd]:
     crowd.leave()
 
 
-def rounds(count: int, tell: Tell) -> Iterator[random.Random]:
-    """Count rounds, each with dice of its own, and tell how long they took."""
+def rounds(count: int, report: Report) -> Iterator[random.Random]:
+    """Yield a random generator for each round, always the same; report how long all took."""
     began = time.monotonic()
     for number in range(count):
         yield random.Random(SEED + number)
-    tell(f"{count} rounds in {time.monotonic() - began:.1f} s")
+    report(f"{count} rounds in {time.monotonic() - began:.1f} s")
 
 
 def new_id() -> str:
     return str(uuid.uuid4())
 
 
-def shuffled(dice: random.Random, calls: list[Call]) -> list[Call]:
-    return dice.sample(calls, len(calls))
+def shuffled(rng: random.Random, calls: list[Call]) -> list[Call]:
+    return rng.sample(calls, len(calls))
 
 
 def statuses(answers: list[Answer]) -> Counter[int]:
@@ -136,13 +136,13 @@ def statuses(answers: list[Answer]) -> Counter[int]:
 
 
 def defaults(crowd: Crowd, token: str, product: str) -> list[bool]:
-    """Whether each portion of a product is the default, as they are listed."""
+    """Return for each portion of a product, in the order of the list, if it is the default."""
     portions = crowd.get(token, f"/v1/products/{product}/portions?limit=200")
     return [portion["is_default"] for portion in portions]
 
 
-def creation(crowd: Crowd, token: str, kind: str) -> tuple[str, dict[str, Any]]:
-    """Return where a row of some kind is created, and what is sent there."""
+def path_and_body(crowd: Crowd, token: str, kind: str) -> tuple[str, dict[str, Any]]:
+    """Return the path and the body that create a row of a kind."""
     match kind:
         case "product":
             return "/v1/products", RICE
@@ -151,8 +151,8 @@ def creation(crowd: Crowd, token: str, kind: str) -> tuple[str, dict[str, Any]]:
     return f"/v1/products/{crowd.product(token)}/portions", CUP
 
 
-def test_a_device_is_registered_once(crowd: Crowd, tell: Tell) -> None:
-    for _ in rounds(100, tell):
+def test_a_device_is_registered_once(crowd: Crowd, report: Report) -> None:
+    for _ in rounds(100, report):
         body = {"device_id": new_id()}
         answers = crowd.at_once([("", "POST", "/v1/auth/register", body)] * THREADS)
         assert statuses(answers) == {200: 1, 409: THREADS - 1}
@@ -160,8 +160,8 @@ def test_a_device_is_registered_once(crowd: Crowd, tell: Tell) -> None:
         assert crowd.get(token, "/v1/auth/device")["id"] == body["device_id"]
 
 
-def test_one_of_many_defaults_stays(crowd: Crowd, tell: Tell) -> None:
-    for dice in rounds(100, tell):
+def test_one_default_remains_of_many_that_are_set_at_once(crowd: Crowd, report: Report) -> None:
+    for rng in rounds(100, report):
         token = crowd.register()
         product = crowd.product(token)
         path = f"/v1/products/{product}/portions"
@@ -171,15 +171,15 @@ def test_one_of_many_defaults_stays(crowd: Crowd, tell: Tell) -> None:
         ] * 3
         for portion in stored:
             calls.append((token, "PATCH", f"/v1/portions/{portion['id']}", {"is_default": True}))
-        answers = crowd.at_once(shuffled(dice, calls))
+        answers = crowd.at_once(shuffled(rng, calls))
         assert statuses(answers) == {201: 3, 200: 2}
         assert defaults(crowd, token, product) == [True] + [False] * 5
 
 
-def test_a_repeated_creation_makes_one_row(crowd: Crowd, tell: Tell) -> None:
-    for dice in rounds(130, tell):
+def test_a_repeated_creation_makes_one_row(crowd: Crowd, report: Report) -> None:
+    for rng in rounds(130, report):
         token = crowd.register()
-        path, body = creation(crowd, token, dice.choice(KINDS))
+        path, body = path_and_body(crowd, token, rng.choice(KINDS))
         before = len(crowd.get(token, path))
         answers = crowd.at_once([(token, "POST", path, {"id": new_id(), **body})] * 6)
         assert statuses(answers) == {201: 1, 200: 5}
@@ -187,12 +187,12 @@ def test_a_repeated_creation_makes_one_row(crowd: Crowd, tell: Tell) -> None:
         assert len(crowd.get(token, path)) == before + 1
 
 
-def test_two_devices_take_the_same_id_each_for_itself(crowd: Crowd, tell: Tell) -> None:
-    for dice in rounds(110, tell):
-        shared, kind = new_id(), dice.choice(KINDS)
+def test_two_devices_can_create_the_same_id(crowd: Crowd, report: Report) -> None:
+    for rng in rounds(110, report):
+        shared, kind = new_id(), rng.choice(KINDS)
         calls: list[Call] = []
         for token in (crowd.register(), crowd.register()):
-            path, body = creation(crowd, token, kind)
+            path, body = path_and_body(crowd, token, kind)
             calls.append((token, "POST", path, {"id": shared, **body}))
         calls *= 3
         answers = crowd.at_once(calls)
@@ -200,8 +200,8 @@ def test_two_devices_take_the_same_id_each_for_itself(crowd: Crowd, tell: Tell) 
         assert first == second == {201: 1, 200: 2}
 
 
-def test_a_product_is_deleted_while_it_is_logged(crowd: Crowd, tell: Tell) -> None:
-    for dice in rounds(110, tell):
+def test_a_product_is_deleted_while_it_is_logged(crowd: Crowd, report: Report) -> None:
+    for rng in rounds(110, report):
         token = crowd.register()
         product = crowd.product(token)
         calls: list[Call] = [
@@ -211,7 +211,7 @@ def test_a_product_is_deleted_while_it_is_logged(crowd: Crowd, tell: Tell) -> No
             (token, "PATCH", f"/v1/products/{product}", {"kcal_100g": 131}),
             (token, "DELETE", f"/v1/products/{product}", None),
         ]
-        calls = shuffled(dice, calls)
+        calls = shuffled(rng, calls)
         answers = crowd.at_once(calls)
         logged = set()
         for call, answer in zip(calls, answers, strict=True):
@@ -220,7 +220,7 @@ def test_a_product_is_deleted_while_it_is_logged(crowd: Crowd, tell: Tell) -> No
             if answer.status == 201:
                 logged.add(answer.json()["id"])
                 assert answer.json()["kcal"] in (130, 131)
-        assert crowd.one(token, "GET", f"/v1/products/{product}").status == 404
+        assert crowd.send(token, "GET", f"/v1/products/{product}").status == 404
         assert {entry["id"] for entry in crowd.get(token, "/v1/food-entries")} == logged
 
 
@@ -229,8 +229,10 @@ def entry_of(product: str, day: int) -> dict[str, Any]:
     return {"product_id": product, "grams": 100, "date": date, "meal_type": "lunch"}
 
 
-def test_portions_are_changed_and_deleted_under_the_default(crowd: Crowd, tell: Tell) -> None:
-    for dice in rounds(110, tell):
+def test_a_product_keeps_one_default_while_portions_are_changed_and_deleted(
+    crowd: Crowd, report: Report
+) -> None:
+    for rng in rounds(110, report):
         token = crowd.register()
         product = crowd.product(token)
         path = f"/v1/products/{product}/portions"
@@ -244,7 +246,7 @@ def test_portions_are_changed_and_deleted_under_the_default(crowd: Crowd, tell: 
             *((token, "DELETE", path, None) for path in paths),
             (token, "GET", path, None),
         ]
-        calls = shuffled(dice, calls)
+        calls = shuffled(rng, calls)
         for call, answer in zip(calls, crowd.at_once(calls), strict=True):
             allowed = {"PATCH": (200, 404), "DELETE": (204, 409), "GET": (200,)}[call[1]]
             assert answer.status in allowed, (call, answer)
@@ -253,8 +255,8 @@ def test_portions_are_changed_and_deleted_under_the_default(crowd: Crowd, tell: 
         assert defaults(crowd, token, product) == [True]
 
 
-def test_nothing_is_written_after_a_device_was_erased(crowd: Crowd, tell: Tell) -> None:
-    for dice in rounds(100, tell):
+def test_nothing_is_written_after_a_device_was_erased(crowd: Crowd, report: Report) -> None:
+    for rng in rounds(100, report):
         token = crowd.register()
         product = crowd.product(token)
         writes: list[Call] = [
@@ -266,23 +268,23 @@ def test_nothing_is_written_after_a_device_was_erased(crowd: Crowd, tell: Tell) 
             (token, "GET", "/v1/products", None),
         ]
         erasures: list[Call] = [(token, "DELETE", "/v1/auth/device", None)] * 2
-        calls = shuffled(dice, writes + erasures)
+        calls = shuffled(rng, writes + erasures)
         for call, answer in zip(calls, crowd.at_once(calls), strict=True):
             assert answer.status in (200, 201, 204, 401, 404), (call, answer)
             if call[2] == "/v1/auth/rotate" and answer.status == 200:
                 token = answer.json()["token"]
-        # Erased by now, unless the rotation came first and took the token from under both.
-        if crowd.one(token, "GET", "/v1/auth/device").status == 200:
-            assert crowd.one(token, "DELETE", "/v1/auth/device").status == 204
+        # The device is erased, unless the rotation came before both and replaced their token.
+        if crowd.send(token, "GET", "/v1/auth/device").status == 200:
+            assert crowd.send(token, "DELETE", "/v1/auth/device").status == 204
         calls += [(token, method, path, body) for _, method, path, body in writes]
         assert statuses(crowd.at_once(calls)) == {401: len(calls)}
 
 
-def test_rotations_at_once_leave_one_good_token(crowd: Crowd, tell: Tell) -> None:
-    for number, dice in enumerate(rounds(110, tell)):
+def test_concurrent_rotations_leave_one_good_token(crowd: Crowd, report: Report) -> None:
+    for number, rng in enumerate(rounds(110, report)):
         old = crowd.register()
         rotate: Call = (old, "POST", "/v1/auth/rotate", None)
-        calls = shuffled(dice, [rotate] * 4 + [(old, "GET", "/v1/products", None)] * 2)
+        calls = shuffled(rng, [rotate] * 4 + [(old, "GET", "/v1/products", None)] * 2)
         answers = crowd.at_once(calls)
         assert all(
             answer.status == 200 or (answer.status == 401 and call[1] == "GET")
@@ -293,39 +295,39 @@ def test_rotations_at_once_leave_one_good_token(crowd: Crowd, tell: Tell) -> Non
             for call, answer in zip(calls, answers, strict=True)
             if call[1] == "POST"
         ]
-        assert crowd.one(old, "GET", "/v1/products").status == 401
+        assert crowd.send(old, "GET", "/v1/products").status == 401
         if number % 2:
-            # As a phone does that lost every answer.
+            # Like a phone that lost every answer.
             given.append(crowd.create(*rotate[:1], *rotate[2:])["token"])
-        good = [token for token in given if crowd.one(token, "GET", "/v1/products").status == 200]
+        good = [token for token in given if crowd.send(token, "GET", "/v1/products").status == 200]
         assert len(good) == 1
-        assert crowd.one(*rotate).status == 401
+        assert crowd.send(*rotate).status == 401
 
 
-def test_a_phone_that_rotates_and_calls_is_never_locked_out(crowd: Crowd, tell: Tell) -> None:
-    for dice in rounds(70, tell):
+def test_a_phone_that_rotates_and_calls_is_never_locked_out(crowd: Crowd, report: Report) -> None:
+    for rng in rounds(70, report):
         old = crowd.register()
         rotate: Call = (old, "POST", "/v1/auth/rotate", None)
         given = [crowd.create(old, "/v1/auth/rotate", None)["token"]]
-        calls = shuffled(dice, [rotate] * 3 + [(given[0], "GET", "/v1/products", None)] * 3)
+        calls = shuffled(rng, [rotate] * 3 + [(given[0], "GET", "/v1/products", None)] * 3)
         for call, answer in zip(calls, crowd.at_once(calls), strict=True):
             assert answer.status in (200, 401), answer
             if call == rotate and answer.status == 200:
                 given.append(answer.json()["token"])
-        good = [token for token in given if crowd.one(token, "GET", "/v1/products").status == 200]
+        good = [token for token in given if crowd.send(token, "GET", "/v1/products").status == 200]
         assert len(good) == 1
 
 
-def test_a_device_never_has_more_products_than_its_quota(crowd: Crowd, tell: Tell) -> None:
-    for _ in rounds(20, tell):
+def test_a_device_never_has_more_products_than_its_quota(crowd: Crowd, report: Report) -> None:
+    for _ in rounds(20, report):
         token = crowd.register()
         answers = crowd.at_once([(token, "POST", "/v1/products", RICE)] * THREADS)
         assert statuses(answers) == {201: QUOTA, 409: THREADS - QUOTA}
         assert len(crowd.get(token, "/v1/products")) == QUOTA
 
 
-def test_a_day_never_has_more_entries_than_its_quota(crowd: Crowd, tell: Tell) -> None:
-    for dice in rounds(20, tell):
+def test_a_day_never_has_more_entries_than_its_quota(crowd: Crowd, report: Report) -> None:
+    for rng in rounds(20, report):
         token = crowd.register()
         day_before = {**SOUP, "date": "2025-02-04"}
         moved = [crowd.create(token, "/v1/food-entries", day_before) for _ in range(4)]
@@ -333,14 +335,14 @@ def test_a_day_never_has_more_entries_than_its_quota(crowd: Crowd, tell: Tell) -
         for entry in moved:
             path = f"/v1/food-entries/{entry['id']}"
             calls.append((token, "PATCH", path, {"date": SOUP["date"]}))
-        answers = crowd.at_once(shuffled(dice, calls))
+        answers = crowd.at_once(shuffled(rng, calls))
         assert statuses(answers)[409] == THREADS - QUOTA
         assert len(crowd.get(token, f"/v1/food-entries?date={SOUP['date']}")) == QUOTA
 
 
-def test_a_product_never_has_more_portions_than_its_quota(crowd: Crowd, tell: Tell) -> None:
+def test_a_product_never_has_more_portions_than_its_quota(crowd: Crowd, report: Report) -> None:
     stored = 50
-    for _ in rounds(20, tell):
+    for _ in rounds(20, report):
         if stored == 50:
             token = crowd.register()
             path = f"/v1/products/{crowd.product(token)}/portions"

@@ -1,4 +1,4 @@
-"""Clients that take their time: nginx waits for them, and nobody else does."""
+"""Slow clients: nginx waits for them, and no other client has to."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import NamedTuple
 import pytest
 
 from attacks.client import Phone
-from attacks.servers import Deploy, Tell, memory_mb
+from attacks.servers import Deploy, Report, memory_mb
 from tests.helpers.nginx import Deployed
 from tests.helpers.processes import query
 
 MIB = 1024 * 1024
-# 200 products of 50 portions: more than sockets' buffers hold.
+# 200 products of 50 portions: more than the buffers of sockets hold.
 MANY_PORTIONS = """
     INSERT INTO products
         (id, device_id, name, name_folded, name_words, unit, kcal_100g, revision, created_at)
@@ -30,7 +30,7 @@ MANY_PORTIONS = """
 
 
 class Slow(NamedTuple):
-    """What a slow client sends before it slows down, and then a byte at a time."""
+    """What a slow client sends at once (`start`), and then byte by byte (`drip`)."""
 
     start: bytes
     drip: bytes = b""
@@ -55,8 +55,8 @@ KINDS = {
 }
 
 
-class Crowd:
-    """Slow clients of one address, which is not the phones', with a token that is good."""
+class SlowClients:
+    """Slow clients with a valid token, at an address that other phones don't use."""
 
     def __init__(self, phone: Phone, count: int, slow: Slow, address: str = "127.0.0.2") -> None:
         port = phone.connection.port
@@ -71,7 +71,7 @@ class Crowd:
         self.sent = 0
 
     def step(self) -> None:
-        """Send one byte more on each connection that still stands."""
+        """Send one more byte on each connection that is still open."""
         for client in self.sockets:
             if self.drip:
                 with suppress(OSError):
@@ -84,7 +84,8 @@ class Crowd:
 
 
 @pytest.fixture
-def crowds() -> Iterator[ExitStack]:
+def stack() -> Iterator[ExitStack]:
+    """Closes what tests put on it when they end."""
     with ExitStack() as ends:
         yield ends
 
@@ -95,51 +96,53 @@ def server(deploy: Deploy) -> Deployed:
     return deploy()
 
 
-def longest_call(phone: Phone, crowd: Crowd) -> float:
-    """Return the seconds of the longest of fifty calls, each on a connection of its own."""
+def longest_call(phone: Phone, clients: SlowClients) -> float:
+    """Return the seconds of the slowest of fifty calls, each over a new connection."""
     longest = 0.0
     for _ in range(50):
-        crowd.step()
+        clients.step()
         began = time.monotonic()
-        assert phone.again().get("/v1/products").status == 200
+        assert phone.on_new_connection().get("/v1/products").status == 200
         longest = max(longest, time.monotonic() - began)
     return longest
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nobody_else_waits(
-    server: Deployed, phone: Phone, crowds: ExitStack, tell: Tell, kind: str
+def test_slow_clients_do_not_delay_others(
+    server: Deployed, phone: Phone, stack: ExitStack, report: Report, kind: str
 ) -> None:
-    crowd = Crowd(phone, 100, KINDS[kind])
-    crowds.callback(crowd.close)
-    longest = longest_call(phone, crowd)
-    tell(f"{kind}: the longest of 50 calls took {longest * 1000:.0f} ms")
+    clients = SlowClients(phone, 100, KINDS[kind])
+    stack.callback(clients.close)
+    longest = longest_call(phone, clients)
+    report(f"{kind}: the longest of 50 calls took {longest * 1000:.0f} ms")
     assert longest < 1
 
 
 def test_many_clients_with_half_a_request_cost_little_memory(
-    server: Deployed, phone: Phone, crowds: ExitStack, tell: Tell
+    server: Deployed, phone: Phone, stack: ExitStack, report: Report
 ) -> None:
-    """600 of six addresses: one address has no more than a hundred requests under way."""
+    """600 clients at six addresses: one address may have only 100 requests at a time."""
     before = memory_mb(server)
     for number in range(6):
-        crowd = Crowd(phone, 100, KINDS["all but one byte of a sync"], f"127.0.0.{2 + number}")
-        crowds.callback(crowd.close)
-    assert longest_call(phone, crowd) < 1
+        clients = SlowClients(
+            phone, 100, KINDS["all but one byte of a sync"], f"127.0.0.{2 + number}"
+        )
+        stack.callback(clients.close)
+    assert longest_call(phone, clients) < 1
     more = memory_mb(server) - before
-    tell(f"600 clients that hold back a byte of 1 MiB: {more:.0f} MB more, of all processes")
+    report(f"600 clients that hold back a byte of 1 MiB: {more:.0f} MB more, of all processes")
     assert more < 60
 
 
-def test_a_crowd_at_one_address_is_refused_past_its_hundred_and_no_other(
-    server: Deployed, phone: Phone, crowds: ExitStack
+def test_one_address_is_refused_beyond_100_requests_and_others_are_not(
+    server: Deployed, phone: Phone, stack: ExitStack
 ) -> None:
-    # An address of its own: nginx may still count what the crowds before have closed.
-    crowd = Crowd(phone, 150, KINDS["a sync that stalls"], "127.0.0.20")
-    crowds.callback(crowd.close)
-    assert longest_call(phone, crowd) < 1
+    # A new address: at others nginx may still count connections of earlier tests.
+    clients = SlowClients(phone, 150, KINDS["a sync that stalls"], "127.0.0.20")
+    stack.callback(clients.close)
+    assert longest_call(phone, clients) < 1
     refused = 0
-    for client in crowd.sockets:
+    for client in clients.sockets:
         client.settimeout(0.1)
         with suppress(TimeoutError):
             refused += client.recv(4096).startswith(b"HTTP/1.1 429 ")
@@ -147,20 +150,18 @@ def test_a_crowd_at_one_address_is_refused_past_its_hundred_and_no_other(
 
 
 @pytest.mark.parametrize("kind", ["one header after another", "a sync that stalls"])
-def test_a_request_that_does_not_arrive_is_given_up(
-    deploy: Deploy, crowds: ExitStack, kind: str
-) -> None:
+def test_a_request_that_stalls_is_closed(deploy: Deploy, stack: ExitStack, kind: str) -> None:
     short = {
         f"client_{part}_timeout 20s": f"client_{part}_timeout 2s" for part in ("header", "body")
     }
     phone = Phone(deploy(changes=short).port).register()
-    crowd = Crowd(phone, 1, KINDS[kind])
-    crowds.callback(crowd.close)
-    client = crowd.sockets[0]
+    clients = SlowClients(phone, 1, KINDS[kind])
+    stack.callback(clients.close)
+    client = clients.sockets[0]
     client.settimeout(0.5)
     began = time.monotonic()
     while True:
-        crowd.step()
+        clients.step()
         try:
             assert client.recv(4096) == b""
             break
@@ -169,36 +170,36 @@ def test_a_request_that_does_not_arrive_is_given_up(
     assert time.monotonic() > began + 1.5
 
 
-def test_an_answer_that_nobody_reads_holds_no_thread(deploy: Deploy, crowds: ExitStack) -> None:
+def test_an_answer_that_nobody_reads_blocks_no_thread(deploy: Deploy, stack: ExitStack) -> None:
     server = deploy(WEB_CONCURRENCY="1", THREADS="2")
     phone, other = (Phone(server.port).register() for _ in range(2))
     query(server.data_dir, MANY_PORTIONS.format(device_id=phone.device_id))
     call = "GET /v1/products?include=portions&limit=200 HTTP/1.1\r\nHost: localhost\r\n"
     call += f"Authorization: Bearer {phone.token}\r\n\r\n"
     for _ in range(2):
-        client = crowds.enter_context(socket.socket())
+        client = stack.enter_context(socket.socket())
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", server.port))
         client.sendall(call.encode() * 4)
     began = time.monotonic()
-    assert [other.again().get("/v1/products").status for _ in range(20)] == [200] * 20
+    assert [other.on_new_connection().get("/v1/products").status for _ in range(20)] == [200] * 20
     assert time.monotonic() - began < 10
 
 
-def test_thousands_of_connections_leave_room_for_a_phone(
-    server: Deployed, phone: Phone, crowds: ExitStack
+def test_thousands_of_connections_do_not_delay_others(
+    server: Deployed, phone: Phone, stack: ExitStack
 ) -> None:
-    """Headers that have not come yet count for no address: nginx has room for them."""
-    crowd = Crowd(phone, 3000, KINDS["one header after another"])
-    crowds.callback(crowd.close)
-    assert longest_call(phone, crowd) < 1
+    """A request counts for its address only once its headers are complete."""
+    clients = SlowClients(phone, 3000, KINDS["one header after another"])
+    stack.callback(clients.close)
+    assert longest_call(phone, clients) < 1
 
 
-def test_a_server_with_stalled_clients_stops_at_once(deploy: Deploy, crowds: ExitStack) -> None:
+def test_a_server_with_stalled_clients_stops_at_once(deploy: Deploy, stack: ExitStack) -> None:
     server = deploy()
     phone = Phone(server.port).register()
-    crowd = Crowd(phone, 20, KINDS["a sync that stalls"])
-    crowds.callback(crowd.close)
+    clients = SlowClients(phone, 20, KINDS["a sync that stalls"])
+    stack.callback(clients.close)
     time.sleep(0.5)
     began = time.monotonic()
     server.process.terminate()

@@ -1,4 +1,4 @@
-"""What a stranger learns from answers' times, and what a flood of wrong tokens costs others."""
+"""What response times tell about tokens, and what a flood of wrong tokens costs others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from functools import partial
 import pytest
 
 from attacks.client import Phone
-from attacks.servers import Start, Tell
+from attacks.servers import Report, Start
 from devices import tokens
 from tests.helpers.processes import ROOT, Run, query
 
@@ -31,7 +31,7 @@ def server(start: Start) -> Run:
 
 
 def refusals(phone: Phone, server: Run) -> dict[str, str]:
-    """Return tokens that are refused, each for another reason."""
+    """Return tokens that are refused, by the reason."""
     device, _, secret = phone.token.partition(".")
     flipped = {"A": "B", "B": "A"}
     blocked = Phone(server.port).register()
@@ -49,24 +49,25 @@ def refusals(phone: Phone, server: Run) -> dict[str, str]:
 
 
 def timed(call: Callable[[], object]) -> float:
-    """Return milliseconds."""
+    """Return the milliseconds that a call takes."""
     began = time.perf_counter()
     call()
     return (time.perf_counter() - began) * 1000
 
 
 def test_the_time_of_a_refusal_does_not_tell_its_reason(server: Run, phone: Phone) -> None:
-    """Rounds of one call of each kind, in a new order each; medians against the noise.
+    """The medians of all kinds differ by less than the noise.
 
-    Noise is the interquartile range of one kind's times: what a single call is uncertain by.
+    Each round makes one call of each kind, in a random order. The noise is the interquartile range
+    of the times of one kind: how far a single call may be off.
     """
     kinds = refusals(phone, server)
     stranger = Phone(server.port)
     times: dict[str, list[float]] = {kind: [] for kind in kinds}
     order = list(kinds)
-    chance = random.Random(1)
+    rng = random.Random(1)
     for number in range(ROUNDS):
-        chance.shuffle(order)
+        rng.shuffle(order)
         for kind in order:
             stranger.token = kinds[kind]
             spent = timed(lambda: stranger.get("/v1/auth/device"))
@@ -95,20 +96,20 @@ def test_a_right_and_a_wrong_secret_take_the_same_time() -> None:
     }
     times: dict[str, list[float]] = {kind: [] for kind in candidates}
     order = list(candidates)
-    chance = random.Random(1)
+    rng = random.Random(1)
     for _ in range(20_000):
-        chance.shuffle(order)
+        rng.shuffle(order)
         for kind in order:
             check = partial(tokens.check_signature, candidates[kind], signature)
             times[kind].append(timed(check))
     medians = {kind: statistics.median(spent) * 1000 for kind, spent in times.items()}
     print(", ".join(f"{kind} {median:.2f} µs" for kind, median in medians.items()))
-    # A microsecond is a thousandth of what a network's times scatter by.
+    # Response times over a network vary by a thousand times as much as a microsecond.
     assert max(medians.values()) - min(medians.values()) < 1
 
 
 def p95_of_reads(phone: Phone, seconds: float) -> float:
-    """Return milliseconds, of a phone that reads twenty times a second."""
+    """Return the p95 in milliseconds of a phone that reads twenty times a second."""
     times = []
     started = time.monotonic()
     number = 0
@@ -121,7 +122,7 @@ def p95_of_reads(phone: Phone, seconds: float) -> float:
 
 @contextmanager
 def flood(port: int, token: str, rates: list[float]) -> Iterator[None]:
-    """Calls with a token, while it lasts; adds how many a second were answered."""
+    """Send calls with a token inside the block; add the answers per second to `rates`."""
     command = [sys.executable, "-m", "attacks.flood", str(port), token, str(FLOOD_PER_SECOND)]
     began = time.monotonic()
     pipe = subprocess.PIPE
@@ -133,10 +134,13 @@ def flood(port: int, token: str, rates: list[float]) -> Iterator[None]:
     rates.append(int(answered) / (time.monotonic() - began))
 
 
-def test_a_flood_of_wrong_tokens_costs_others_little(server: Run, phone: Phone, tell: Tell) -> None:
-    """Others' p95 of three seconds, without and with the flood in turn; the calmest counts.
+def test_a_flood_of_wrong_tokens_costs_others_little(
+    server: Run, phone: Phone, report: Report
+) -> None:
+    """Compare the lowest p95 of another phone's reads, without and with the flood.
 
-    Whatever else the machine does adds to both, and to each as it likes.
+    Both are measured in turn, three seconds each. Other work on the machine only adds to a p95, so
+    the lowest is the least disturbed.
     """
     wrong = refusals(phone, server)["the middle is wrong"]
     for number in range(20):
@@ -150,8 +154,8 @@ def test_a_flood_of_wrong_tokens_costs_others_little(server: Run, phone: Phone, 
         with flood(server.port, wrong, rates):
             flooded.append(p95_of_reads(phone, 3))
     for kind, seen in (("quiet", quiet), ("flooded", flooded)):
-        tell(f"p95 {kind}: {min(seen):.1f} ms at least, {statistics.median(seen):.1f} ms median")
-    tell(f"{len(rates)} floods of {statistics.median(rates):.0f} wrong tokens a second")
+        report(f"p95 {kind}: {min(seen):.1f} ms at least, {statistics.median(seen):.1f} ms median")
+    report(f"{len(rates)} floods of {statistics.median(rates):.0f} wrong tokens a second")
     assert statistics.median(rates) > 0.9 * FLOOD_PER_SECOND
     assert min(flooded) < 1.5 * min(quiet)
 

@@ -1,4 +1,4 @@
-"""A later version migrates the database of a live server and takes it back: nobody notices."""
+"""A later version migrates the database of a live server and back, and no call fails."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ PHONES = 4
 RICE = {"name": "Rice", "kcal_100g": 130}
 SOUP = {"name": "Soup", "kcal": 250, "date": "2025-02-05", "meal_type": "lunch"}
 
-# What a version after this one brings: a column, an index on a table in use, and a table.
-LATER = {
+# Migrations of a later version: a column, an index on a table in use, and a table.
+LATER_MIGRATIONS = {
     "products/migrations/9001_colour.py": """
 from django.db import migrations, models
 
@@ -62,7 +62,7 @@ class Migration(migrations.Migration):
         DeviceScopedTable("Note"),
     ]
 """,
-    # By itself: a foreign key locks the table that it names, and writers lock two in any order.
+    # Alone: a foreign key also locks the table that it refers to, and writers lock in any order.
     "entries/migrations/9002_note_product.py": """
 from django.db import migrations
 from countonme.scope.migrations import DeviceScopedForeignKey
@@ -84,7 +84,7 @@ def later_version(folder: Path) -> Path:
     left = shutil.ignore_patterns(".*", "__pycache__", "docs", "attacks", "staticfiles")
     shutil.copytree(ROOT, copied, ignore=left)
     last = {app: last_migration(app) for app in ("products", "entries")}
-    for path, text in LATER.items():
+    for path, text in LATER_MIGRATIONS.items():
         (copied / path).write_text(text % last)
     return copied
 
@@ -98,20 +98,20 @@ def manage(project: Path, data_dir: Path, *arguments: str) -> None:
 
 
 class Load:
-    """Phones that write and read all the while, each one request after the other."""
+    """Phones that write and read all the time, each with one request after the other."""
 
     def __init__(self, port: int) -> None:
         self.phones = [Phone(port).register() for _ in range(PHONES)]
         self.statuses: Counter[tuple[str, int]] = Counter()
         self.rounds = 0
-        self.enough = threading.Event()
+        self.stop = threading.Event()
 
     def note(self, what: str, answer: Any) -> Any:
         self.statuses[what, answer.status] += 1
         return answer
 
     def call(self, phone: Phone) -> None:
-        while not self.enough.is_set():
+        while not self.stop.is_set():
             product = self.note("POST product", phone.post("/v1/products", RICE))
             entry = self.note("POST entry", phone.post("/v1/food-entries", SOUP))
             if product.status == entry.status == 201:
@@ -124,8 +124,8 @@ class Load:
             self.note("ready", phone.get("/health/ready"))
             self.rounds += 1
 
-    def goes_on(self) -> None:
-        """Wait until every phone has been served again, on average."""
+    def wait_for_rounds(self) -> None:
+        """Wait for two more rounds of calls per phone, on average."""
         enough = self.rounds + 2 * PHONES
         wait_until(lambda: self.rounds >= enough)
 
@@ -139,23 +139,23 @@ def under_load(port: int) -> Iterator[Load]:
     try:
         yield load
     finally:
-        load.enough.set()
+        load.stop.set()
         for thread in threads:
             thread.join()
 
 
-def test_the_old_version_serves_on_while_a_later_one_migrates_and_goes_back(
+def test_the_old_version_keeps_serving_while_a_later_one_migrates_and_goes_back(
     server: Run, tmp_path: Path
 ) -> None:
     later = later_version(tmp_path)
     with under_load(server.port) as load:
-        load.goes_on()
+        load.wait_for_rounds()
         manage(later, server.data_dir, "migrate")
         assert query(server.data_dir, "SELECT to_regclass('notes')::text") == [("notes",)]
-        load.goes_on()
+        load.wait_for_rounds()
         manage(later, server.data_dir, "migrate", "products", last_migration("products"))
         assert query(server.data_dir, "SELECT to_regclass('notes')::text") == [(None,)]
-        load.goes_on()
+        load.wait_for_rounds()
     failed = {call: n for call, n in load.statuses.items() if call[1] not in (200, 201, 204)}
     assert not failed, load.statuses
     manage(ROOT, server.data_dir, "check_integrity")

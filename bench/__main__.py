@@ -1,4 +1,4 @@
-"""`make bench`: how fast the server is, beside a strong peer and beside what is possible."""
+"""`make bench`: how fast the server is, compared with FastAPI and with a minimal server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ VERBS = {
 
 
 def main() -> None:
-    """Entry point: a failure is its one sentence on stderr and exit status 1."""
+    """Entry point. A failure ends with one sentence on stderr and exit status 1."""
     parser = argparse.ArgumentParser(
         prog="make bench ARGS=…",
         description="\n".join(f"{verb}: {what}" for verb, what in VERBS.items()),
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def prepare() -> None:
-    """Set the settings of a production of its own, whatever the shell or `.env` say."""
+    """Set the settings of a production server, whatever the shell or `.env` say."""
     os.environ.pop("SECRET_KEY", None)
     serve.ensure_secret_key(DATA_DIR)
     os.environ |= {
@@ -78,7 +78,7 @@ def prepare() -> None:
 
 
 def run(verb: str, rounds: int, seconds: int) -> dict[str, Any]:
-    """Return what a verb finds, by the names in `results.json`."""
+    """Run a verb, and return its results by the names that they have in `results.json`."""
     match verb:
         case "scale":
             return scale.measure(rounds, seconds)
@@ -126,7 +126,7 @@ def machine() -> str:
 
 
 def print_table(title: str, endpoints: dict[str, dict[str, Any]]) -> None:
-    """Print the endpoints' figures, a line each."""
+    """Print a table of the endpoints' figures."""
     columns = ("rps", "p50_ms", "p99_ms", "fastapi_p99_ms", "vs_fastapi", "vs_limit", "spread")
     width = max(map(len, endpoints))
     print(f"{title:{width}}", *(f"{column:>15}" for column in columns))

@@ -1,4 +1,4 @@
-"""Ours, the peer and the limit: the same answers first, then load in interleaved rounds."""
+"""Compare ours, the peer and the limit: first their answers, then their speed, in rounds."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from bench.world import ENDPOINTS, NOT_MODIFIED, Call
 
 Runs = dict[str, list[Measured]]  # by contestant, one of each round
 PEER, LIMIT = "fastapi", "limit"
-# What no two writes share.
-OWN = ["id", "created_at"]
+# Fields that differ between two writes.
+GENERATED = ["id", "created_at"]
 
 
 def measure(rounds: int, seconds: float, *, behind_nginx: bool) -> dict[str, Any]:
-    """Measure every endpoint, as deployed or without nginx; return the figures by its name.
+    """Measure every endpoint, as deployed or without nginx; return its figures by its name.
 
     Raises:
         BenchError: contestants answer or write differently, or a request failed.
@@ -39,7 +39,7 @@ def measure(rounds: int, seconds: float, *, behind_nginx: bool) -> dict[str, Any
         for number in range(rounds):
             where = "behind nginx" if behind_nginx else "directly"
             print(f"Round {number + 1} of {rounds}, {where} …", flush=True)
-            # Each goes first in turn.
+            # Each contestant goes first in turn.
             turn = number % len(servers)
             measured = under_load([*servers[turn:], *servers[:turn]], url, seconds)
             for (endpoint, name), seen in measured.items():
@@ -50,7 +50,7 @@ def measure(rounds: int, seconds: float, *, behind_nginx: bool) -> dict[str, Any
 
 
 def under_load(servers: list[Server], url: str, seconds: float) -> dict[tuple[str, str], Measured]:
-    """Put load on every endpoint of every contestant, once each."""
+    """Measure every endpoint of every contestant once under load."""
     devices = range(world.DEVICES)
     measured = {}
     for endpoint in ENDPOINTS:
@@ -67,10 +67,10 @@ def under_load(servers: list[Server], url: str, seconds: float) -> dict[tuple[st
 
 
 def not_modified(server: Server, call: Call) -> Call:
-    """Return the call as one that is answered 304.
+    """Return the call with the ETag of its answer, so that it is answered 304.
 
     Raises:
-        BenchError: it is not.
+        BenchError: it is not answered 304.
     """
     known = replace(call, etag=server.send(call)[1].get("ETag", ""))
     if server.send(known)[0] != 304:
@@ -79,7 +79,7 @@ def not_modified(server: Server, call: Call) -> Call:
 
 
 def reset(url: str) -> None:
-    """Remove what was written under load, so that the next one meets the world as it was."""
+    """Remove what was written under load, so that the next load finds the same rows."""
     with connect(url) as connection:
         with connection.transaction():
             connection.execute("SET LOCAL session_replication_role = replica")
@@ -91,10 +91,10 @@ def reset(url: str) -> None:
 
 
 def verify(servers: list[Server], url: str) -> None:
-    """Ask all contestants the same, and compare answers, and what they wrote.
+    """Send the same calls to all contestants; compare their answers, and the rows they write.
 
     Raises:
-        BenchError: one differs from ours.
+        BenchError: one differs from ours, or accepts a wrong token.
     """
     for endpoint in ENDPOINTS:
         for call in endpoint.spread(range(world.DEVICES))[:20]:
@@ -113,7 +113,7 @@ def verify(servers: list[Server], url: str) -> None:
 
 
 def outcome(server: Server, call: Call, url: str) -> tuple[Any, ...]:
-    """Return what a call answers and writes, but for what no two writes share."""
+    """Return a call's answer and the rows that it writes, without GENERATED fields."""
     status, _, body = server.send(call)
     if call.method == "GET":
         return status, body
@@ -126,14 +126,14 @@ def outcome(server: Server, call: Call, url: str) -> tuple[Any, ...]:
                 JOIN devices ON devices.id = device_id AND devices.revision = {table}.revision
                 WHERE device_id = %s AND {table}.created_at >= %s
             """
-            shared = [*OWN, "revision", *(["product_id"] if table == "portions" else [])]
-            values = [shared, world.id_of("device", call.device), world.END]
+            ignored = [*GENERATED, "revision", *(["product_id"] if table == "portions" else [])]
+            values = [ignored, world.id_of("device", call.device), world.END]
             written.append(connection.execute(statement.encode(), values).fetchall())
-    return status, {name: value for name, value in body.items() if name not in OWN}, written
+    return status, {name: value for name, value in body.items() if name not in GENERATED}, written
 
 
 def figures(endpoint: str, runs: Runs) -> dict[str, Any]:
-    """Return an endpoint's figures: medians over the rounds, of ratios within a round."""
+    """Return an endpoint's figures: medians over the rounds. Ratios are within a round."""
     ours = runs["ours"]
 
     def ratios(name: str) -> list[float]:

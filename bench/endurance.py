@@ -1,4 +1,4 @@
-"""Mixed load for longer: what a worker's memory does, and whether anything drifts."""
+"""Mixed load for longer: the memory of a worker, and whether speed changes over time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from bench import fill, load, world
 from bench.compare import reset
 from bench.servers import Server, connect, database, serving
-from bench.world import ENDPOINTS, OURS_ALONE, Call
+from bench.world import ENDPOINTS, OURS_ONLY, Call
 
 REQUESTS = (10_000, 100_000)
 WARM_UP_SECONDS = 2
@@ -21,20 +21,20 @@ MINUTES = 5
 
 
 @contextmanager
-def world_served() -> Iterator[tuple[Server, list[Call], str]]:
-    """Serve the world; gives the server, a mix of calls, and the database's URL.
+def serving_world() -> Iterator[tuple[Server, list[Call], str]]:
+    """Serve the world; yields the server, a mix of calls, and the database's URL.
 
-    Their answers stay as long as they are, but for pulls, which bring what was written meanwhile.
-    Created products would lengthen the list of products, so none are.
+    Answers keep their length, except those of pulls, which bring what was written meanwhile.
+    Products are not created, because that would lengthen the list of products.
     """
     with database("endurance") as url:
         with connect(url) as connection:
             entries = world.DEVICES * world.DAYS * world.ENTRIES_A_DAY
             fill.fill(connection, world.DEVICES, entries, world.PRODUCTS)
         kinds = [kind for kind in ENDPOINTS if kind.name != "POST /v1/products"]
-        kinds += OURS_ALONE
+        kinds += OURS_ONLY
         by_kind = [endpoint.spread(range(world.DEVICES)) for endpoint in kinds]
-        # Each kind as often, however many different calls it has.
+        # Every kind is called equally often, however many different calls it has.
         length = max(map(len, by_kind))
         mixed = [calls[n % len(calls)] for n in range(length) for calls in by_kind]
         random.Random(0).shuffle(mixed)
@@ -43,9 +43,9 @@ def world_served() -> Iterator[tuple[Server, list[Call], str]]:
 
 
 def memory() -> dict[str, float]:
-    """Return the mean resident memory of a worker in MB after so many requests to all of them."""
+    """Return the mean resident memory of a worker in MB, by the requests to all workers."""
     found = {}
-    with world_served() as (server, calls, _):
+    with serving_world() as (server, calls, _):
         seen = load.run(server.port, calls, WARM_UP_SECONDS)
         sent = seen.requests
         for wanted in REQUESTS:
@@ -66,15 +66,15 @@ def resident_mb(pid: int) -> float:
 
 
 def sustain() -> dict[str, Any]:
-    """Return what each of five minutes of load saw, and the last one's rps over the first one's.
+    """Return the figures of each of five minutes of load, and the last minute's rps ÷ the first's.
 
-    What a minute has written is removed after it, so that each has the same to do.
+    Before each minute, what was written is removed, so that every minute does the same work.
 
     Raises:
         BenchError: a request failed.
     """
     minutes = []
-    with world_served() as (server, calls, url):
+    with serving_world() as (server, calls, url):
         load.run(server.port, calls, WARM_UP_SECONDS)
         for number in range(MINUTES):
             reset(url)

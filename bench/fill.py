@@ -1,7 +1,7 @@
-"""Fill an empty database with so many devices and entries, quickly.
+"""Fill an empty database with a number of devices and entries, quickly.
 
-Rows go in by COPY and INSERT … SELECT, without triggers, keys and indexes; then keys and indexes
-are made again, by which PostgreSQL checks every row.
+Rows are written by COPY and INSERT … SELECT, without triggers, keys and indexes. Then keys and
+indexes are made again, and PostgreSQL checks every row.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TABLES = [
 ]
 Connection = psycopg.Connection[Any]
 
-# What a device's product has of `foods`.
+# The columns that a product has from `foods`.
 PRODUCT = ", ".join(
     ["name", "name_folded", "name_words", "brand", "brand_words", "unit", *COLUMNS_100G]
 )
@@ -56,8 +56,8 @@ PORTIONS = """
     FROM foods, generate_series(0, %(devices)s - 1) AS device
 """
 SHARES = ", ".join(f"round({column} * grams / 100, 2)" for column in COLUMNS_100G)
-# Every device's first entry, then every device's second, as they come in real life: the rows of one
-# device lie far apart.
+# First every device's first entry, then every device's second, and so on: as in real life, the rows
+# of one device lie far apart.
 ENTRIES = f"""
     INSERT INTO food_entries (id, device_id, revision, created_at, product_id, date, meal_type,
         name, unit, grams, {", ".join(NAMES)})
@@ -104,10 +104,10 @@ def fill(connection: Connection, devices: int, entries: int, products: int) -> N
 
     Args:
         connection: a superuser's, in autocommit mode.
-        devices: how many, of `bench.world`.
-        entries: of all devices together, dealt out evenly, `ENTRIES_A_DAY` a day back from
-            `LAST_DAY`.
-        products: how many each device has; their rows are the world's.
+        devices: the number of devices; they are those of `bench.world`.
+        entries: the number of entries of all devices together. Each device gets the same share,
+            `ENTRIES_A_DAY` a day, back from `LAST_DAY`.
+        products: the number of products of each device; they are those of `bench.world`.
 
     Raises:
         psycopg.Error: the database is not empty, or not migrated.
@@ -122,7 +122,7 @@ def fill(connection: Connection, devices: int, entries: int, products: int) -> N
         "weighings": world.WEIGHINGS,
         "glasses": world.GLASSES,
     }
-    with connection.transaction(), bare(connection):
+    with connection.transaction(), without_triggers_and_indexes(connection):
         fill_devices(connection, devices, values["start"])
         fill_foods(connection, products)
         for statement in (PRODUCTS, PORTIONS, ENTRIES, GOALS, WEIGHTS, WATER):
@@ -132,22 +132,23 @@ def fill(connection: Connection, devices: int, entries: int, products: int) -> N
 
 
 def fill_devices(connection: Connection, devices: int, created_at: Any) -> None:
-    """Insert the devices, whose tokens are the world's; bcrypt would take days for many."""
-    columns = "id, token_hash, token_hmac, created_at, last_seen_at, revision, blocked_reason"
+    """Insert the devices with the world's tokens; real bcrypt hashes of many would take days."""
     unknown = "$2b$04$" + "." * 53
     now = datetime.now(UTC)
-    with connection.cursor().copy(
-        f"COPY devices ({columns}, purged_revision) FROM STDIN".encode()
-    ) as copy:
-        for n in range(devices):
-            signature = tokens.sign(world.token(n))
-            copy.write_row(
-                (world.id_of("device", n), unknown, signature, created_at, now, 2, "", 0)
-            )
+    ids = [world.id_of("device", n) for n in range(devices)]
+    columns = "id, created_at, revision, blocked_reason, purged_revision"
+    with connection.cursor().copy(f"COPY devices ({columns}) FROM STDIN".encode()) as copy:
+        for device_id in ids:
+            copy.write_row((device_id, created_at, 2, "", 0))
+    columns = "device_id, id, token_hash, token_hmac, created_at, last_seen_at"
+    with connection.cursor().copy(f"COPY phones ({columns}) FROM STDIN".encode()) as copy:
+        for n, device_id in enumerate(ids):
+            signature = tokens.signer.sign(world.token(n))
+            copy.write_row((device_id, device_id, unknown, signature, created_at, now))
 
 
 def fill_foods(connection: Connection, number: int) -> None:
-    """Make a temporary table of what every device has products of."""
+    """Make a temporary table of the foods that every device has as products."""
     from entries.demo import FOODS  # needs the models
 
     foods = list(FOODS.values())
@@ -178,8 +179,8 @@ def words(name: str) -> str:
 
 
 @contextmanager
-def bare(connection: Connection) -> Iterator[None]:
-    """Take triggers, keys and indexes off the tables inside the block, then make them again."""
+def without_triggers_and_indexes(connection: Connection) -> Iterator[None]:
+    """Run the block without triggers, keys and indexes, then make keys and indexes again."""
     keys = connection.execute(
         """
         SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint

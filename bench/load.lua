@@ -1,5 +1,5 @@
--- Sends the requests of a file, which NUL bytes separate, one after the other and again from the
--- first. The last line that it prints is JSON.
+-- Sends the requests of a file one after the other, and then again from the first. NUL bytes separate
+-- the requests in the file. The last line of the output is JSON.
 
 local requests, sent = {}, 0
 

@@ -1,4 +1,4 @@
-"""Load by wrk."""
+"""Load, sent by wrk."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def require_programs() -> None:
 
 
 def run(port: int, calls: Sequence[Call], seconds: float) -> Measured:
-    """Send calls, again and again, over 8 connections for so many seconds.
+    """Send calls repeatedly over 8 connections for so many seconds.
 
     Raises:
         BenchError: an answer was 4xx or 5xx, or none came.

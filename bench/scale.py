@@ -1,4 +1,4 @@
-"""The same calls with few devices and with very many; and what triggers cost a large INSERT."""
+"""The same calls with few and with very many devices, and the cost of triggers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench import fill, load, world
 from bench.compare import reset
 from bench.fill import Connection
 from bench.servers import connect, database, serving
-from bench.world import ENDPOINTS, OURS_ALONE
+from bench.world import ENDPOINTS, OURS_ONLY
 
 FEW, MANY = 200, 200_000
 ENTRIES_A_DEVICE = 50
@@ -21,7 +21,7 @@ INSERTS = 3
 
 
 def measure(rounds: int, seconds: float, many: int = MANY) -> dict[str, Any]:
-    """Return by endpoint the median latency with many devices, over that with few.
+    """Return by endpoint the median ratio of latencies, with many devices ÷ with few.
 
     Raises:
         BenchError: a request failed.
@@ -34,17 +34,17 @@ def measure(rounds: int, seconds: float, many: int = MANY) -> dict[str, Any]:
             print(f"Filling {devices:,} devices …", flush=True)
             with connect(url) as connection:
                 fill.fill(connection, devices, devices * ENTRIES_A_DEVICE, world.PRODUCTS)
-            # As many devices in play here as there, spread over all.
+            # The same number of devices makes calls in both databases, spread over all devices.
             in_play = range(0, devices, devices // FEW)
             server = ends.enter_context(serving("ours", url))
             servers.append((server, url, in_play))
         for server, url, in_play in servers:
-            for endpoint in [*ENDPOINTS, *OURS_ALONE]:
+            for endpoint in [*ENDPOINTS, *OURS_ONLY]:
                 load.run(server.port, endpoint.spread(in_play), 1)
             reset(url)
         for number in range(rounds):
             print(f"Round {number + 1} of {rounds} …", flush=True)
-            for endpoint in [*ENDPOINTS, *OURS_ALONE]:
+            for endpoint in [*ENDPOINTS, *OURS_ONLY]:
                 p50 = []
                 for server, url, in_play in servers:
                     calls = endpoint.spread(in_play)
@@ -59,7 +59,7 @@ def measure(rounds: int, seconds: float, many: int = MANY) -> dict[str, Any]:
 
 
 def trigger_cost(connection: Connection) -> dict[str, float]:
-    """Return the seconds of one INSERT of 50,000 entries of a device, and their ratio."""
+    """Return the seconds of an INSERT of 50,000 entries with and without triggers, and a ratio."""
     seconds: dict[bool, list[float]] = {True: [], False: []}
     for on in [True, False] * INSERTS:
         with connection.transaction(force_rollback=True):

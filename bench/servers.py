@@ -43,7 +43,7 @@ COMMANDS = {
 
 @dataclass(frozen=True)
 class Server:
-    """A contestant that serves; the port is nginx's where that stands in front."""
+    """A running contestant. The port is that of nginx if nginx is in front of it."""
 
     name: str
     port: int
@@ -69,9 +69,9 @@ class Server:
 
 @contextmanager
 def serving(name: str, url: str, *, behind_nginx: bool = True) -> Iterator[Server]:
-    """Start a contestant on a database; it is stopped at the end of the block.
+    """Start a contestant on a database, and stop it at the end of the block.
 
-    As it is deployed it listens on a Unix socket, behind nginx; else on a port.
+    With nginx it listens on a Unix socket, as deployed; without, on a port.
 
     Raises:
         BenchError: it does not answer.
@@ -80,7 +80,7 @@ def serving(name: str, url: str, *, behind_nginx: bool = True) -> Iterator[Serve
     with TemporaryDirectory() as folder, ExitStack() as ends:
         socket = f"{folder}/socket"
         if behind_nginx:
-            # Of all three the access logs go nowhere.
+            # None of the three contestants writes an access log.
             nginx = Nginx(Path(folder), f"unix:{socket}", changes=UNLOGGED)
             ends.callback(nginx.stop)
             words = {"address": f"unix:{socket}", "uvicorns": f"--uds={socket}"}
@@ -126,7 +126,7 @@ def wait_until_ready(server: Server, process: subprocess.Popen[bytes], log: Path
 
 
 def environment(url: str) -> dict[str, str]:
-    """Return what a contestant's process has in its environment."""
+    """Return the environment of a contestant's process."""
     shell = ("HOME", "LANG", "LC_ALL", "PATH", "TMPDIR")
     return {name: os.environ[name] for name in shell if name in os.environ} | {
         "DATABASE_URL": url,
@@ -144,13 +144,13 @@ def environment(url: str) -> dict[str, str]:
 
 
 def connect(url: str) -> psycopg.Connection[Any]:
-    """Connect in autocommit mode, for statements that take as long as they take."""
+    """Connect in autocommit mode, without a timeout of statements."""
     return psycopg.connect(url, autocommit=True, options="-c statement_timeout=0")
 
 
 @contextmanager
 def database(name: str) -> Iterator[str]:
-    """A migrated, empty database in the bench's cluster; gives its URL, and drops it at the end."""
+    """Create a migrated, empty database for the bench; yield its URL, and drop it at the end."""
     cluster = embedded.database_url(DATA_DIR)
     name = f"bench_{name}"
     with connect(cluster) as connection:

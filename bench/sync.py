@@ -1,4 +1,4 @@
-"""A phone that catches up: pushes and pulls of many rows."""
+"""Sync: pushes and pulls of many rows."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ TURNS = 5
 
 
 def measure() -> dict[str, Any]:
-    """Return the median milliseconds of each, over devices that have done nothing before.
+    """Return the median milliseconds of each call, over devices that are new to the server.
 
     Raises:
-        BenchError: a call failed, or brought another number of rows.
+        BenchError: a call failed, or answered a wrong number of rows.
     """
     seen: dict[str, list[float]] = {}
     with database("sync") as url:
@@ -57,7 +57,7 @@ def catch_up(server: Server, device: int) -> dict[str, float]:
 
 
 def entries(device: int) -> list[dict[str, Any]]:
-    """Return new records of grams of the device's products, 50 a day."""
+    """Return new records of food entries, each some grams of a product, 50 a day."""
     return [
         {
             "id": str(uuid.uuid4()),

@@ -1,4 +1,4 @@
-"""The world that every contestant serves, and what is asked of it."""
+"""The world: the rows that every contestant serves, and the calls that are measured."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ DEVICES = 64
 PRODUCTS = 20
 DAYS = 90
 ENTRIES_A_DAY = 5
-# Of each device: so many, a day each, back from the last day.
+# Rows of each device, one a day, back from LAST_DAY.
 WEIGHINGS = GLASSES = 20
 LAST_DAY = date(2025, 6, 30)
-# All of the world was written before; what is written under load, by today's clock, after.
+# All rows of the world were created before this. Rows written under load are created now, after it.
 END = datetime(2025, 7, 1, tzinfo=UTC)
 
 
@@ -34,7 +34,7 @@ def id_of(kind: str, *numbers: int) -> uuid.UUID:
 
 @lru_cache(maxsize=1024)
 def token(device: int, secret_of: int | None = None) -> str:
-    """Return the token of a device of the world; with another's secret, a wrong one."""
+    """Return the token of a device; with the secret of another device, a wrong token."""
     number = device if secret_of is None else secret_of
     secret = hashlib.sha256(f"secret {number}".encode()).digest()
     device_id = id_of("device", device).bytes
@@ -50,7 +50,7 @@ class Call:
     path: str
     body: Any = None
     etag: str = ""
-    secret_of: int | None = None  # another device: the token is wrong
+    secret_of: int | None = None  # of another device, for a wrong token
 
     @property
     def headers(self) -> dict[str, str]:
@@ -77,7 +77,7 @@ class Call:
 
 
 def days(last: date, number: int) -> Iterator[str]:
-    """Yield so many days, the last one first."""
+    """Yield a number of days, from the last one back."""
     return ((last - timedelta(n)).isoformat() for n in range(number))
 
 
@@ -90,7 +90,7 @@ class Endpoint:
     writes: bool = False
 
     def spread(self, devices: Sequence[int]) -> list[Call]:
-        """Return calls of all these devices, shuffled, always alike."""
+        """Return the calls of all these devices, shuffled in the same order every time."""
         calls = [call for device in devices for call in self.calls(device)]
         random.Random(0).shuffle(calls)
         return calls
@@ -120,7 +120,7 @@ def progress(device: int) -> Iterable[Call]:
         yield Call(device, "GET", f"/v1/goals/progress?date={day}")
 
 
-def weigh(device: int) -> Iterable[Call]:
+def weight_trend(device: int) -> Iterable[Call]:
     first = LAST_DAY - timedelta(DAYS - 1)
     yield Call(device, "GET", f"/v1/stats/weight?from={first}&to={LAST_DAY}")
 
@@ -131,12 +131,12 @@ def list_water(device: int) -> Iterable[Call]:
 
 
 def pull(device: int) -> Iterable[Call]:
-    # The revision of what was filled in.
+    # The revision that `bench.fill` gives all rows.
     yield Call(device, "GET", "/v1/sync?last_pulled_at=2")
 
 
 def log_entry(device: int) -> Iterable[Call]:
-    """Log on days that no other call reads, a few entries each however long it is done."""
+    """Log on days that no other call reads: few entries on each, however long the load lasts."""
     before = LAST_DAY - timedelta(DAYS)
     for number, day in product(range(2), days(before, DAYS)):
         body = {
@@ -170,10 +170,10 @@ ENDPOINTS = [
     Endpoint("POST /v1/food-entries", log_entry, writes=True),
     Endpoint("POST /v1/products", create_product, writes=True),
 ]
-# What no contestant but ours has: for scale, memory and long load.
-OURS_ALONE = [
+# Endpoints that only ours has, for the verbs scale, memory and sustain.
+OURS_ONLY = [
     Endpoint("GET /v1/goals/progress?date=", progress),
-    Endpoint("GET /v1/stats/weight", weigh),
+    Endpoint("GET /v1/stats/weight", weight_trend),
     Endpoint("GET /v1/water-entries?date=", list_water),
     Endpoint("GET /v1/sync?last_pulled_at=", pull),
 ]

@@ -1,4 +1,4 @@
-"""Operators themselves, their roles, and the log of what they did."""
+"""Admin pages of the operators' accounts, their roles, and the log of their actions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ admin.site.unregister([User, Group])
 
 @admin.register(User)
 class OperatorUserAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # unfold comes without types
-    """Operators themselves, in the look of the rest."""
+    """The operators' accounts, with unfold's look."""
 
     form = UserChangeForm
     add_form = UserCreationForm
@@ -34,7 +34,7 @@ class RoleAdmin(GroupAdmin, ModelAdmin):  # type: ignore[misc]  # likewise
 
 @admin.register(LogEntry)
 class LogEntryAdmin(OperatorAdmin):
-    """What operators did; read only."""
+    """The log of what operators did; read only."""
 
     list_display = ["action_time", "user", "content_type", "object_repr", "change_message"]
     list_filter = ["action_time", "content_type", "action_flag"]

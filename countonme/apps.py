@@ -9,17 +9,17 @@ from countonme.server import timeouts
 
 
 class CountOnMeConfig(AppConfig):
-    """The project, and what the apps stand on."""
+    """The project, and the packages that all apps use."""
 
     name = "countonme"
     verbose_name = "CountOnMe"
 
     def ready(self) -> None:
-        """Register what `check` and `migrate` do beyond Django's own; it needs the models."""
+        """Register our system checks, and what `migrate` does at its end; both need the models."""
         from countonme.scope.checks import check_models, check_tables
 
         checks.register(check_models, checks.Tags.models)
         checks.register(check_tables, checks.Tags.database)
-        # Django sends the signal for apps with models alone.
+        # Django sends the signal only for apps with models, and this app has none.
         owner = apps.get_model(settings.DEVICE_MODEL)._meta.app_config
         post_migrate.connect(timeouts.set_on_role, sender=owner)

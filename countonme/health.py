@@ -1,4 +1,4 @@
-"""Whether the process serves, and whether it can."""
+"""Health checks: whether the process runs, and whether it can serve requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 @csrf_exempt
 @require_safe
 def live(request: HttpRequest) -> JsonResponse:
-    """Answer while the process serves; ask nothing of the database."""
+    """Answer 200 while the process runs, without a query."""
     return JsonResponse({"ok": True})
 
 
@@ -23,7 +23,7 @@ def ready(request: HttpRequest) -> JsonResponse:
     try:
         pending = _pending_migrations()
     except DatabaseError:
-        # The connection may have died while it lay idle; a new one tells.
+        # The connection may have been lost while it was idle: try a new one.
         connection.close()
         try:
             pending = _pending_migrations()

@@ -1,4 +1,4 @@
-"""What every answer carries: a request id, also in each log line, and what a browser may load."""
+"""Middleware and log filters: request ids, security headers, CORS, and what only pages need."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.module_loading import import_string
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
-ACCEPTABLE = re.compile(r"[A-Za-z0-9-]{1,64}")
+REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9-]{1,64}")
 
-# Field names as RFC 9110 (5.1) has them, in a list.
+# A list of header names (RFC 9110, section 5.1).
 HEADER_NAMES = re.compile(r"[\w!#$%&'*+.^`|~-]+(, ?[\w!#$%&'*+.^`|~-]+)*", re.ASCII)
 ALLOWED_HEADERS = "Access-Control-Allow-Headers"
 
-# The operators' site is Alpine.js in attributes, which need unsafe-eval, and styles in attributes.
-# Inline scripts it has none.
+# The operators' site has no inline scripts. It has styles in attributes, and Alpine.js in
+# attributes, which needs unsafe-eval.
 OPERATORS_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; "
     "form-action 'self'"
 )
-# Data is nothing to render: a browser that is shown an answer runs and loads nothing.
+# For answers that are no pages: a browser that shows one runs and loads nothing.
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
 class RequestIdMiddleware:
-    """Put `X-Request-ID` on the answer: the proxy's if it is a plain word, else a new one."""
+    """Set `X-Request-ID` on the response: the proxy's id if it is well-formed, else a new one."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.META.get("HTTP_X_REQUEST_ID", "")
-        value = given if ACCEPTABLE.fullmatch(given) else secrets.token_hex(16)
+        value = given if REQUEST_ID_PATTERN.fullmatch(given) else secrets.token_hex(16)
         token = request_id.set(value)
         try:
             response = self.get_response(request)
@@ -52,7 +52,7 @@ class RequestIdMiddleware:
 
 
 class ContentSecurityPolicyMiddleware:
-    """Put `Content-Security-Policy` on answers that have none of their own."""
+    """Set `Content-Security-Policy` on responses that have none yet."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -64,62 +64,62 @@ class ContentSecurityPolicyMiddleware:
         return response
 
 
-def is_of_the_api(request: HttpRequest) -> bool:
-    """Return whether a request is answered with data, and not with a page."""
+def is_api_request(request: HttpRequest) -> bool:
+    """Return whether a request calls the API, and so is not for a page."""
     return request.path_info.startswith("/v1/")
 
 
 class BrowsersCorsMiddleware(CorsMiddleware):
-    """CORS, for whom it concerns: a browser names its origin, an app on a phone has none."""
+    """CORS, for browsers only: an app on a phone sends no `Origin`."""
 
     def __call__(self, request: HttpRequest) -> Any:
         if "HTTP_ORIGIN" not in request.META:
             return self.get_response(request)
         response: Any = super().__call__(request)
         asked = request.META.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
-        # Browsers from before 2019 don't know *, which stands there.
+        # The header has *, which browsers from before 2019 don't know.
         if ALLOWED_HEADERS in response and HEADER_NAMES.fullmatch(asked):
             response[ALLOWED_HEADERS] += f", {asked}"
         return response
 
 
 class PagesMiddleware:
-    """All that pages need, for pages; an answer of the API is data, for which two headers do.
+    """Run PAGES_MIDDLEWARE for pages only. Answers of the API get two headers instead.
 
     Raises:
-        ImproperlyConfigured: one of the pages' middleware has a hook that would never be called.
+        ImproperlyConfigured: one of that middleware has a hook that would never be called.
     """
 
-    # Django collects these from MIDDLEWARE alone.
-    NOT_CALLED = ("process_exception", "process_template_response")
+    # Django calls these hooks only for what is in MIDDLEWARE.
+    UNSUPPORTED_HOOKS = ("process_exception", "process_template_response")
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = self.for_pages = get_response
-        self.before_views: list[Callable[..., HttpResponse | None]] = []
+        self.view_hooks: list[Callable[..., HttpResponse | None]] = []
         for name in reversed(settings.PAGES_MIDDLEWARE):
             try:
                 self.for_pages = import_string(name)(self.for_pages)
             except MiddlewareNotUsed:
                 continue
-            for hook in self.NOT_CALLED:
+            for hook in self.UNSUPPORTED_HOOKS:
                 if hasattr(self.for_pages, hook):
                     raise ImproperlyConfigured(
-                        f"{name} has {hook}(), which is called of MIDDLEWARE alone: move it there."
+                        f"{name} has {hook}(), called only for MIDDLEWARE: move it there."
                     )
             if hasattr(self.for_pages, "process_view"):
-                self.before_views.insert(0, self.for_pages.process_view)
+                self.view_hooks.insert(0, self.for_pages.process_view)
 
     def process_view(self, request: HttpRequest, *view: Any) -> HttpResponse | None:
-        """Ask those of the pages' middleware that look at the view, as Django would."""
-        if is_of_the_api(request):
+        """Call `process_view()` of the pages' middleware, in the order that Django would."""
+        if is_api_request(request):
             return None
-        answers = (before_view(request, *view) for before_view in self.before_views)
+        answers = (hook(request, *view) for hook in self.view_hooks)
         return next((answer for answer in answers if answer is not None), None)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not is_of_the_api(request):
+        if not is_api_request(request):
             return self.for_pages(request)
-        request.get_host()  # refuses those that are not ours
+        request.get_host()  # raises DisallowedHost if ALLOWED_HOSTS lacks it
         response = self.get_response(request)
         response["Content-Security-Policy"] = DATA_POLICY
         response["X-Frame-Options"] = settings.X_FRAME_OPTIONS
@@ -127,10 +127,10 @@ class PagesMiddleware:
 
 
 class RefusedHostFilter(logging.Filter):
-    """Make one line of what Django logs of a host that ALLOWED_HOSTS does not name.
+    """Log a host that ALLOWED_HOSTS does not name in one line, without a traceback.
 
-    Its message says what to set, and escapes the host. Anybody may send any host: each is logged
-    once an hour, and at most 100 an hour, by each process.
+    Django's message says what to set, and escapes the host. Anybody can send any host, so each
+    process logs a host once an hour, and at most 100 hosts an hour.
     """
 
     def __init__(self) -> None:
@@ -142,7 +142,7 @@ class RefusedHostFilter(logging.Filter):
         if record.created >= self.hour_ends:
             self.lines.clear()
             self.hour_ends = record.created + 3600
-        line = record.getMessage()[:600]  # whole, where the host is no longer than a host can be
+        line = record.getMessage()[:600]  # longer than any message about a valid host
         if line in self.lines or len(self.lines) >= 100:
             return False
         self.lines.add(line)

@@ -31,7 +31,7 @@ def secret_key() -> str:
 
 
 def database_url() -> str:
-    """Return DATABASE_URL, or where it is not set the address of the private PostgreSQL."""
+    """Return DATABASE_URL, or if it is not set, the URL of the private PostgreSQL."""
     if url := env.str("DATABASE_URL", ""):
         return url
     from countonme.server import embedded
@@ -40,7 +40,7 @@ def database_url() -> str:
 
 
 def source_digest() -> str:
-    """Return a digest of everything in the release that can change the bytes of an answer."""
+    """Return a digest of everything in the release that can change an answer."""
     digest = hashlib.blake2b((BASE_DIR / "requirements.txt").read_bytes(), digest_size=8)
     for app in OWN_APPS:
         for path in sorted((BASE_DIR / app).rglob("*.py")):
@@ -84,7 +84,7 @@ MIDDLEWARE = [
     "countonme.middleware.BrowsersCorsMiddleware",
     "countonme.middleware.PagesMiddleware",
 ]
-# Of what is no call of the API. The checks that are silenced look for these in MIDDLEWARE.
+# For pages, not for the API. The checks silenced below look for these in MIDDLEWARE.
 PAGES_MIDDLEWARE = [
     "countonme.middleware.ContentSecurityPolicyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -124,9 +124,9 @@ database: dict[str, Any] = env.db_url_config(database_url())
 if database["ENGINE"] != "django.db.backends.postgresql":
     raise ImproperlyConfigured("DATABASE_URL must be a postgres:// URL.")
 options = {"connect_timeout": 5} | database.pop("OPTIONS", {})
-# A socket's folder comes as an option; dbshell looks for it here.
+# The folder of a Unix socket comes as an option, but dbshell reads HOST.
 database["HOST"] = options.pop("host", database["HOST"])
-# PostgreSQL keeps the plan of what a connection asks for the second time.
+# A connection prepares a statement when it runs it for the second time.
 options |= {"server_side_binding": True, "prepare_threshold": 1}
 DATABASES = {"default": database | {"CONN_MAX_AGE": None, "OPTIONS": options}}
 # In seconds; see countonme.server.timeouts.
@@ -135,11 +135,11 @@ DATABASE_TIMEOUTS = {
     "lock_timeout": env.int("LOCK_TIMEOUT", 3),
     "idle_in_transaction_session_timeout": 30,
 }
-# Whose rows device-scoped models have; see countonme.scope.
+# The model that the rows of device-scoped models belong to; see countonme.scope.
 DEVICE_MODEL = "devices.Device"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# "default" may forget and may differ between workers; "shared" may not: registration counts there.
+# "default" may lose entries and differ between workers. "shared" may not: it counts registrations.
 CACHE_URL = env.str("CACHE_URL", "")
 CACHES: dict[str, dict[str, Any]]
 if CACHE_URL:
@@ -172,7 +172,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
-# Five wrong passwords, for one name or from one address, pause its login for a quarter of an hour.
+# Five wrong passwords for one name, or from one address, pause its logins for 15 minutes.
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
@@ -229,11 +229,11 @@ if CORS_ALLOW_ALL_ORIGINS:
     CORS_ALLOWED_ORIGINS = []
 CORS_ALLOW_CREDENTIALS = False
 CORS_EXPOSE_HEADERS = ["ETag", "Link", "Retry-After", "X-Request-ID"]
-# Any, because tracing libraries add theirs. By the Fetch standard * leaves authorization out.
+# Any, because tracing libraries add theirs. In the Fetch standard * leaves authorization out.
 CORS_ALLOW_HEADERS = ["*", "authorization", "content-type", "if-none-match", "x-request-id"]
 CORS_URLS_REGEX = r"^/(v1/.*|health.*|openapi\.json)$"
 
-# The body of a request, in bytes.
+# The largest body of a request, in bytes.
 MAX_BODY_BYTES = 1024 * 1024
 MAX_SYNC_BODY_BYTES = 32 * 1024 * 1024
 MAX_PRODUCTS_PER_DEVICE = env.int("MAX_PRODUCTS_PER_DEVICE", 5000)
@@ -250,7 +250,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_THROTTLE_CLASSES": ["devices.throttling.DeviceThrottle"],
     "DEFAULT_PARSER_CLASSES": ["countonme.api.json.JSONParser"],
-    # For the document's media type; answers are JSONAnswer.
+    # Only tells the OpenAPI document the media type: views return JSONAnswer.
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "countonme.api.json.AlwaysJSON",
     "DEFAULT_SCHEMA_CLASS": "countonme.api.schema.ApiSchema",

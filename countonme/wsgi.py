@@ -14,12 +14,12 @@ from django.http.response import HttpResponseBase
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countonme.settings")
 
-# The parameters of a Content-Type, but for the boundary of a form.
+# The parameters of a Content-Type, except the boundary of a form.
 PARAMETERS = re.compile(r";(?!\s*boundary\s*=)[^;]*", re.IGNORECASE)
 django = get_wsgi_application()
 
-# Django's own signal handlers that find nothing to do here: a connection is looked after when its
-# request ends, which is before the next begins; no cache holds one; only DEBUG logs queries.
+# Signal handlers of Django's that have nothing to do here. A connection is checked when its request
+# ends, so not again when the next begins. No cache has anything to close. Only DEBUG logs queries.
 request_started.disconnect(close_old_connections)
 request_finished.disconnect(close_caches)
 if not settings.DEBUG:
@@ -27,10 +27,10 @@ if not settings.DEBUG:
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> HttpResponseBase:
-    """Serve a request, in UTF-8 whatever its Content-Type says besides the media type.
+    """Serve a request in UTF-8, whatever charset its Content-Type names.
 
-    Django would read the query in the charset that it names, and fail before any middleware where
-    Python has none of that name, or where a parameter is malformed by RFC 2231.
+    Django would read the query in that charset. It would fail before any middleware if Python does
+    not know the charset, or if a parameter is malformed (RFC 2231).
     """
     environ["CONTENT_TYPE"] = PARAMETERS.sub("", environ.get("CONTENT_TYPE", ""))
     return django(environ, start_response)

@@ -193,7 +193,7 @@ class Product(DeviceScoped):
         portions = Portion.all_objects.for_device(self.device_id).filter(product=self.pk)
         portions.filter(deleted_at=deleted_at, deleted_at__isnull=False).update(deleted_at=None)
 
-    def goes_along(self) -> list[DeviceScopedQuerySet[Any]]:
+    def cascaded_rows(self) -> list[DeviceScopedQuerySet[Any]]:
         return [Portion.all_objects.for_device(self.device_id).filter(product=self.pk)]
 
     @classmethod

@@ -99,7 +99,7 @@ class ProductWithPortionsSerializer(ProductSerializer):
 
     portions = PortionSerializer(many=True, required=False, help_text="With `include=portions`.")
 
-    at_times = {"portions"}
+    may_be_absent = {"portions"}
 
     class Meta(ProductSerializer.Meta):
         fields = [*ProductSerializer.Meta.fields, "portions"]

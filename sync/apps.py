@@ -5,10 +5,10 @@ from django.utils.module_loading import autodiscover_modules
 
 
 class SyncConfig(AppConfig):
-    """How a phone that was offline catches up."""
+    """Sync of phones that were offline."""
 
     name = "sync"
 
     def ready(self) -> None:
-        """Find the tables that the apps sync."""
+        """Import each app's `sync.py`, which registers the tables to sync."""
         autodiscover_modules("sync")

@@ -1,4 +1,4 @@
-"""What a push changes in one table. Apps derive their own, and replace what differs."""
+"""What a push changes in one table. Each app derives a class for each of its tables."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ if TYPE_CHECKING:
 
 CHANGED = "Something pushed has changed on the server: pull first"
 WAS_DELETED = "This record was deleted"
-NO_ID = "Not a UUID in lower case"
+NOT_AN_ID = "Not a UUID in lower case"
 
 
 class TableChanges:
-    """The records of one table in a push: what was stored, what it becomes, what is left out.
+    """The records of one table in a push: stored rows, what they become, and rejected records.
 
-    A push calls these in turn, each for all tables: `load()`, `validate()`, `finish()`,
-    `refuse_conflicts()`, `delete()`, `save()`. Only the last two write.
+    A push calls these methods in this order, each for all tables: `load()`, `validate()`,
+    `finish()`, `refuse_conflicts()`, `delete()`, `save()`. Only the last two write.
     """
 
-    # What reads a record, made by `record_serializer()`.
+    # Reads a record; made by `record_serializer()`.
     serializer: ClassVar[type[StrictModelSerializer]]
-    # A record, for the API's description.
+    # An example of a record, for the OpenAPI document.
     example: ClassVar[dict[str, Any]]
-    # Made of these by `register()`.
+    # Set by `register()`.
     table: ClassVar[Table]
 
     def __init__(self, push: Push, changes: Mapping[str, list[Any]]) -> None:
         self.push = push
         self.model = self.table.model
-        # Why a record, or a deletion, is left out, by its id.
+        # By id, why a record or a deletion is rejected.
         self.rejected: dict[str, str] = {}
-        # In the order in which they count: of two of one id the later.
+        # By id, in the order in which they are applied: of two with the same id the later counts.
         self.records: dict[UUID, dict[str, Any]] = {}
-        # What the phone takes for new. Where it is stored already, an answer was lost.
+        # Ids that the phone calls new. If one is stored already, an earlier answer was lost.
         self.created: set[UUID] = set()
         self.to_delete: set[UUID] = set()
-        # Rows before and after.
+        # By id, the rows before the push and after it.
         self.stored: dict[UUID, Any] = {}
         self.rows: dict[UUID, Any] = {}
         for kind in ("updated", "created"):
@@ -69,20 +69,20 @@ class TableChanges:
     def _read_id(self, text: str) -> UUID | None:
         key = parse_phone_id(text)
         if key is None:
-            self.rejected[text] = NO_ID
+            self.rejected[text] = NOT_AN_ID
         return key
 
-    # What apps replace.
+    # Methods that apps override.
 
     def load(self) -> None:
-        """Read the stored rows that the push names, in this table or from another."""
+        """Read the table's stored rows that the push names, also in records of other tables."""
         named = {*self.records, *self.to_delete, *self.push.ids_of(self.model)}
         if named:
             self.stored |= self.for_device(self.model.all_objects).of_ids(named)
         self.to_delete &= self.stored.keys()
 
     def build(self, key: UUID, record: dict[str, Any]) -> Any:
-        """Return the row that a record makes of the stored one, or a new one.
+        """Return the row with a record's values: a changed copy of the stored row, or a new row.
 
         Raises:
             ValidationError, Missing: the record breaks a rule.
@@ -92,27 +92,31 @@ class TableChanges:
         return row
 
     def cascade(self) -> None:
-        """Delete what goes along with other changes; then deleted and surplus rows are refused."""
+        """Delete rows because of other changes: a parent is deleted, or another row replaces it.
+
+        Deleted rows and quotas are checked after it.
+        """
 
     def finish(self) -> None:
-        """Put right what the push as a whole leaves, once all tables are validated."""
+        """Correct what the push as a whole would leave wrong; all tables are validated by then."""
 
     def delete(self, now: datetime) -> None:
-        """Delete softly; called for tables that name others before these."""
-        going = [key for key in self.to_delete if self.was_live(key)]
-        if going:
-            self.of_ids(going).delete_at(now)
+        """Delete rows softly. A table comes before the tables that its rows refer to."""
+        live = [key for key in self.to_delete if self.was_live(key)]
+        if live:
+            self.of_ids(live).delete_at(now)
 
     def save(self, now: datetime) -> None:
-        """Insert and update rows, so that the next pull brings all that the phone has otherwise.
+        """Insert and update rows.
 
-        A row that is new and deleted at once is stored as one that was deleted. One that stays as
-        it is, but is not what the phone wrote, gets a new revision alone.
+        A row that is created and deleted by the same push is stored as deleted. A row that stays
+        the same, but differs from what the phone sent, gets a new revision and nothing else, so
+        that the phone gets the stored values with the next pull.
         """
         new, changed = [], []
         for place, (key, row) in enumerate(self.rows.items()):
             old = self.stored.get(key)
-            # A pull keeps their order.
+            # A pull sorts by this, and so keeps the order of the push.
             moment = now + timedelta(microseconds=place)
             if old is None:
                 row.created_at = moment
@@ -123,22 +127,22 @@ class TableChanges:
             elif self.is_changed(key):
                 row.updated_at = moment
                 changed.append(row)
-            elif old.revision <= self.push.after and self.is_kept_otherwise(key):
-                # The trigger stamps a row that differs.
+            elif old.revision <= self.push.after and self.is_stored_differently(key):
+                # Any changed value makes the trigger set the revision.
                 row.revision += 1
                 changed.append(row)
         rows = self.for_device(self.model.all_objects)
         rows.bulk_save(changed, insert=False)
         rows.bulk_save(new, insert=True)
 
-    # What they build on.
+    # Helpers of these methods.
 
     def for_device(self, manager: Any) -> Any:
         """Return the device's rows of a manager."""
         return manager.for_device(self.push.device)
 
     def of_ids(self, ids: Iterable[UUID]) -> Any:
-        """Return the device's live rows of some ids."""
+        """Return the device's live rows with these ids."""
         return self.for_device(self.model.objects).filter(pk__any_of=ids)
 
     def ids_in(self, column: str) -> set[UUID]:
@@ -153,10 +157,10 @@ class TableChanges:
         return self.model(device_id=self.push.device.pk, id=key) if old is None else copy(old)
 
     def read(self, key: UUID, record: dict[str, Any]) -> dict[str, Any]:
-        """Return the columns of a record.
+        """Return the validated columns of a record.
 
         Raises:
-            ValidationError: with every offending column.
+            ValidationError: it lists every invalid column.
         """
         return self.table.read(record, is_new=key not in self.stored)
 
@@ -172,17 +176,17 @@ class TableChanges:
         row.clean()
 
     def reject(self, key: UUID, why: str) -> None:
-        """Leave a record out."""
+        """Reject a record: leave it out of the push, and tell the phone why."""
         self.records.pop(key, None)
         self.rows.pop(key, None)
         self.rejected[str(key)] = why
 
     def find(self, key: UUID | None) -> Any:
-        """Return a row as it will be, or None; deleted rows too."""
+        """Return a row as it will be after the push, or None; deleted rows too."""
         return None if key is None else self.rows.get(key) or self.stored.get(key)
 
     def is_live(self, key: UUID) -> bool:
-        """Return whether a row will be live."""
+        """Return whether a row will be live after the push."""
         row = self.find(key)
         return row is not None and row.deleted_at is None and key not in self.to_delete
 
@@ -191,30 +195,33 @@ class TableChanges:
         return key in self.stored and self.stored[key].deleted_at is None
 
     def is_changed(self, key: UUID) -> bool:
-        """Return whether a row becomes another, or is new."""
+        """Return whether a row is new or its columns change."""
         old, new = self.stored.get(key), self.rows[key]
         columns = self.table.columns
         return old is None or any(getattr(old, name) != getattr(new, name) for name in columns)
 
-    def is_kept_otherwise(self, key: UUID) -> bool:
-        """Return whether a row is not what the phone wrote: rounded, normalised, put right."""
+    def is_stored_differently(self, key: UUID) -> bool:
+        """Return whether a row differs from what the phone sent: rounded, normalised, corrected."""
         if key not in self.records:
             return False
         sent, kept = self.records[key], self.table.represent(self.rows[key])
         return any(name in sent and sent[name] != value for name, value in kept.items())
 
     def is_stale(self, key: UUID) -> bool:
-        """Return whether the server wrote a row since the pull that the phone does not call new."""
+        """Return whether a row changed on the server after the phone's last pull.
+
+        Rows that the phone calls new don't count: for these an answer was lost.
+        """
         old = self.stored.get(key)
         return old is not None and old.revision > self.push.after and key not in self.created
 
-    # What a push calls.
+    # Methods that a push calls.
 
     def validate(self) -> None:
-        """Work out what every row becomes, and which records are left out.
+        """Work out what every row becomes, and which records are rejected.
 
         Raises:
-            Conflict: a record meets what the server deleted or moved since.
+            Conflict: the server deleted or changed the row of a record after the last pull.
         """
         for key, record in list(self.records.items()):
             try:
@@ -223,13 +230,18 @@ class TableChanges:
                 self.reject(key, sentence(error))
             except Missing as error:
                 self.reject(key, str(error))
-        # What goes with this push is not what was deleted before, when the push is repeated.
+        # First, because in a repeated push the rows that it cascades to are deleted already, and
+        # must not be rejected for that.
         self.cascade()
         self._refuse_deleted()
-        self._keep_to_quota()
+        self._enforce_quota()
 
     def _refuse_deleted(self) -> None:
-        """Leave records out whose rows were deleted by the time of the last pull."""
+        """Reject records whose rows were deleted before the last pull.
+
+        Raises:
+            Conflict: a row was deleted after it.
+        """
         for key in list(self.rows):
             old = self.stored.get(key)
             if old is not None and old.deleted_at is not None and key not in self.to_delete:
@@ -237,35 +249,39 @@ class TableChanges:
                     raise Conflict(CHANGED)
                 self.reject(key, WAS_DELETED)
 
-    def _keep_to_quota(self) -> None:
-        """Leave out, in their order, what is more than a device may have; what goes makes room."""
-        quota, by = self.model.quota(), self.model.counted_by
+    def _enforce_quota(self) -> None:
+        """Reject the records that exceed the quota, in their order. Deleted rows make room.
+
+        Raises:
+            Conflict: after the last pull, the server changed a row that would count elsewhere now.
+        """
+        quota, field = self.model.quota(), self.model.counted_by
         if quota is None or not self.rows:
             return
         limit, why = quota
-        places = {getattr(row, by) for row in (*self.rows.values(), *self.stored.values())}
-        rows = self.for_device(self.model.objects).filter(**{f"{by}__any_of": places})
-        count = Counter(dict(rows.order_by().values_list(by).annotate(Count("pk"))))
+        values = {getattr(row, field) for row in (*self.rows.values(), *self.stored.values())}
+        rows = self.for_device(self.model.objects).filter(**{f"{field}__any_of": values})
+        count = Counter(dict(rows.order_by().values_list(field).annotate(Count("pk"))))
         for key in self.to_delete:
             if self.was_live(key):
-                count[getattr(self.stored[key], by)] -= 1
+                count[getattr(self.stored[key], field)] -= 1
         for key in sorted(self.rows, key=lambda key: key not in self.stored):
-            old, place = self.stored.get(key), getattr(self.rows[key], by)
-            if key in self.to_delete or (old is not None and getattr(old, by) == place):
+            old, value = self.stored.get(key), getattr(self.rows[key], field)
+            if key in self.to_delete or (old is not None and getattr(old, field) == value):
                 continue
             if self.is_stale(key):
                 raise Conflict(CHANGED)
-            if count[place] >= limit:
+            if count[value] >= limit:
                 self.reject(key, why)
             else:
-                count[place] += 1
-                count[getattr(old, by, None)] -= 1
+                count[value] += 1
+                count[getattr(old, field, None)] -= 1
 
     def refuse_conflicts(self) -> None:
-        """Refuse what the server changed or deleted since the pull.
+        """Refuse the push if it changes a row that the server changed after the last pull.
 
         Raises:
-            Conflict: there is such a thing.
+            Conflict: it does.
         """
         for key in (*self.records, *self.to_delete):
             is_written = self.is_stale(key) and self.was_live(key)
@@ -274,7 +290,7 @@ class TableChanges:
 
 
 def sentence(error: serializers.ValidationError | ModelValidationError) -> str:
-    """Return what is wrong with a record, each column by its name."""
+    """Return the message about a rejected record, with the names of the invalid columns."""
     if isinstance(error, ModelValidationError):
         error = serializers.ValidationError(get_error_detail(error))
     detail: Any = error.detail

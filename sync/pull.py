@@ -1,4 +1,4 @@
-"""What changed since a phone last pulled, as one moment saw it."""
+"""A pull: what changed since the phone's last pull, read from one snapshot."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from devices.models import Device
 from sync.registry import synced
 from sync.tables import Table
 
-# Rows are turned into JSON so many at a time: as Python's objects they take ten times the room.
+# Rows become JSON in batches of this size: as Python objects they take ten times the memory.
 BATCH = 1000
 
 
-def pull(device: Device, after: int, whole: Collection[str] = ()) -> dict[str, Any]:
-    """Return what the protocol answers a pull, with rows as JSON that is ready to be sent.
+def pull(device: Device, after: int, full_tables: Collection[str] = ()) -> dict[str, Any]:
+    """Return the protocol's answer to a pull. Its rows are JSON already.
 
-    All is read before anything is sent, in one transaction that sees one moment: the device's
-    revision there is the timestamp. Where nothing has changed, `device` alone tells.
+    Everything is read before anything is sent, in one snapshot. The device's revision in it is the
+    timestamp. If `device` shows that nothing has changed, there is no query.
 
     Args:
         device: as the request's authentication read it.
-        after: the revision of the pull before; 0 where there was none.
-        whole: tables of which all live rows are wanted, as after a migration of the phone's.
+        after: the revision of the last pull; 0 if there was none.
+        full_tables: tables to send in full, as after a migration of the phone's database.
 
     Raises:
         DeviceGone: the device was erased meanwhile.
     """
-    if after == device.revision and not whole:
+    if after == device.revision and not full_tables:
         return {"changes": {name: _changes() for name in synced()}, "timestamp": after}
     with snapshot():
         now = Device.by_id(device.pk)
@@ -44,7 +44,7 @@ def pull(device: Device, after: int, whole: Collection[str] = ()) -> dict[str, A
         if is_replaced:
             after = 0
         changes = {
-            name: _of_table(changed.table, device.pk, after, is_whole=name in whole)
+            name: _of_table(changed.table, device.pk, after, is_full=name in full_tables)
             for name, changed in synced().items()
         }
     answer: dict[str, Any] = {"changes": changes, "timestamp": now.revision}
@@ -53,9 +53,9 @@ def pull(device: Device, after: int, whole: Collection[str] = ()) -> dict[str, A
 
 @contextmanager
 def snapshot() -> Iterator[None]:
-    """A transaction that reads, and sees what was committed when it began.
+    """Run the block in a read-only transaction that sees one moment (REPEATABLE READ).
 
-    Within a transaction it is a part of that, and sees what that does.
+    Inside another transaction it is only a part of that one.
     """
     is_outermost = not connection.in_atomic_block
     with transaction.atomic():
@@ -65,8 +65,8 @@ def snapshot() -> Iterator[None]:
         yield
 
 
-def _of_table(table: Table, device_id: UUID, after: int, *, is_whole: bool) -> dict[str, Any]:
-    batches = table.live.batches(BATCH, device=device_id, after=0 if is_whole else after)
+def _of_table(table: Table, device_id: UUID, after: int, *, is_full: bool) -> dict[str, Any]:
+    batches = table.live.batches(BATCH, device=device_id, after=0 if is_full else after)
     rows = [
         dumps([dict(zip(table.columns, row, strict=True)) for row in batch])[1:-1]
         for batch in batches

@@ -1,8 +1,8 @@
-"""What a phone changed offline, applied at once: record by record valid or left out by name.
+"""A push: what a phone changed offline. Valid records are applied together, others are rejected.
 
-The protocol is WatermelonDB's ("Implementing your Sync backend"). All is worked out first, of rows
-that a fixed number of queries reads, and then written by statements that take all rows of a
-table. A push that is repeated finds all as it left it: nothing is changed, and nothing conflicts.
+The protocol is WatermelonDB's ("Implementing your Sync backend"). A fixed number of queries reads
+the stored rows. All changes are worked out from these, and then written by statements for all rows
+of a table at once. A repeated push changes nothing, and conflicts with nothing.
 """
 
 from __future__ import annotations
@@ -25,17 +25,18 @@ Changes = Mapping[str, Mapping[str, list[Any]]]
 
 
 def push(device: Device, after: int, changes: Changes) -> dict[str, Any]:
-    """Apply what a phone changed, in a transaction that has locked the device.
+    """Apply a phone's changes. The caller has opened a transaction and locked the device.
 
     Args:
-        after: the revision that the phone pulled last.
-        changes: of a shape that was checked.
+        after: the revision of the phone's last pull.
+        changes: by table, as `ChangesSerializer` returns them.
 
     Returns:
-        What was left out, and why.
+        The protocol's answer: which records were rejected, and why.
 
     Raises:
-        Conflict: the server changed or deleted some of it after that revision, or can't tell.
+        Conflict: the server changed or deleted a row of the push after that revision, or can't
+            tell, because of a purge or a restored backup.
     """
     if not device.purged_revision <= after <= device.revision:
         raise Conflict(CHANGED)
@@ -52,7 +53,7 @@ def push(device: Device, after: int, changes: Changes) -> dict[str, Any]:
 
 
 def of_unknown_tables(changes: Changes) -> dict[str, dict[str, str]]:
-    """Return why whatever stands in tables that are not synced is left out, by table and id."""
+    """Return why the records of unknown tables are rejected, by table and id."""
     unknown = {name: table for name, table in changes.items() if name not in synced()}
     ids = {
         name: [
@@ -65,12 +66,12 @@ def of_unknown_tables(changes: Changes) -> dict[str, dict[str, str]]:
 
 
 class Push:
-    """One push, from what is stored to what will be."""
+    """One push, over all tables."""
 
     def __init__(self, device: Device, after: int, changes: Changes) -> None:
         self.device = device
         self.after = after
-        # Each after those that its rows name.
+        # Each table comes after those that its rows refer to.
         self.tables: dict[type[DeviceScoped], TableChanges] = {
             of_table.table.model: of_table(self, changes.get(name, {}))
             for name, of_table in synced().items()
@@ -81,7 +82,7 @@ class Push:
         return self.tables[model]
 
     def find(self, model: type[DeviceScoped], key: UUID) -> Any:
-        """Return a row as it will be; deleted rows too.
+        """Return a row as it will be after the push; deleted rows too.
 
         Raises:
             Missing: there is none.
@@ -92,7 +93,7 @@ class Push:
         return row
 
     def ids_of(self, model: type[DeviceScoped]) -> set[UUID]:
-        """Return the ids by which loaded tables name a model's rows."""
+        """Return the ids of a model's rows that records, and rows loaded so far, refer to."""
         return {
             key
             for table in self.tables.values()
@@ -102,10 +103,10 @@ class Push:
         }
 
     def validate(self) -> None:
-        """Work out what every row becomes, and which records are left out.
+        """Work out what every row becomes, and which records are rejected.
 
         Raises:
-            Conflict: a record meets what the server changed since.
+            Conflict: the server changed a row of the push after the last pull.
         """
         tables = self.tables.values()
         for table in reversed(tables):
@@ -118,7 +119,7 @@ class Push:
             table.refuse_conflicts()
 
     def write(self) -> None:
-        """Write everything, in an order in which no rule of the database is broken midway."""
+        """Write all tables, in an order that breaks no constraint on the way."""
         now = timezone.now()
         for table in reversed(self.tables.values()):
             table.delete(now)

@@ -1,4 +1,4 @@
-"""Which tables are synced: each app's `sync.py` registers its own, as `admin.py` does its pages."""
+"""The synced tables. Each app's `sync.py` registers its own, as `admin.py` registers pages."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ def register(changes: C) -> C:
 
 @cache
 def synced() -> Mapping[str, type[TableChanges]]:
-    """Return what is synced by the tables' names, each table after those that its rows name."""
+    """Return the registered classes by table, each after the tables that its rows refer to."""
     models = (model for model in device_scoped_models() if model in _registered)
     return MappingProxyType({model._meta.db_table: _registered[model] for model in models})

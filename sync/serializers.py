@@ -1,4 +1,4 @@
-"""Pulls and pushes on the wire."""
+"""Serializers of pulls and pushes."""
 
 from __future__ import annotations
 
@@ -17,17 +17,22 @@ from sync.registry import synced
 MAX_DIGITS = 18
 KINDS = ("created", "updated", "deleted")
 
-# A record of each table, for examples.
+# An example of a record of each table.
 RECORDS = {
     name: {column: changes.example[column] for column in changes.table.columns}
     for name, changes in synced().items()
 }
-# Of the table that names no other.
+# The first table, which refers to no other.
 FIRST = next(iter(RECORDS))
 
 
 def example_changes(kind: str = "", *tables: str) -> dict[str, Any]:
-    """Return a whole object of changes; of some tables a record was changed in this way."""
+    """Return an example of a `changes` object, with all tables.
+
+    Args:
+        kind: how a record was changed: "created", "updated" or "deleted".
+        tables: the tables that have one such record; the others are empty.
+    """
 
     def listed(name: str) -> list[Any]:
         return [RECORDS[name]["id"] if kind == "deleted" else RECORDS[name]]
@@ -39,7 +44,7 @@ def example_changes(kind: str = "", *tables: str) -> dict[str, Any]:
 
 
 class NumberOrNullField(serializers.CharField):
-    """A number in a query string, as the library writes it; nothing and `null` are 0."""
+    """A number in a query string, as WatermelonDB writes it; empty and `null` are 0."""
 
     default_error_messages = {"invalid": "Neither a whole number nor null."}
     pattern: ClassVar[str] = rf"^(null|[0-9]{{0,{MAX_DIGITS}}})$"
@@ -51,12 +56,12 @@ class NumberOrNullField(serializers.CharField):
         return 0 if data in ("", "null") else int(data)
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        """Take an empty text as it is."""
+        """Skip the check of CharField that refuses an empty string."""
         return serializers.Field.run_validation(self, data)
 
 
 class MigrationField(serializers.CharField):
-    """What a phone's own migration added, as JSON: the names of the tables that it then needs."""
+    """A migration of the phone's database, as JSON; read as the tables to send in full."""
 
     default_error_messages = {"invalid": "Not a migration as the library words it, nor null."}
 
@@ -67,7 +72,7 @@ class MigrationField(serializers.CharField):
             self.fail("invalid")
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        """Take an empty text as it is."""
+        """Skip the check of CharField that refuses an empty string."""
         return serializers.Field.run_validation(self, data)
 
 
@@ -82,13 +87,13 @@ class PullQuery(QuerySerializer):
         error_messages={"invalid": "Neither the version of a schema nor null."},
         required=False,
         allow_blank=True,
-        help_text="Of the phone's database; every version is served alike.",
+        help_text="The version of the phone's database. Every version gets the same answer.",
     )
     migration = MigrationField(
         required=False,
         allow_blank=True,
-        help_text="What the phone's database has got since the last sync, as the library words "
-        "it; all rows of the tables that it names come along.",
+        help_text="The tables and columns that the phone's database got since the last sync, as "
+        "the library writes them. The answer has all rows of these tables.",
     )
 
 
@@ -99,7 +104,7 @@ class PushQuery(QuerySerializer):
 
 
 def _table_serializer(name: str, *, pushed: bool) -> Any:
-    """Return the description of a table's changes."""
+    """Return a serializer class that describes a table's changes."""
     table = synced()[name].table
     parts: dict[str, Any] = {
         "created": table.serializer(many=True, required=False),
@@ -120,17 +125,17 @@ PULLED: Any = {name: _table_serializer(name, pushed=False)() for name in synced(
 class ChangesSerializer(Reader, serializers.Serializer[Any]):
     """What a phone changed: by table, whole records and the ids of deleted ones.
 
-    A table that is left out, or a list, is an empty one. `_status` and `_changed` are ignored, as
-    all columns that the table has not. Of a table that is not synced all records are left out.
+    A table or list that is left out is empty. `_status`, `_changed` and unknown columns are
+    ignored. The records of a table that is not synced are left out of the database, and named.
     """
 
     vars().update(PUSHED)
 
     def read(self, data: Any) -> dict[str, Any]:
-        """Return the changes, of the right shape; records are not looked into, but for their ids.
+        """Check the shape of the changes, and return them. Of a record only the id is checked.
 
         Raises:
-            ValidationError: with every table of another shape.
+            ValidationError: it lists every table of another shape.
         """
         errors: dict[str, Any] = {}
         for name, table in data.items():
@@ -140,7 +145,7 @@ class ChangesSerializer(Reader, serializers.Serializer[Any]):
             elif not isinstance(table, dict) or not table.keys() <= set(KINDS):
                 errors[name] = [_detail("Not an object of created, updated and deleted.")]
             else:
-                found = {kind: _misshapen(kind, rows) for kind, rows in table.items()}
+                found = {kind: _shape_errors(kind, rows) for kind, rows in table.items()}
                 if any(found.values()):
                     errors[name] = {kind: error for kind, error in found.items() if error}
         if errors:
@@ -149,10 +154,10 @@ class ChangesSerializer(Reader, serializers.Serializer[Any]):
 
 
 def _tables_of(migration: Any) -> set[str]:
-    """Return the tables that a migration of the phone's added, or added columns to.
+    """Return the synced tables that a migration of the phone's added, or added columns to.
 
     Raises:
-        TypeError, KeyError: it is none.
+        TypeError, KeyError: it is not such a migration.
     """
     if migration is None:
         return set()
@@ -162,8 +167,8 @@ def _tables_of(migration: Any) -> set[str]:
     return {*tables, *(added["table"] for added in columns)} & synced().keys()
 
 
-def _misshapen(kind: str, rows: Any) -> list[ErrorDetail]:
-    """Return what is wrong with a list: an element without an id can't be left out by name."""
+def _shape_errors(kind: str, rows: Any) -> list[ErrorDetail]:
+    """Return the errors of a list. Every element needs an id, by which it could be rejected."""
     if not isinstance(rows, list):
         return [_detail("Not a list.")]
     if kind == "deleted":
@@ -174,7 +179,7 @@ def _misshapen(kind: str, rows: Any) -> list[ErrorDetail]:
 
 
 def _is_name(text: Any) -> bool:
-    """Whether an id or a table's name can be repeated in an answer, whatever else it is."""
+    """Return whether a value is a string that an answer can repeat: one without surrogates."""
     return isinstance(text, str) and not re.search("[\ud800-\udfff]", text)
 
 
@@ -196,12 +201,14 @@ class PulledTablesSerializer(serializers.Serializer[Any]):
     },
 )
 class PullSerializer(serializers.Serializer[Any]):
-    at_times = {"experimentalStrategy"}
+    may_be_absent = {"experimentalStrategy"}
 
     changes = PulledTablesSerializer()
     timestamp = serializers.IntegerField(help_text="The device's revision; for the next call.")
     experimentalStrategy = serializers.ChoiceField(  # noqa: N815  # the library's name
-        ["replacement"], required=False, help_text="Where these are all rows, and others are gone."
+        ["replacement"],
+        required=False,
+        help_text="Present where `changes` has all rows: the phone removes all others.",
     )
 
 

@@ -1,4 +1,4 @@
-"""A table of the phone's: its columns, its rows here, and how a record of it is read."""
+"""A synced table: its columns, the queries of its rows, and how a record is read."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ S = TypeVar("S", bound=type[StrictModelSerializer])
 
 
 class PhoneIdField(StrictUUIDField):
-    """A UUID in lower case. To a phone an id is a text: of another case it is another id."""
+    """A UUID in lower case. A phone compares ids as text, so upper case is another id."""
 
     default_error_messages = {"invalid": "Not a UUID in lower case."}
     pattern = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
 def parse_phone_id(value: Any) -> UUID | None:
-    """Return the UUID of a phone's id, or None where it is none in lower case."""
+    """Return a phone's id as a UUID, or None if it is not a UUID in lower case."""
     is_one = isinstance(value, str) and PhoneIdField.pattern.fullmatch(value)
     return UUID(value) if is_one else None
 
 
 def references(model: type[DeviceScoped]) -> Iterator[ScopedForeignKey]:
-    """Yield the foreign keys of a model that name other rows of the device."""
+    """Yield the foreign keys of a model to other rows of the device."""
     for field in model._meta.concrete_fields:
         if isinstance(field, ScopedForeignKey) and field.name != "device":
             yield field
 
 
 def record_serializer(of: S) -> S:
-    """Return the serializer of a phone's records, made of that of REST.
+    """Return the serializer of a phone's records, made from the serializer of REST.
 
-    A record has an `id`, names other records by the phone's ids, and does not say when it was
-    written.
+    A record must have an `id`, refers to other records by the phone's ids, and has no `created_at`
+    and `updated_at`.
     """
     own: Any = of.Meta
     columns = [name for name in own.fields if name not in ("created_at", "updated_at")]
@@ -68,16 +68,16 @@ class Table:
         self.model: Any = meta.model
         self.name: str = self.model._meta.db_table
         self.columns = serializer.columns()
-        # The model whose rows a column names.
+        # The model that a column refers to, by column.
         self.references: dict[str, Any] = {
             key.attname: key.related_model for key in references(self.model)
         }
 
     @cached_property
     def live(self) -> Prepared:
-        """The columns of a device's live rows that were written after a revision.
+        """The query of a device's live rows that were written after a revision.
 
-        They come in the order in which they were written, those of one push as it had them.
+        They come in the order in which they were written. Rows of one push keep its order.
         """
 
         def rows(device: Any, after: Any) -> Any:
@@ -89,7 +89,7 @@ class Table:
 
     @cached_property
     def deleted(self) -> Prepared:
-        """The ids of a device's rows that were deleted after a revision, oldest first."""
+        """The query of a device's ids that were deleted after a revision, oldest first."""
 
         def rows(device: Any, after: Any) -> Any:
             found = self.model.all_objects.for_device(device).filter(revision__gt=after)
@@ -100,18 +100,18 @@ class Table:
         return Prepared(rows, "device", "after")
 
     def represent(self, row: DeviceScoped) -> dict[str, Any]:
-        """Return the columns of a row as a phone reads them."""
+        """Return the columns of a row, with the JSON values that a pull sends."""
         values: dict[str, Any] = json.loads(dumps(self.serializer.represent(row)))
         return values
 
     def read(self, record: dict[str, Any], *, is_new: bool) -> dict[str, Any]:
-        """Return the columns of a record, by the rules that REST has for each by itself.
+        """Return the columns of a record, each validated by itself, as in REST.
 
         Args:
-            is_new: whether all that a row needs has to be there; else what is left out stays.
+            is_new: whether the record must have all required columns.
 
         Raises:
-            ValidationError: with every offending column.
+            ValidationError: it lists every invalid column.
         """
         serializer = self.serializer.shared(partial=True)
         values: dict[str, Any] = serializer.read(record)

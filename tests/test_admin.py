@@ -10,7 +10,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.test import Client
 
-from countonme.operators.names import name_of, page_of
+from countonme.operators.names import change_url, name_of
 from countonme.scope.models import DeviceScoped, device_scoped_models
 from devices.models import Device
 from entries.models import FoodEntry
@@ -64,7 +64,7 @@ def act(operator: Client, action: str, row: DeviceScoped) -> str:
 
 
 def correct(operator: Client, row: DeviceScoped, **values: str) -> Any:
-    url = page_of(row)
+    url = change_url(row)
     form = operator.get(url).context["adminform"].form
     sent = {name: form[name].value() for name in form.fields}
     sent = {name: value for name, value in sent.items() if value not in (None, False)}
@@ -184,7 +184,7 @@ def test_every_nutrient_and_the_brand_are_corrected(operator: Client, world: Any
 
 
 def test_the_unit_of_a_product_is_shown_and_no_field(operator: Client, world: Any) -> None:
-    form = operator.get(page_of(world[Product])).context["adminform"]
+    form = operator.get(change_url(world[Product])).context["adminform"]
     assert "unit" in form.readonly_fields
     assert "unit" not in form.form.fields
 

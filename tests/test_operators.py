@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.html import escape
 
-from countonme.operators.names import name_of, page_of
+from countonme.operators.names import change_url, name_of
 from devices import dashboard
 from devices.models import Device
 from entries.models import FoodEntry
@@ -228,7 +228,7 @@ class TestDeletingForEver:
         phone.delete(f"/v1/products/{product['id']}")
         row = Product._base_manager.get()
         page = act(operator(), PRODUCTS, "hard_delete", row, confirmed="yes").content.decode()
-        assert "Another row still needs it" in page
+        assert "Another row still refers to it" in page
         assert Product._base_manager.exists()
 
 
@@ -421,11 +421,11 @@ class TestAlikeIds:
         client = operator()
         list_page = client.get(f"/admin/{page}/").content.decode()
         for row in (mine, theirs):
-            assert f'href="{page_of(row)}"' in list_page
+            assert f'href="{change_url(row)}"' in list_page
             assert f'value="{name_of(row)}"' in list_page
-            shown = client.get(page_of(row)).content.decode()
+            shown = client.get(change_url(row)).content.decode()
             assert str(row.device_id)[:13] in shown
-            assert page_of(row).replace("/change/", "/history/") in shown
+            assert change_url(row).replace("/change/", "/history/") in shown
         act(client, f"/admin/{page}/", "soft_delete", mine)
         mine.refresh_from_db(), theirs.refresh_from_db()
         assert (mine.deleted_at is None, theirs.deleted_at) == (False, None)
@@ -433,14 +433,14 @@ class TestAlikeIds:
         log = client.get("/admin/admin/logentry/").content.decode()
         assert "Soft-deleted." in log
         for row, is_in in ((mine, True), (theirs, False)):
-            history = client.get(page_of(row).replace("/change/", "/history/")).content.decode()
+            history = client.get(change_url(row).replace("/change/", "/history/")).content.decode()
             assert ("Soft-deleted." in history) is is_in
-            assert page_of(row) in history
+            assert change_url(row) in history
 
     def test_a_correction_changes_one(self, rows: Any) -> None:
         mine, theirs = rows["products/product"]
         form = {"name": "Turkey", "kcal_100g": "1"}
-        assert operator().post(page_of(mine), form).status_code == 302
+        assert operator().post(change_url(mine), form).status_code == 302
         mine.refresh_from_db(), theirs.refresh_from_db()
         assert (mine.name, theirs.name) == ("Turkey", "Chicken Breast")
         assert LogEntry.objects.get().object_id == name_of(mine)
@@ -463,11 +463,11 @@ class TestAlikeIds:
 
     def test_a_row_links_to_what_it_names_of_its_own_device(self, rows: Any) -> None:
         for number, entry in enumerate(rows["entries/foodentry"]):
-            shown = operator_again().get(page_of(entry)).content.decode()
+            shown = operator_again().get(change_url(entry)).content.decode()
             for page in ("products/product", "products/portion"):
                 named = rows[page][number]
-                assert f'href="{page_of(named)}"' in shown
-                assert page_of(rows[page][1 - number]) not in shown
+                assert f'href="{change_url(named)}"' in shown
+                assert change_url(rows[page][1 - number]) not in shown
 
     @pytest.mark.parametrize("name", ["{id}", "x~{id}", "{id}~x", "{id}~{id}", "~", "{id}~{id}~"])
     def test_what_names_no_row_finds_none(self, rows: Any, name: str) -> None:

@@ -1,4 +1,4 @@
-"""What a contestant must do as the project does it to answer alike; none of its code is used."""
+"""What contestants need to answer as the project does, without any of the project's code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEY_ID = hashlib.sha256(KEY).hexdigest()[:8]
 UNDECOMPOSED = str.maketrans(
     dict(zip("łøđħŧıæœ", ["l", "o", "d", "h", "t", "i", "ae", "oe"], strict=True))
 )
-# Of an entry; of a product each per 100 g. All but kcal may be unknown.
+# The nutrients of an entry; a product has each per 100 g. All except kcal may be unknown.
 NUTRIENTS = ("kcal", "protein", "carbs", "fat", "fiber", "sugars", "saturated_fat", "salt")
 OPTIONAL = NUTRIENTS[1:]
 MAX_PRODUCTS, MAX_ENTRIES_PER_DAY = 5000, 500

@@ -1,7 +1,7 @@
 """The peer: FastAPI, async SQLAlchemy 2, asyncpg and pydantic, as a good engineer would write it.
 
-The same tables, the same JSON and the same effects as ours. Reads run without BEGIN and ROLLBACK,
-in two queries; a write is one transaction that locks the device's row.
+It has the same tables, the same JSON and the same effects as ours. A read is two queries without
+BEGIN and ROLLBACK. A write is one transaction that locks the device's row.
 """
 
 from __future__ import annotations
@@ -49,9 +49,17 @@ class Device(Base):
     __tablename__ = "devices"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    token_hmac: Mapped[str | None]
     blocked_at: Mapped[dt.datetime | None]
     erased_at: Mapped[dt.datetime | None]
+
+
+class Phone(Base):
+    __tablename__ = "phones"
+
+    device_id: Mapped[UUID] = mapped_column(ForeignKey("devices.id"), primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    token_hmac: Mapped[str | None]
+    device: Mapped[Device] = relationship(lazy="joined", innerjoin=True)
 
 
 class Owned(Base):
@@ -229,16 +237,16 @@ Writing = Annotated[AsyncSession, Depends(write_session)]
 async def authenticate(request: Request, session: AsyncSession) -> UUID:
     authorization = request.headers.get("authorization", "")
     device_id = device_of(authorization)
-    device = await session.get(Device, device_id) if device_id else None
+    phone = await session.get(Phone, (device_id, device_id)) if device_id else None
     if (
-        device is None
-        or device.token_hmac is None
-        or device.blocked_at is not None
-        or device.erased_at is not None
-        or not is_signed(authorization, device.token_hmac)
+        phone is None
+        or phone.token_hmac is None
+        or phone.device.blocked_at is not None
+        or phone.device.erased_at is not None
+        or not is_signed(authorization, phone.token_hmac)
     ):
         raise HTTPException(401, "Invalid or expired token", {"WWW-Authenticate": "Bearer"})
-    return device.id
+    return phone.device_id
 
 
 async def lock(session: AsyncSession, device_id: UUID) -> None:
@@ -263,7 +271,7 @@ def rounded(value: Decimal) -> Decimal:
 
 
 def totals(sums: Iterable[object]) -> dict[str, object]:
-    # Nothing at all where nothing was summed: the schema has zeros.
+    # Empty if there are no sums: the schema has zeros as defaults.
     return dict(zip(NUTRIENTS, sums, strict=False))
 
 
@@ -315,7 +323,7 @@ async def day(request: Request, session: Reading, date: dt.date) -> object:
         .order_by(FoodEntry.meal_type)
     )
     rows = found.all()
-    # The counts lie past the nutrients, where `totals()` does not look.
+    # The counts come after the nutrients, so `totals()` ignores them.
     by_meal_type = {meal_type: totals(sums) for meal_type, _, *sums in rows}
     sums = list(map(sum, zip(*(row[2:] for row in rows), strict=True)))
     unknown = zip(OPTIONAL, sums[len(NUTRIENTS) :], strict=False)

@@ -1,6 +1,6 @@
-"""The limit: what gunicorn, psycopg and PostgreSQL leave to any Python server, and nothing else.
+"""The limit: the least that a Python server must do with gunicorn, psycopg and PostgreSQL.
 
-One function, prepared statements, no validation, no errors but 401 and 409.
+One function, prepared statements, no validation, no errors except 401 and 409.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from bench.contestants.common import (
 
 CENT = Decimal("0.01")
 AUTHENTICATE = """
-    SELECT token_hmac FROM devices WHERE id = %s AND blocked_at IS NULL AND erased_at IS NULL
+    SELECT token_hmac FROM phones JOIN devices ON devices.id = device_id
+    WHERE device_id = %s AND phones.id = device_id AND blocked_at IS NULL AND erased_at IS NULL
 """
 LOCK = "SELECT FROM devices WHERE id = %s FOR NO KEY UPDATE"
 COLUMNS_100G = [f"{name}_100g" for name in NUTRIENTS]
@@ -53,7 +54,7 @@ LIST_ENTRIES = f"""
     SELECT {ENTRY} FROM food_entries WHERE device_id = %s AND date = %s AND deleted_at IS NULL
     ORDER BY date DESC, created_at, id LIMIT 50
 """
-# The last row is that of all together.
+# The last row has the sums of all rows.
 DAY = f"""
     SELECT meal_type, count(*) AS entries, {UNKNOWN}, {SUMS} FROM food_entries
     WHERE device_id = %s AND date = %s AND deleted_at IS NULL
@@ -114,12 +115,12 @@ def connection() -> psycopg.Connection[Any]:
 
 
 def rows(statement: str, *values: Any) -> list[dict[str, Any]]:
-    """Return what a statement finds."""
+    """Return the rows of a statement."""
     return connection().execute(statement.encode(), values, binary=True).fetchall()
 
 
 def write(statement: str, device: Any, values: dict[str, Any]) -> dict[str, Any] | None:
-    """Insert under the device's lock, in one trip; return the row, or None where it is refused."""
+    """Insert under the device's lock, in one round trip; return the row, or None if refused."""
     own = connection()
     with own.pipeline(), own.transaction():
         own.execute(LOCK, [device])
@@ -157,7 +158,7 @@ def daily(device: Any, first: str, last: str) -> dict[str, Any]:
         row = found.get(when, nothing)
         days.append({"date": when, "entries": row["entries"], "totals": totals(row)})
     average = {
-        # A sum of cents is exact in its shortest spelling.
+        # A sum of numbers with two decimals is exact in its shortest spelling.
         name: float((Decimal(str(total)) / (len(logged) or 1)).quantize(CENT, ROUND_HALF_UP))
         for name, total in totals(whole).items()
     }
@@ -177,7 +178,7 @@ def create_product(device: Any, body: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def answer(environ: dict[str, Any]) -> tuple[str, Any]:
-    """Return the status and what the body is made of."""
+    """Return the status, and the body as plain data."""
     authorization = environ.get("HTTP_AUTHORIZATION", "")
     device = device_of(authorization)
     known = rows(AUTHENTICATE, device)

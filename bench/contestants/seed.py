@@ -1,4 +1,4 @@
-"""The seed's authentication to the letter: bcrypt against every device, until one fits."""
+"""Exactly the seed's authentication: bcrypt against one device after another until one fits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conditional GET: a device that wrote nothing since gets 304 after the authentication query."""
+"""Conditional GET: an unchanged device is answered 304 after the one authentication query."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class ConditionalGetMixin(APIView):
         """Authenticate, throttle, and stop here where nothing has changed.
 
         Raises:
-            NotModified: `If-None-Match` names the current ETag. `*` does not count: whether there
-                is an answer at all, only the rows could tell.
+            NotModified: `If-None-Match` names the current ETag. `*` does not count, because only
+                the rows could tell whether there is an answer at all.
         """
         super().initial(request, *args, **kwargs)
         if request.method in ("GET", "HEAD"):
@@ -48,8 +48,8 @@ class ConditionalGetMixin(APIView):
 def etag(request: Request) -> str:
     """Return the weak ETag of a device's answer to this URL at its current revision.
 
-    The revision was read before the rows: a write in between makes the tag older than the answer,
-    never newer, so that the phone asks once too often and never keeps what is stale.
+    The revision is read before the rows. After a write in between, the tag is older than the
+    answer, never newer: the phone then asks once too often, but never keeps a stale answer.
     """
     device = cast("Owner", request.user)
     meta = request.META

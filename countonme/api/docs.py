@@ -1,4 +1,4 @@
-"""The OpenAPI document, and the pages that show it to people from files of our own."""
+"""The OpenAPI document, and two pages that show it. All their files are served from here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 
-# Both viewers write style attributes; Redoc searches in a worker. Nothing comes from elsewhere.
+# Both viewers write style attributes, and Redoc searches in a worker. No other host is asked.
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "worker-src blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -22,13 +22,13 @@ CONTENT_SECURITY_POLICY = (
 @csrf_exempt
 @require_safe
 def openapi(request: HttpRequest) -> HttpResponse:
-    """Answer the document as JSON."""
+    """Return the document as JSON."""
     return HttpResponse(orjson.dumps(document(), default=float), content_type="application/json")
 
 
 @lru_cache(maxsize=1)
 def document() -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document, made once a process."""
+    """Return the OpenAPI 3.1 document, which each process makes once."""
     schema: dict[str, Any] = SchemaGenerator().get_schema(public=True)
     return schema
 

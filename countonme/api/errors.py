@@ -1,4 +1,4 @@
-"""Every way to fail, as the contract words it: `{"detail": "<one sentence>"}`."""
+"""How every error is answered, in JSON: `{"detail": "<one sentence>"}`."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class QueryError(exceptions.ValidationError):
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpResponse:
-    """Turn whatever a view raised into an answer; DRF's `EXCEPTION_HANDLER`."""
+    """Turn any exception of a view into an answer; DRF's `EXCEPTION_HANDLER`."""
     match error:
         case conditional.NotModified():
             return HttpResponse(status=304)
         case ModelValidationError():
-            # A rule that stands on the model, as `full_clean()` would word it.
+            # From a model's `clean()`. Its errors get the form of a serializer's.
             detail = exceptions.ValidationError(get_error_detail(error)).detail
             return _answer(
                 422, "Validation error", errors=list(_validation_errors(detail, ("body",)))
@@ -69,7 +69,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
         case exceptions.UnsupportedMediaType():
             return _answer(415, "The body must be application/json")
         case UnsupportedContentEncoding():
-            # RFC 9110, section 12.5.3: it tells this 415 from the one above.
+            # The header tells this 415 from the one above (RFC 9110, section 12.5.3).
             return _answer(415, str(error.detail), {"Accept-Encoding": "identity"})
         case exceptions.MethodNotAllowed():
             allowed = ", ".join(context["view"].allowed_methods)
@@ -87,7 +87,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
         case IntegrityError() if _constraint(error).endswith("_pkey"):
             # A device sent the same id twice in the same moment.
             return _answer(409, ID_IN_USE)
-        case Error() if is_passing(error):
+        case Error() if is_transient(error):
             logger.warning("Database unavailable: %s", type(error.__cause__ or error).__name__)
             return _answer(503, UNAVAILABLE, RETRY_AFTER)
         case _:
@@ -100,19 +100,19 @@ def is_deadlock(error: Exception) -> bool:
     return getattr(error.__cause__, "sqlstate", None) == "40P01"
 
 
-def is_passing(error: Error) -> bool:
-    """Return whether the same request may succeed in a moment.
+def is_transient(error: Error) -> bool:
+    """Return whether the same request may succeed if it is sent again soon.
 
     True for a lost or refused connection (no SQLSTATE, class 08), resources at their limit (53),
     a deadlock or failed serialisation (40), a lock or statement timeout, a server that stops or
-    starts (55P03, 57), a transaction that lay idle too long (25P03), and a server that takes no
-    writes, as one that was just replaced (25006).
+    starts (55P03, 57), a transaction that was idle too long (25P03), and a server that accepts no
+    writes, such as a former primary after a failover (25006).
     """
     sqlstate: str | None = getattr(error.__cause__, "sqlstate", None)
     if sqlstate is None:
         return isinstance(error, OperationalError | InterfaceError)
-    passing = sqlstate in {"25006", "25P03", "55P03"}
-    return passing or sqlstate[:2] in {"08", "40", "53", "57"}
+    is_listed = sqlstate in {"25006", "25P03", "55P03"}
+    return is_listed or sqlstate[:2] in {"08", "40", "53", "57"}
 
 
 def _answer(
@@ -126,7 +126,7 @@ def _constraint(error: IntegrityError) -> str:
 
 
 def _validation_errors(detail: Any, loc: tuple[str | int, ...]) -> Iterator[dict[str, Any]]:
-    """Flatten DRF's nested errors; rules over several fields stand at the place itself."""
+    """Flatten DRF's nested errors. The `loc` of a rule over several fields names no field."""
     if isinstance(detail, dict):
         for field, nested in detail.items():
             here = loc if field == "non_field_errors" else (*loc, field)
@@ -140,21 +140,21 @@ def _validation_errors(detail: Any, loc: tuple[str | int, ...]) -> Iterator[dict
 
 @csrf_exempt
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer an unknown route with JSON; within the operators' site, a page for people."""
+    """Answer 404 to an unknown route: JSON, but an HTML page in the operators' site."""
     if request.path.startswith("/admin/") and exception is not None:
         return defaults.page_not_found(request, exception)
     return _answer(404, "Not found", {"Cache-Control": "no-store"})
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer what Django itself refuses, as a host that is not ours."""
+    """Answer 400 to a request that Django itself refuses, such as one to an unknown host."""
     is_host = isinstance(exception, DisallowedHost)
     return _answer(400, "Host not allowed" if is_host else "Bad request")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer a crash outside of the API's views."""
+    """Answer an exception outside of the API's views: 503 if it is transient, else 500."""
     error = sys.exc_info()[1]
-    if isinstance(error, Error) and is_passing(error):
+    if isinstance(error, Error) and is_transient(error):
         return _answer(503, UNAVAILABLE, RETRY_AFTER)
     return _answer(500, "Internal server error")

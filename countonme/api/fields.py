@@ -1,7 +1,7 @@
-"""Serializer fields that convert no type: what JSON calls a number, a string or a boolean is one.
+"""Serializer fields that convert no types: a number must be a JSON number, a name a JSON string.
 
-DRF's own take `"165"` for a number, `5` for a name and `20250205` for a day. What the OpenAPI
-document can say of such a rule stands beside it, as `schema_keywords`.
+DRF's own fields read `"165"` as a number, `5` as a name and `20250205` as a day. What the OpenAPI
+document can say about a field's rule is in the field's `schema_keywords`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rest_framework.fields import get_error_detail
 
 from countonme.api.text import clean
 
-# RFC 9562, section 4: written in lower case, read in either.
+# RFC 9562, section 4: written in lower case, read in upper or lower case.
 UUID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 DATE_PATTERN = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 # RFC 3339, section 5.6, with an offset.
@@ -38,21 +38,21 @@ INTEGER_TOLERANCE = Decimal("0.000001")
 
 
 class EmptyIsNullMixin(serializers.Field[Any, Any, Any, Any]):
-    """A field that is a string in JSON: where it may be null, an empty one is null."""
+    """For fields that are strings in JSON: an empty string is null where null is allowed."""
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         return super().run_validation(None if self.allow_null and is_null(data) else data)
 
 
 class TextField(EmptyIsNullMixin, serializers.CharField):
-    """A string, judged as it is kept: see `countonme.api.text.clean()`."""
+    """A string, which is cleaned before it is checked: see `countonme.api.text.clean()`."""
 
     @property
     def schema_keywords(self) -> dict[str, Any]:
         return {} if self.allow_blank else {"pattern": r"\S"}
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        """Clean it before DRF asks whether it is blank."""
+        """Clean the string before DRF checks whether it is blank."""
         if isinstance(data, str):
             try:
                 data = self.clean_text(data)
@@ -70,7 +70,7 @@ class TextField(EmptyIsNullMixin, serializers.CharField):
 
 
 class WholeNumberField(serializers.IntegerField):
-    """A JSON number that is an integer, or within a millionth of one: doubles come inexact."""
+    """A JSON number that is an integer, or within a millionth of one: doubles are inexact."""
 
     def to_internal_value(self, data: Any) -> int:
         number = parse_number(data)
@@ -83,7 +83,7 @@ class WholeNumberField(serializers.IntegerField):
 
 
 class QueryIntegerField(serializers.IntegerField):
-    """An integer in a query string: ASCII digits, nothing else."""
+    """An integer in a query string: only ASCII digits, after a minus sign if it is negative."""
 
     def to_internal_value(self, data: Any) -> int:
         if not INTEGER_PATTERN.fullmatch(data):
@@ -94,7 +94,7 @@ class QueryIntegerField(serializers.IntegerField):
 class NumberField(serializers.DecimalField):
     """A JSON number, rounded half up to `decimal_places` before its bounds are checked."""
 
-    # DRF's own takes an empty string for null.
+    # DRF's DecimalField would read an empty string as null.
     validate_empty_values = serializers.Field.validate_empty_values
 
     def to_internal_value(self, data: Any) -> Decimal:
@@ -116,7 +116,7 @@ class StrictBooleanField(serializers.BooleanField):
 
 
 class StrictUUIDField(EmptyIsNullMixin, serializers.UUIDField):
-    """A UUID in its form of 36 characters, in upper or lower case."""
+    """A UUID of 36 characters, in upper or lower case."""
 
     default_error_messages = {"invalid": "Not a UUID of 36 characters."}
     pattern: ClassVar[re.Pattern[str]] = UUID_PATTERN
@@ -136,7 +136,7 @@ class DayField(EmptyIsNullMixin, serializers.DateField):
 
     @property
     def schema_keywords(self) -> dict[str, Any]:
-        """JSON Schema has no bounds for days; people read them in the description."""
+        """JSON Schema has no bounds for dates, so the description names them."""
         bounds = {type(v): v.limit_value for v in self.validators if hasattr(v, "limit_value")}
         if not bounds:
             return {}
@@ -150,7 +150,7 @@ class DayField(EmptyIsNullMixin, serializers.DateField):
 
 
 class TimestampField(EmptyIsNullMixin, serializers.DateTimeField):
-    """RFC 3339 with an offset; in UTC with `Z` in answers."""
+    """A timestamp of RFC 3339 with an offset; in answers it is in UTC, with `Z`."""
 
     def to_internal_value(self, value: Any) -> datetime:
         try:
@@ -160,7 +160,7 @@ class TimestampField(EmptyIsNullMixin, serializers.DateTimeField):
 
 
 class StrictChoiceField(EmptyIsNullMixin, serializers.ChoiceField):
-    """One of the strings listed. A wrong one is not repeated: it may be anything."""
+    """One of the strings listed. The error does not repeat a wrong one: it may hold anything."""
 
     default_error_messages = {"invalid_choice": "Not a valid choice."}
 
@@ -176,10 +176,10 @@ def is_null(value: Any) -> bool:
 
 
 def parse_number(value: Any) -> Decimal | None:
-    """Return a JSON number as the shortest decimal of its double, or None where it is none.
+    """Return a JSON number as the shortest decimal of its double, or None for another type.
 
-    Phones know doubles alone, and their encoders write them with up to 17 digits:
-    72.400000000000006 is 72.4. What no column holds, infinity too, is `BEYOND_ANY_COLUMN`.
+    Phones calculate in doubles, and write them with up to 17 digits: 72.400000000000006 is 72.4.
+    A number that no column can hold, infinity included, becomes plus or minus `BEYOND_ANY_COLUMN`.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -189,10 +189,10 @@ def parse_number(value: Any) -> Decimal | None:
 
 
 def parse_day(value: Any) -> date:
-    """Return the day of exactly `YYYY-MM-DD`.
+    """Return a day that is written exactly as `YYYY-MM-DD`.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not written so, or there is no such day.
     """
     if not isinstance(value, str) or not DATE_PATTERN.fullmatch(value):
         raise ValueError("not a day")
@@ -200,10 +200,10 @@ def parse_day(value: Any) -> date:
 
 
 def parse_timestamp(value: Any) -> datetime:
-    """Return the moment of an RFC 3339 timestamp with an offset, in UTC.
+    """Return an RFC 3339 timestamp with an offset as a datetime in UTC.
 
     Raises:
-        ValueError: it is none, or falls out of the calendar.
+        ValueError: it is not such a timestamp, or its year in UTC is not within 1 to 9999.
     """
     if not isinstance(value, str) or not DATETIME_PATTERN.fullmatch(value):
         raise ValueError("not a timestamp")
@@ -214,7 +214,7 @@ def parse_timestamp(value: Any) -> datetime:
 
 
 def parse_id(value: str) -> UUID | None:
-    """Return the UUID of a path's segment, or None where it is malformed."""
+    """Return the id in a path as a UUID, or None if it is malformed."""
     return UUID(value) if UUID_PATTERN.fullmatch(value) else None
 
 
@@ -230,28 +230,28 @@ STRICT_FIELDS: dict[type[models.Field[Any, Any]], type[serializers.Field[Any, An
 
 
 class Reader(serializers.BaseSerializer[Any]):
-    """A serializer that is made once and reads what every request sends.
+    """A serializer of which one shared instance reads the data of all requests.
 
-    Making one copies all its fields, which costs more than reading a body with it.
+    A new instance copies all its fields, which takes longer than reading a body.
     """
 
     @classmethod
     @cache
     def shared(cls, *, partial: bool = False) -> Self:
-        """Return the one instance, `partial` where any field may be left out."""
+        """Return the shared instance; with `partial`, the one that requires no field."""
         return cls(partial=partial)
 
     def read(self, data: Any) -> dict[str, Any]:
-        """Return the fields of plain data, valid each by itself.
+        """Return the fields of plain data, each validated by itself.
 
         Raises:
-            ValidationError: with every offending field.
+            ValidationError: it lists every invalid field.
         """
         return dict(self.run_validation(data))
 
 
 class StrictModelSerializer(Reader, serializers.ModelSerializer[Any]):
-    """A model serializer of strict fields; a client may choose the `id` of what it creates."""
+    """A model serializer of strict fields. A client may choose the `id` of a new row."""
 
     serializer_field_mapping = STRICT_FIELDS
     serializer_choice_field = StrictChoiceField
@@ -259,11 +259,14 @@ class StrictModelSerializer(Reader, serializers.ModelSerializer[Any]):
     id = StrictUUIDField(required=False, allow_null=True)
 
     def read_with(self, data: Mapping[str, Any], needed: Iterable[str]) -> dict[str, Any]:
-        """Return the fields of plain data, some of which are needed although they are optional.
+        """Return the fields of plain data, and require some that are otherwise optional.
+
+        Args:
+            needed: the names of these fields.
 
         Raises:
-            ValidationError: with every offending field, and with those needed that are left out
-                ("required") or null ("null").
+            ValidationError: it lists every invalid field, and every needed field that is left out
+                (code "required") or null (code "null").
         """
         errors: Any = {}
         values: dict[str, Any] = {}
@@ -283,14 +286,14 @@ class StrictModelSerializer(Reader, serializers.ModelSerializer[Any]):
     @classmethod
     @cache
     def columns(cls) -> tuple[str, ...]:
-        """Return the names of what an answer has of a row: attributes of the model."""
+        """Return the attributes of the model that an answer has, in the answer's order."""
         model: Any = cls.Meta.model
         known = {field.attname for field in model._meta.concrete_fields}
         return tuple(name for name in cls.Meta.fields if name in known)
 
     @classmethod
     def expressions(cls) -> list[Any]:
-        """Return what a query selects to have `columns()` as JSON does, decimals as its numbers."""
+        """Return what a query selects to get `columns()`, with decimals as doubles for JSON."""
         model: Any = cls.Meta.model
         fields = map(model._meta.get_field, cls.columns())
         return [
@@ -306,7 +309,7 @@ class StrictModelSerializer(Reader, serializers.ModelSerializer[Any]):
         return {name: getattr(row, name) for name in cls.columns()}
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """Leave the id out of an update's input: it is in the path."""
+        """Ignore `id` in the body of an update: the path has it."""
         fields = super().get_fields()
         if self.partial:
             fields["id"].read_only = True

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 
 
 class AlwaysJSON(BaseContentNegotiation):
-    """The one parser, for its media type alone; `Accept` is never asked (see `JSONAnswer`)."""
+    """Choose the parser by the body's media type. `Accept` is ignored: every answer is JSON."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
         media_type = request.content_type.partition(";")[0].strip().lower()
@@ -25,7 +25,7 @@ class AlwaysJSON(BaseContentNegotiation):
 
 
 class JSONParser(BaseParser):
-    """A JSON object in UTF-8; its numbers are ints and doubles, as on phones."""
+    """Parse a JSON object in UTF-8. Its numbers become ints and doubles, as on phones."""
 
     media_type = "application/json"
 
@@ -59,7 +59,7 @@ class JSONParser(BaseParser):
 
 
 class JSONAnswer(HttpResponse):
-    """An answer of plain data: UUIDs, days and moments are strings, decimals are numbers."""
+    """Plain data as JSON: UUIDs, dates and timestamps become strings, decimals numbers."""
 
     def __init__(
         self, data: Any, status: int = 200, headers: Mapping[str, str] | None = None
@@ -75,7 +75,10 @@ def dumps(data: Any) -> bytes:
 
 
 def _parse_int(digits: str) -> int | float:
-    """Python refuses to make an int of thousands of digits; a field says that it is too large."""
+    """Read a long number as a float, and leave it to the field to call it too large.
+
+    Python refuses to read thousands of digits as an int.
+    """
     return int(digits) if len(digits) <= 20 else float(digits)
 
 

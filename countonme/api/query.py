@@ -1,4 +1,4 @@
-"""Query parameters: each declared as a serializer's field, the page of a list among them."""
+"""Query parameters, declared as serializer fields, and the pages of lists."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ MAX_OFFSET = 1_000_000
 
 
 class QuerySerializer(Reader, serializers.Serializer[Any]):
-    """Parameters that a call knows; others are ignored, and of a repeated one the last counts."""
+    """The query parameters of a call. Others are ignored; of a repeated one the last counts."""
 
     @classmethod
     def of(cls, request: Request) -> Mapping[str, Any]:
-        """Return a request's parameters, converted.
+        """Return a request's parameters, validated and converted.
 
         Raises:
-            QueryError: one of them, or several together, are invalid.
+            QueryError: one of them is invalid, or they contradict each other.
         """
         try:
             return cls._read(request.META["QUERY_STRING"])
@@ -36,21 +36,21 @@ class QuerySerializer(Reader, serializers.Serializer[Any]):
     @classmethod
     @lru_cache(maxsize=1024)
     def _read(cls, query: str) -> Mapping[str, Any]:
-        """Read a query; kept, because all phones ask for the same days."""
-        # A plain dict: DRF would take an empty parameter of a QueryDict for a missing one.
+        """Validate a query string. Results are cached: many phones ask for the same days."""
+        # A plain dict, because DRF treats an empty parameter of a QueryDict as missing.
         parameters = QueryDict(query.encode("latin-1")).dict()
         return MappingProxyType(cls.shared().read(parameters))
 
 
 class PageQuery(QuerySerializer):
-    """A list's page."""
+    """The parameters that page through a list."""
 
     limit = QueryIntegerField(min_value=1, max_value=200, default=50)
     offset = QueryIntegerField(min_value=0, max_value=MAX_OFFSET, default=0)
 
 
 class RangeMixin(serializers.Serializer[Any]):
-    """`from` and `to`, both inclusive; `from` is a word of Python's, hence the odd declaration."""
+    """`from` and `to`, both inclusive. `from` is a keyword of Python, hence `vars()`."""
 
     vars()["from"] = DayField(required=False, help_text="First day.")
     to = DayField(required=False, help_text="Last day.")
@@ -63,16 +63,16 @@ class RangeMixin(serializers.Serializer[Any]):
         return attrs
 
 
-def page_of(
+def fetch_page(
     fetch: Callable[[int, int], list[Any]], request: Request, query: Mapping[str, Any]
 ) -> tuple[list[Any], dict[str, str]]:
-    """Return one page of rows, with the `Link` header that names its neighbours.
+    """Return one page of rows, and a `Link` header with the next and the previous page.
 
-    One query: a row more than the page holds tells that there is a next one. Only past the end
-    another tells whether there is a previous one.
+    Usually it takes one query, for one row more than the page has: if that row exists, there is a
+    next page. Past the end of the list, a second query tells whether there is a previous page.
 
     Args:
-        fetch: gives at most so many rows, after so many others.
+        fetch: called with a limit and an offset; returns these rows.
     """
     limit, offset = query["limit"], query["offset"]
     found = fetch(limit + 1, offset)

@@ -1,4 +1,4 @@
-"""How calls are described in the OpenAPI document: what they share is said here once."""
+"""How drf-spectacular describes our calls. What calls share is described here once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ INTEGER, STRING = {"type": "integer"}, {"type": "string"}
 
 
 def header(description: str, schema: dict[str, Any] = STRING, *, required: bool = True) -> Any:
-    """Return the description of an answer's header."""
+    """Return the OpenAPI object that describes a header of an answer."""
     return {"description": description, "schema": schema, "required": required}
 
 
@@ -58,7 +58,7 @@ LINK_HEADER = {
 
 
 def reads_empty_as_null(field: serializers.Field[Any, Any, Any, Any]) -> bool:
-    """Whether an empty string is null to a field."""
+    """Return whether a field reads an empty string as null."""
     return isinstance(field, EmptyIsNullMixin) and field.allow_null
 
 
@@ -98,10 +98,10 @@ class ValidationErrorSerializer(ErrorSerializer):
 
 
 class ApiSchema(AutoSchema):
-    """A call's description, completed with its errors and headers.
+    """Describe a call, and add its errors and headers.
 
-    Views say what only they know, in the class attributes that `ApiView` lists; `answers` has the
-    sentences of 404 and 409, by action or method.
+    Views declare what only they know in the class attributes that `ApiView` lists. Their `answers`
+    are the sentences of 404 and 409, by action (of a viewset) or method.
     """
 
     view: Any  # an ApiView; spectacular sets it
@@ -112,13 +112,13 @@ class ApiSchema(AutoSchema):
         return getattr(self.view, "action", None) or self.method.lower()
 
     def get_override_parameters(self) -> list[Any]:
-        """Describe the query, and what stands in the path."""
+        """Describe the parameters in the query and in the path."""
         query = getattr(self.view, f"{self.action}_query_class", None)
         path = [parameter for name, parameter in PATH_PARAMETERS.items() if name in self.path]
         return [*path, query] if query else path
 
     def get_request_serializer(self) -> Any:
-        """Describe PUT as what it is: an update that may leave fields out, as PATCH does."""
+        """Describe PUT like PATCH: both may leave fields out."""
         if not self.view.takes_body:
             return None
         serializer = force_instance(self._serializer())
@@ -130,7 +130,7 @@ class ApiSchema(AutoSchema):
         return super()._get_serializer()  # type: ignore[no-untyped-call]  # theirs
 
     def get_response_serializers(self) -> Any:
-        """Describe the answers of success."""
+        """Describe the successful answers."""
         if self.method == "DELETE":
             return {204: OpenApiResponse(None, description="Deleted.")}
         own = getattr(self.view, f"{self.action}_response_class", None)
@@ -144,7 +144,7 @@ class ApiSchema(AutoSchema):
         return {self.view.success_status: serializer}
 
     def get_operation(self, *args: Any) -> dict[str, Any] | None:
-        """Describe the call, and add what it shares with all others."""
+        """Describe the call, and add the headers and errors that calls share."""
         operation: dict[str, Any] | None = super().get_operation(*args)
         if operation is None:
             return None
@@ -172,14 +172,14 @@ class ApiSchema(AutoSchema):
         return operation
 
     def _map_serializer_field(self, field: Any, direction: Any, *args: Any) -> Any:
-        """Describe an empty string among the choices of a request where it is null."""
+        """Add the empty string to a request's choices where the field reads it as null."""
         schema = super()._map_serializer_field(field, direction, *args)  # type: ignore[no-untyped-call]  # theirs
         if direction == "request" and reads_empty_as_null(field) and "enum" in schema:
             schema["enum"].append("")
         return schema
 
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
-        """Say also what a field's class alone knows."""
+        """Add the field's own `schema_keywords`."""
         super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]  # theirs
         schema.update(getattr(field, "schema_keywords", {}))
         if reads_empty_as_null(field):
@@ -188,16 +188,16 @@ class ApiSchema(AutoSchema):
                 schema["pattern"] = f"^$|{schema['pattern']}"
 
     def _map_basic_serializer(self, serializer: Any, direction: str) -> Any:
-        """Say of answers what holds for them, where the serializer describes requests as well.
+        """Correct the schema of answers whose serializer also describes requests.
 
-        Every field is there, but for those that a serializer lists as `at_times`; an id is never
-        null; bounds are for requests.
+        An answer has every field, except those that the serializer lists in `may_be_absent`. Its
+        id is never null. Bounds are left out, because they are rules for requests.
         """
         schema = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]  # theirs
         if direction == "response" and "properties" in schema:
             fields = schema["properties"]
             schema["required"] = [
-                name for name in fields if name not in getattr(serializer, "at_times", ())
+                name for name in fields if name not in getattr(serializer, "may_be_absent", ())
             ]
             for field in fields.values():
                 for bound in BOUNDS:
@@ -207,7 +207,7 @@ class ApiSchema(AutoSchema):
         return schema
 
     def _errors(self, operation: dict[str, Any]) -> dict[int, list[str]]:
-        """Return the sentences of each error that the call may answer."""
+        """Return the sentences of every error of the call, by status."""
         errors: dict[int, list[str]] = {}
         if "security" in operation:
             errors[401] = ["Invalid or expired token"]
@@ -255,7 +255,7 @@ class ApiSchema(AutoSchema):
 
 
 def example(name: str, value: dict[str, Any], **kwargs: Any) -> Callable[[S], S]:
-    """Return a decorator that gives a serializer an example, before those that it has."""
+    """Return a decorator that adds an example to a serializer, before its other examples."""
 
     def add(serializer: S) -> S:
         own = vars(serializer).get("_spectacular_annotation", {}).get("examples", [])

@@ -1,4 +1,4 @@
-"""Text: how it is cleaned before it is kept, and folded for order and search."""
+"""How text is cleaned before it is stored, and folded for sorting and search."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Iterator
 
 from django.core.exceptions import ValidationError
 
-# Unicode's property White_Space. This and the other tables of characters go into the brackets of a
-# regular expression, Python's or PostgreSQL's.
+# Unicode's property White_Space. This and the tables below go into the brackets of a regular
+# expression, in Python or PostgreSQL.
 WHITE_SPACE = r"\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 # Control characters that are no white space, and halves of surrogate pairs.
 FORBIDDEN = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
-# What is typed for an apostrophe (Unicode's confusables.txt has most of them under U+0027).
+# Characters typed for an apostrophe (Unicode's confusables.txt has most of them under U+0027).
 APOSTROPHES = (
     r"'\u0060\u00b4\u02b9\u02bb-\u02bf\u02c8\u02ca\u02cb\u055a\u05f3\u1fbd\u1fbf\u1ffd"
     r"\u2018-\u201b\u2032\u2035\ua78c\uff07\uff40"
 )
-# Unicode's properties Hyphen and Dash, without the soft hyphen, which is not seen.
+# Unicode's properties Hyphen and Dash, without the soft hyphen, which is invisible.
 HYPHENS = (
     r"\-\u058a\u05be\u1400\u1806\u2010-\u2015\u2053\u207b\u208b\u2212\u2e17\u2e1a\u2e3a\u2e3b\u2e40"
     r"\u2e5d\u301c\u3030\u30a0\u30fb\ufe31\ufe32\ufe58\ufe63\uff0d\uff65\U00010ead"
 )
-# Scripts that set no blanks between words, and Hangul with its compounds: what may be broken
-# between any two letters, or by a dictionary alone (Unicode Standard Annex 14), by blocks.
+# Scripts without spaces between words, and Hangul, which has compounds: a line of them may break
+# between any two letters, or only a dictionary knows where (Unicode Standard Annex 14). By blocks.
 UNSPACED = (
     r"\u0e00-\u0eff"  # Thai, Lao
     r"\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f"  # Myanmar
@@ -36,15 +36,15 @@ UNSPACED = (
 )
 APOSTROPHE = re.compile(f"[{APOSTROPHES}]")
 HYPHEN = re.compile(f"[{HYPHENS}]")
-# Kana with a mark that makes another letter of them, as NFKD writes them.
+# Kana with a mark that makes them another letter, as NFKD decomposes them.
 VOICED = re.compile(r"[\u3046-\u30fd][\u3099\u309a]")
-# What chooses between glyphs of one character, or keeps characters apart.
+# Variation selectors, and the combining grapheme joiner.
 SELECTORS = re.compile(r"[\u034f\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
-# Letters whose stroke or ligature Unicode does not decompose, after case folding.
+# Letters with a stroke, and ligatures, that Unicode does not decompose; after case folding.
 UNDECOMPOSED = str.maketrans(
     {"ł": "l", "ø": "o", "đ": "d", "ħ": "h", "ŧ": "t", "ı": "i", "æ": "ae", "œ": "oe"}
 )
-# In a folded text: what is no part of a word, and words with what joins their pieces.
+# In a folded text: what separates words, what joins the pieces of a word, and a whole word.
 SEPARATOR = re.compile(r"[^0-9a-z'&-]+")
 JOINERS = re.compile(r"['&-]+")
 JOINER = r"(?:'+|(?<!\d)'*[&-]'*(?!\d))"
@@ -58,29 +58,29 @@ IN_UNSPACED_SCRIPT = re.compile(f"[{UNSPACED}]")
 
 
 def clean(text: str) -> str:
-    """Return a text as it is kept: stripped, each run of white space one blank, in NFC.
+    """Return a text as it is stored: stripped, each run of white space one space, in NFC.
 
     Raises:
-        ValidationError: it holds a control character that is no white space, or half a pair of
-            surrogates.
+        ValidationError: it has a control character that is not white space, or half of a surrogate
+            pair.
     """
     if FORBIDDEN.search(text):
         raise ValidationError("Control characters are not allowed.", code="invalid")
-    # str.split() takes U+001C to U+001F for white space, which Unicode does not; none is left.
+    # str.split() also splits at U+001C to U+001F, which are refused above.
     return unicodedata.normalize("NFC", " ".join(text.split()))
 
 
 def fold(text: str) -> str:
     """Return a text without case and accents, so that "Crème" and "creme" are the same.
 
-    Compatibility decomposition (NFKD) and full case folding, as Unicode's section 5.18 compares
-    without case; then without combining marks, but for those of kana, and without format characters
-    such as soft hyphens. All apostrophes and hyphens are `'` and `-`, each run of white space is a
-    blank.
+    It is decomposed (NFKD) and its case is folded in full, as section 5.18 of the Unicode Standard
+    compares texts without case. Combining marks are removed, except those of kana, and so are
+    format characters such as soft hyphens. Every apostrophe becomes `'`, every hyphen `-`, and each
+    run of white space one space.
     """
     if text.isascii():
         return " ".join(text.lower().replace("`", "'").split())
-    # First the apostrophes: NFKD makes a blank with an accent of some.
+    # Apostrophes come first, because NFKD turns some of them into a space with an accent.
     text = unicodedata.normalize("NFKD", APOSTROPHE.sub("'", text)).casefold()
     text = SELECTORS.sub("", unicodedata.normalize("NFKD", text))
     text = VOICED.sub(lambda pair: unicodedata.normalize("NFC", pair[0]), text)
@@ -99,7 +99,7 @@ def compounds(text: str) -> Iterator[list[str]]:
     The one word of "Coca-Cola's" has the pieces `coca`, `cola` and `s`.
 
     A word is a run of letters, digits and marks, with apostrophes in it, and hyphens and ampersands
-    between letters. It ends where a script without blanks begins or ends.
+    between letters. A word also ends where a script without spaces begins or ends.
     """
     folded = fold(text)
     if folded.isascii():
@@ -115,10 +115,10 @@ def compounds(text: str) -> Iterator[list[str]]:
 
 
 def words(text: str) -> list[str]:
-    """Return the words that a name is found by the start of.
+    """Return the words of a name. A search finds the name by the start of any of them.
 
-    Of Coca-Cola these are `coca` and `cola`, and joined `cocacola`: each piece, and all from it to
-    the end.
+    They are each piece of a word, and each piece joined with all that follow it: `coca`, `cocacola`
+    and `cola` for Coca-Cola.
     """
     found = []
     for pieces in compounds(text):
@@ -130,5 +130,5 @@ def words(text: str) -> list[str]:
 
 
 def is_unspaced(word: str) -> bool:
-    """Return whether a word of `compounds()` is of a script without blanks: found anywhere."""
+    """Return whether a word is in a script without spaces. Searches find it anywhere in a name."""
     return IN_UNSPACED_SCRIPT.match(word) is not None

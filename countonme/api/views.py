@@ -1,4 +1,4 @@
-"""The bases of every view under `/v1`: what comes before and after the one thing that each does."""
+"""Base classes of all views under `/v1`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from countonme.api.errors import (
 )
 from countonme.api.fields import StrictModelSerializer, parse_id
 from countonme.api.json import JSONAnswer
-from countonme.api.query import PageQuery, page_of
+from countonme.api.query import PageQuery, fetch_page
 from countonme.scope.exceptions import Missing
 from countonme.scope.models import DeviceScoped
 from countonme.scope.owner import Owner
@@ -47,31 +47,31 @@ class ApiView(APIView):
     body_is_optional: ClassVar[bool] = False
     success_status: ClassVar[int] = 200
 
-    # For the OpenAPI document alone, where it can't tell from what stands above.
+    # For the OpenAPI document only, where the attributes above don't tell.
     takes_body: ClassVar[bool] = True
     response_class: ClassVar[type[serializers.BaseSerializer[Any]] | None] = None
     path_model: ClassVar[type[Model] | None] = None
     answers: ClassVar[Mapping[str, Mapping[int, Sequence[str]]]] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Authenticate and throttle; there is one version, and one format, to speak of."""
+        """Authenticate and throttle, without DRF's versions and content negotiation."""
         self.perform_authentication(request)
         self.check_permissions(request)
         self.check_throttles(request)
 
     def handle_exception(self, exc: Exception) -> Any:
-        """Answer an error, of which the handler logged what is worth it."""
+        """Answer an error. The exception handler has logged it if it is worth it."""
         response: Any = super().handle_exception(exc)
-        response._has_been_logged = True  # Django asks, and would log 5xx once more
+        response._has_been_logged = True  # otherwise Django logs a 5xx again
         return response
 
     @property
     def default_response_headers(self) -> dict[str, str]:
-        """None; `Allow` is on 405 alone."""
+        """No headers: only a 405 has `Allow`."""
         return {}
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Keep answers out of caches, where nothing better is said; what is empty has no type."""
+        """Forbid caching unless the view allows it, and give empty answers no type."""
         response = super().finalize_response(request, response, *args, **kwargs)
         response.headers.setdefault("Cache-Control", "no-store")
         if response.status_code in (204, 304):
@@ -80,16 +80,19 @@ class ApiView(APIView):
 
     @property
     def device(self) -> Owner:
-        """The device that calls."""
+        """The calling device."""
         return cast("Owner", self.request.user)
 
     def read_body(self, *, partial: bool = False) -> dict[str, Any]:
-        """Return the body's fields, valid each by itself; `partial` where any may be left out.
+        """Return the body's fields, each validated by itself.
+
+        Args:
+            partial: whether any field may be left out.
 
         Raises:
             LengthRequired, BodyTooLarge, UnsupportedMediaType, UnsupportedContentEncoding,
-                ParseError: it is no JSON object.
-            ValidationError: with every offending field.
+                ParseError: the body is not a JSON object of an accepted size and type.
+            ValidationError: it lists every invalid field.
         """
         meta = self.request.META
         if not meta.get("CONTENT_LENGTH") and "HTTP_TRANSFER_ENCODING" in meta:
@@ -109,7 +112,7 @@ class ApiView(APIView):
         return self.serializer_class.shared(partial=partial).read(self.request.data)
 
     def write(self, change: Callable[..., T], *args: Any) -> T:
-        """Run a change in one transaction that locks the device first; again after a deadlock."""
+        """Run a change in a transaction, with the device locked; retry once after a deadlock."""
         try:
             with self.device.writing():
                 return change(*args)
@@ -130,7 +133,7 @@ class DeviceViewSet(ViewSetMixin, DeviceView):
     model: ClassVar[type[DeviceScoped]]
     serializer_class: ClassVar[type[StrictModelSerializer]]
     list_query_class: ClassVar[type[PageQuery]] = PageQuery
-    # Filters and their lookups, which take a value as it is; with these alone a list's query is
+    # Query parameters that filter a list, and their lookups. The query of a list with only these is
     # compiled once.
     plain_filters: ClassVar[Mapping[str, str]] = {}
 
@@ -158,14 +161,14 @@ class DeviceViewSet(ViewSetMixin, DeviceView):
         asked = query.keys() - {"limit", "offset"}
         if not asked <= self.plain_filters.keys():
             rows = self.filter_queryset(self.get_queryset(), query)
-            found, headers = page_of(
+            found, headers = fetch_page(
                 lambda count, start: list(rows[start : start + count]), request, query
             )
             return [self.to_representation(row) for row in found], headers
         columns = self.serializer_class.columns()
         values = {name: query[name] for name in asked} | {"device": self.device.pk}
         prepared = self.prepared(frozenset(asked))
-        found, headers = page_of(
+        found, headers = fetch_page(
             lambda count, start: prepared.rows(page=(count, start), **values), request, query
         )
         return [dict(zip(columns, row, strict=True)) for row in found], headers
@@ -173,7 +176,7 @@ class DeviceViewSet(ViewSetMixin, DeviceView):
     @classmethod
     @cache
     def prepared(cls, asked: frozenset[str]) -> Prepared:
-        """Return a list's query for the filters asked, compiled once."""
+        """Return a list's query with these filters, which is compiled once."""
 
         def build(device: Slot, **filters: Slot) -> QuerySet[Any, Any]:
             rows = cls.filter_queryset(cls.model.objects.for_device(device), filters)
@@ -182,7 +185,7 @@ class DeviceViewSet(ViewSetMixin, DeviceView):
         return Prepared(build, "device", *asked)
 
     def get_object(self, id: str) -> Any:
-        """Return the row of a path's id.
+        """Return the device's row with the id in the path.
 
         Raises:
             Missing: the id is malformed, or the device has no such live row.
@@ -190,7 +193,10 @@ class DeviceViewSet(ViewSetMixin, DeviceView):
         return self.model.fetch(self.device.pk, self.read_id(id))
 
     def read_id(self, id: str, model: type[DeviceScoped] | None = None) -> UUID:
-        """Return a path's id, of this view's model if no other is given.
+        """Return the id in a path as a UUID.
+
+        Args:
+            model: what the id belongs to, if that is not this view's model; for the error.
 
         Raises:
             Missing: it is malformed.
@@ -223,7 +229,11 @@ class DeviceViewSet(ViewSetMixin, DeviceView):
         return HttpResponse(status=204)
 
     def perform_create(self, values: dict[str, Any]) -> tuple[DeviceScoped, bool]:
-        """Create a row, or find the one that the same request created before."""
+        """Create a row, or find the one that the same request created before.
+
+        Returns:
+            The row, and whether it was created now.
+        """
         return self.model.add(self.device.pk, **values)
 
     def perform_update(self, id: str, values: dict[str, Any]) -> DeviceScoped:

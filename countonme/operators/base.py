@@ -1,4 +1,4 @@
-"""What operators get for every device-scoped model: find, read, correct, delete and restore."""
+"""Base classes of admin pages: operators find, read, correct, delete and restore rows."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from unfold.contrib.filters.admin import TextFilter
 from unfold.decorators import display
 from unfold.views import ChangeList
 
-from countonme.operators.names import Named, key_of, log, name_of, page_of
+from countonme.operators.names import NamedRow, change_url, key_of, log, name_of
 from countonme.scope.exceptions import Conflict, DeviceGone, Missing
 from countonme.scope.keys import ScopedForeignKey
 from countonme.scope.models import DeviceScoped
 from countonme.scope.query import DeviceScopedQuerySet
 
 BROKEN_RULES = (Conflict, DeviceGone, Missing, ValidationError, IntegrityError)
-# What one click on a list can touch.
+# The most rows that one action on a list changes.
 MAX_SELECTED = 1000
 
 
@@ -51,7 +51,7 @@ class DeletedFilter(admin.SimpleListFilter):
 
 
 class DeviceFilter(TextFilter):  # type: ignore[misc]  # unfold comes without types
-    """A device by its id, whole or from its start."""
+    """Filter by the device's id, or by the start of it."""
 
     title = "device"
     parameter_name = "of"
@@ -64,9 +64,9 @@ class DeviceFilter(TextFilter):  # type: ignore[misc]  # unfold comes without ty
 
 
 class ScopedForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
-    """A correction by the model's own rules: a rule that it would break is an error of the form.
+    """Change a row by the model's own rules: a broken rule is an error of the form.
 
-    What its row refers to is chosen among rows of the same device.
+    Fields that refer to other rows offer those of the same device.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -74,13 +74,13 @@ class ScopedForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the s
         for field in self.fields.values():
             rows = getattr(field, "queryset", None)
             if isinstance(rows, DeviceScopedQuerySet):
-                field.queryset = rows.for_device(self.instance.device_id)  # type: ignore[attr-defined]  # of a key
+                field.queryset = rows.for_device(self.instance.device_id)  # type: ignore[attr-defined]  # of a foreign key
 
     def _post_clean(self) -> None:
-        """Validate the fields, then try the change and take it back.
+        """Validate the fields, then try the change and roll it back.
 
-        Not the constraints, as Django would here: `change()` knows more than they do, such as that
-        another portion loses the default first.
+        Django would validate the constraints here. That is left to `change()`, which may write
+        other rows first: it takes the default from another portion, for example.
         """
         try:
             self.instance = construct_instance(self, self.instance, self._meta.fields)
@@ -97,7 +97,7 @@ class ScopedForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the s
                 self.add_error(None, sentence(error))
 
     def apply(self) -> None:
-        """Change the stored row by the fields that the operator changed."""
+        """Save the fields that the operator changed to the stored row."""
         row = type(self.instance).fetch(*self.instance.key, deleted=True)
         with row.device.locked():
             row.refresh_from_db()
@@ -105,7 +105,7 @@ class ScopedForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the s
 
 
 class OperatorAdmin(ModelAdmin):  # type: ignore[misc]  # unfold comes without types
-    """A model's pages: nothing is added or deleted but by actions, which say what they did."""
+    """A model's pages. Rows are not added; actions delete and change them, and log that."""
 
     list_per_page = 50
     show_full_result_count = False
@@ -139,7 +139,11 @@ class OperatorAdmin(ModelAdmin):  # type: ignore[misc]  # unfold comes without t
         *,
         flag: int = CHANGE,
     ) -> None:
-        """Act on rows one by one, each in a transaction of its own; log it, or say why not."""
+        """Call `act` with each row, each in its own transaction. Log it, or show why it failed.
+
+        Args:
+            done: what was done, for the log and for the message: "Restored".
+        """
         count = 0
         for row in rows[:MAX_SELECTED]:
             try:
@@ -153,7 +157,7 @@ class OperatorAdmin(ModelAdmin):  # type: ignore[misc]  # unfold comes without t
         self.message_user(request, f"{done}: {count}.", messages.SUCCESS)
 
     def lock(self, row: Any) -> None:
-        """Lock what a change of a row begins with, and read the row anew."""
+        """Lock the row's device, which is the first lock of any change, and reload the row."""
         raise NotImplementedError
 
     def confirm(
@@ -185,7 +189,7 @@ class ScopedChangeList(ChangeList):  # type: ignore[misc]  # unfold comes withou
     """A list whose rows link to their pages by device and id."""
 
     def url_for_result(self, result: DeviceScoped) -> str:
-        return page_of(result)
+        return change_url(result)
 
 
 class ScopedAdmin(OperatorAdmin):
@@ -195,9 +199,10 @@ class ScopedAdmin(OperatorAdmin):
     actions: ClassVar[Any] = ["soft_delete", "restore", "hard_delete"]
     list_filter: ClassVar[Any] = [DeletedFilter, "created_at", DeviceFilter]
     list_filter_submit = True
-    # What an index serves; anything else would sort the whole table.
+    # Only columns with an index: sorting by another would read the whole table.
     sortable_by: ClassVar[Any] = ["created_at"]
     list_select_related: ClassVar[Any] = ["device"]
+    # Read-only fields of the model itself, shown before those of all models.
     own_readonly: ClassVar[tuple[str, ...]] = ()
 
     def get_queryset(self, request: HttpRequest) -> DeviceScopedQuerySet[Any]:
@@ -205,7 +210,7 @@ class ScopedAdmin(OperatorAdmin):
         return rows
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """Show the newest rows first, or the last deleted: each by its index."""
+        """Show the newest rows first, or the last deleted ones; both orders have an index."""
         first = "deleted_at" if request.GET.get("deleted") == "yes" else "created_at"
         return (f"-{first}", "-id", "-device_id")
 
@@ -215,7 +220,7 @@ class ScopedAdmin(OperatorAdmin):
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Any:
-        """Return the row that an address names, or None."""
+        """Return the row that the page's address names, or None."""
         try:
             return self.get_queryset(request).of_keys([key_of(object_id)]).first()
         except ValueError:
@@ -223,10 +228,10 @@ class ScopedAdmin(OperatorAdmin):
 
     @display(description=ModelAdmin.action_checkbox.short_description)
     def action_checkbox(self, obj: DeviceScoped) -> str:
-        return super().action_checkbox(Named(obj))
+        return super().action_checkbox(NamedRow(obj))
 
     def response_action(self, request: HttpRequest, queryset: DeviceScopedQuerySet[Any]) -> Any:
-        """Act on the rows that are chosen by their names; of these, Django asks for the ids."""
+        """Find the rows that were ticked by their names. Django expects ids in the request."""
         chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
         if not forms.BooleanField().to_python(request.POST.get("select_across", False)):
             try:
@@ -236,21 +241,21 @@ class ScopedAdmin(OperatorAdmin):
             queryset = queryset.of_keys(keys)
             sent = request.POST.copy()
             sent.setlist(ACTION_CHECKBOX_NAME, [str(pk) for _, pk in keys])
-            request.POST = sent  # type: ignore[assignment]  # of the stubs alone it is immutable
+            request.POST = sent  # type: ignore[assignment]  # immutable only in the stubs
         return super().response_action(request, queryset)
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Any:
         if context.get("original"):
-            context["original"] = Named(context["original"])
+            context["original"] = NamedRow(context["original"])
         return super().render_change_form(request, context, *args, **kwargs)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> Any:
         row = self.get_object(request, unquote(object_id))
-        shown = {"object": Named(row)} if row else {}
+        shown = {"object": NamedRow(row)} if row else {}
         return super().history_view(request, object_id, {**(extra_context or {}), **shown})
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[Any, ...]:
@@ -273,7 +278,7 @@ class ScopedAdmin(OperatorAdmin):
     def construct_change_message(
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
     ) -> str:
-        """Say what was and what became of it."""
+        """Return the old and the new value of each changed field."""
         changes = (
             f"{name}: {form.initial.get(name)!s} → {form.cleaned_data[name]!s}"
             for name in form.changed_data
@@ -313,7 +318,8 @@ class ScopedAdmin(OperatorAdmin):
     def hard_delete(self, request: HttpRequest, queryset: QuerySet[Any]) -> TemplateResponse | None:
         deleted = queryset.filter(deleted_at__isnull=False)
         consequences = (
-            f"{self.opts.verbose_name} “{row}”" + "".join(f", {rows}" for rows in _listed(row))
+            f"{self.opts.verbose_name} “{row}”"
+            + "".join(f", {rows}" for rows in _cascaded_names(row))
             for row in deleted[:MAX_SELECTED]
         )
         page = self.confirm(request, deleted, "Delete for ever?", consequences)
@@ -326,7 +332,7 @@ class ScopedAdmin(OperatorAdmin):
 
 @cache
 def linked(model: type[DeviceScoped], field_name: str) -> Any:
-    """Return a field that is shown; one that refers to a row of a device, as a link to its page."""
+    """Return a field to be shown; a foreign key becomes a link to the page of its row."""
     field = model._meta.get_field(field_name)
     if not isinstance(field, ScopedForeignKey):
         return field_name
@@ -334,17 +340,17 @@ def linked(model: type[DeviceScoped], field_name: str) -> Any:
     @display(description=field.verbose_name)
     def shown(row: DeviceScoped) -> Any:
         named = getattr(row, field_name)
-        return named and format_html('<a href="{}">{}</a>', page_of(named), named)
+        return named and format_html('<a href="{}">{}</a>', change_url(named), named)
 
     return shown
 
 
 def sentence(error: Exception) -> str:
-    """Return a broken rule as an operator reads it."""
+    """Return the message about a broken rule that an operator reads."""
     if isinstance(error, ValidationError):
         return " ".join(error.messages)
     if isinstance(error, IntegrityError):
-        return "Another row still needs it, or the database holds a rule that this would break."
+        return "Another row still refers to it, or this would break a rule of the database."
     return "The device is erased." if isinstance(error, DeviceGone) else f"{error}."
 
 
@@ -354,16 +360,16 @@ def link(view: str, text: object, *args: object, query: str = "") -> SafeString:
 
 
 def id_range(start: str) -> tuple[UUID, UUID] | None:
-    """Return the first and the last id that start so, which an index finds; None if none can."""
+    """Return the first and the last id with this start, or None if no id can have it."""
     digits = start.strip().lower().replace("-", "")
     if not digits or len(digits) > 32 or set(digits) - set("0123456789abcdef"):
         return None
     return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
 
 
-def _listed(row: DeviceScoped) -> list[str]:
+def _cascaded_names(row: DeviceScoped) -> list[str]:
     return [
         f"its {rows.model._meta.verbose_name} “{each}”"
-        for rows in row.goes_along()
+        for rows in row.cascaded_rows()
         for each in rows
     ]

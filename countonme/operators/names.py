@@ -1,4 +1,7 @@
-"""How operators' pages and their log name a row: by its device and its id."""
+"""Names of rows in the operators' pages and log: `<device>~<id>`.
+
+An id alone is no name, because two devices may have the same id.
+"""
 
 from __future__ import annotations
 
@@ -14,33 +17,33 @@ from django.urls import reverse
 from countonme.scope.models import DeviceScoped
 from countonme.scope.query import Key
 
-# In no UUID, and nothing that Django's admin quotes in an address.
-BETWEEN = "~"
+# No UUID has this character, and Django's admin does not quote it in addresses.
+SEPARATOR = "~"
 
 
 def name_of(row: Model) -> str:
-    """Return what names a row among all of its model: its id, of a device's row with the device."""
-    return BETWEEN.join(map(str, row.key)) if isinstance(row, DeviceScoped) else str(row.pk)
+    """Return the name of a row: `<device>~<id>` for a row of a device, else its id."""
+    return SEPARATOR.join(map(str, row.key)) if isinstance(row, DeviceScoped) else str(row.pk)
 
 
 def key_of(name: str) -> Key:
-    """Return the device and the id that name a row of a device.
+    """Return the key of a row of a device from its name.
 
     Raises:
-        ValueError: it is no such name.
+        ValueError: it is not the name of such a row.
     """
-    device_id, id_ = name.split(BETWEEN)
+    device_id, id_ = name.split(SEPARATOR)
     return UUID(device_id), UUID(id_)
 
 
-def page_of(row: Model) -> str:
-    """Return the address of a row's page."""
+def change_url(row: Model) -> str:
+    """Return the URL of a row's page in the admin."""
     view = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
     return reverse(view, args=[name_of(row)])
 
 
-class Named:
-    """A row for templates, which link to it by its `pk`: that is its name."""
+class NamedRow:
+    """A row for Django's templates, which link to it by `pk`: here `pk` is its name."""
 
     def __init__(self, row: Model) -> None:
         self._row = row
@@ -54,7 +57,7 @@ class Named:
 
 
 def log(user_id: int, rows: Iterable[Model], flag: int, message: str) -> None:
-    """Write into the log what an operator did to rows; Django would name them by their ids."""
+    """Log what an operator did to rows, by their names; Django would log their ids."""
     LogEntry.objects.bulk_create(
         LogEntry(
             user_id=user_id,

@@ -1,4 +1,4 @@
-"""The operators' site: its navigation and look, and from where a login comes."""
+"""The operators' site: its sidebar, its stylesheet, and the address of a login."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rest_framework.throttling import BaseThrottle
 
 
 def address(request: HttpRequest) -> str | None:
-    """Return the address that a request comes from, as far as NUM_PROXIES lets it be said."""
+    """Return the client's address, behind as many proxies as NUM_PROXIES says."""
     return BaseThrottle().get_ident(Request(request))
 
 
@@ -22,7 +22,7 @@ def stylesheet(request: HttpRequest) -> str:
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """Return the sidebar: what the operator may see, app by app."""
+    """Return the sidebar: links to the models that the operator may see, by app."""
     sections = [
         {
             "title": app["name"],

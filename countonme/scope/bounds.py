@@ -1,4 +1,4 @@
-"""CHECKs by which the database holds the bounds that fields have in Python."""
+"""CHECK constraints, made from the minimum and maximum validators of fields."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ M = TypeVar("M", bound=type[models.Model])
 def bounded(**names: str) -> Callable[[M], M]:
     """Return a decorator that gives a model a CHECK for each of its fields with bounds.
 
-    They are called `<table>_<column>_in_range`.
+    They are called `<table>_<field>_in_range`.
 
     Args:
-        names: what stands there for a column that is not to be called by its own name.
+        names: another name for a field, to be used in the name of its constraint.
     """
 
     def add(model: M) -> M:
         options = model._meta
         options.constraints = [*options.constraints, *checks(model, names)]
-        # Migrations ask here whether a model has any.
+        # Migrations look here for a model's constraints.
         options.original_attrs["constraints"] = options.constraints
         return model
 
@@ -44,8 +44,8 @@ def checks(model: type[models.Model], names: dict[str, str]) -> Iterator[models.
 
 
 def bounds_of(field: models.Field[Any, Any]) -> tuple[Any, Any] | None:
-    """Return the least and the greatest value of a field's own validators, or None."""
-    # Not `field.validators`: there Django adds what the column's type can hold.
+    """Return minimum and maximum of a field's own validators, or None if one is missing."""
+    # Not `field.validators`, to which Django adds the limits of the column's type.
     own: Any = field._validators  # type: ignore[attr-defined]  # missing in the stubs
     limits = {type(validator): getattr(validator, "limit_value", None) for validator in own}
     if not {MinValueValidator, MaxValueValidator} <= limits.keys():

@@ -1,7 +1,7 @@
-"""System checks: what has rows of devices takes part in device scope, or no command runs.
+"""System checks that every model and table with rows of devices is scoped to devices.
 
-E001 to E003 look at the models. E004 to E006 look at a database whose migrations are all applied,
-by `manage.py check --database default` and `manage.py migrate`.
+E001 to E003 check the models, before commands run. E004 to E006 check a database whose
+migrations are all applied, in `manage.py check --database default` and `manage.py migrate`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from countonme.scope.query import ScopedQuery
 
 TRIGGERS = ("stamp_revision_insert", "stamp_revision_update", "guard_hard_delete")
 
-# The triggers of every table that are in force.
+# All enabled triggers: table, name.
 TRIGGERS_IN_FORCE = """
 SELECT relname, tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
 WHERE NOT tgisinternal AND tgenabled IN ('O', 'A') AND pg_table_is_visible(tgrelid)
 """
-# The foreign keys of every table that hold for all its rows: table, columns, target, its columns.
+# All validated foreign keys: table, its columns, the table referred to, its columns.
 FOREIGN_KEYS_IN_FORCE = """
 SELECT this.relname, ARRAY(
         SELECT attname::text FROM unnest(conkey) WITH ORDINALITY AS key (number, place)
@@ -42,7 +42,7 @@ JOIN pg_class AS this ON this.oid = conrelid
 JOIN pg_class AS target ON target.oid = confrelid
 WHERE contype = 'f' AND convalidated AND pg_table_is_visible(conrelid)
 """
-# What is unique in every table: table, columns in their order, whether it is the primary key.
+# All unique indexes: table, columns in their order, whether it is the primary key.
 UNIQUE_IN_FORCE = """
 SELECT relname, ARRAY(
         SELECT attname::text FROM unnest(indkey) WITH ORDINALITY AS key (number, place)
@@ -56,13 +56,13 @@ WHERE indisunique AND pg_table_is_visible(indrelid)
 def check_models(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Check that no model escapes the device's scope."""
+    """Check that every model with rows of devices is scoped to devices."""
     chosen = apps.get_app_configs() if app_configs is None else app_configs
     return [error for app in chosen for model in app.get_models() for error in check_model(model)]
 
 
 def check_model(model: type[models.Model]) -> Iterator[CheckMessage]:
-    """Yield what keeps a model out of the device's scope."""
+    """Yield an error for everything in a model that is not scoped to devices."""
     if issubclass(model, DeviceScoped):
         yield from _check_managers(model)
         yield from _check_references(model)
@@ -78,7 +78,7 @@ def check_model(model: type[models.Model]) -> Iterator[CheckMessage]:
 
 
 def check_tables(databases: Iterable[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Check that the databases keep to the device's scope by themselves."""
+    """Check that the databases enforce the scope by keys and triggers."""
     return [
         error
         for alias in databases or []
@@ -102,7 +102,7 @@ def _is_of_devices(target: Any) -> bool:
 
 
 def _references_to_devices(model: type[models.Model]) -> Iterator[str]:
-    """Yield the names of what says that rows of a model belong to devices."""
+    """Yield the names of fields that refer to a device, or to a row of one."""
     for field in model._meta.concrete_fields:
         if field.column == "device_id":
             yield field.name
@@ -117,7 +117,7 @@ def _is_part_of_devices(model: type[models.Model]) -> bool:
 
 
 def _check_managers(model: type[DeviceScoped]) -> Iterator[CheckMessage]:
-    """Yield the managers through which a query could run without a scope."""
+    """Yield an error for every manager whose queries could run without a scope."""
     for manager in model._meta.managers:
         query = manager.all().query
         if not isinstance(query, ScopedQuery) or query.scope is not None:
@@ -137,12 +137,12 @@ def _check_managers(model: type[DeviceScoped]) -> Iterator[CheckMessage]:
 
 
 def _check_references(model: type[DeviceScoped]) -> Iterator[CheckMessage]:
-    """Yield the references that the database could not keep to one device."""
+    """Yield an error for every reference that could name a row of another device."""
     for field in _references(model):
-        # What these two refer to stands in no column that a foreign key could hold.
-        unheld = field.many_to_many or field in model._meta.private_fields
-        of_devices = unheld or _is_of_devices(field.related_model)
-        if of_devices and not isinstance(field, ScopedForeignKey):
+        # Many-to-many and generic relations have no column for a composite foreign key.
+        has_no_column = field.many_to_many or field in model._meta.private_fields
+        is_of_devices = has_no_column or _is_of_devices(field.related_model)
+        if is_of_devices and not isinstance(field, ScopedForeignKey):
             yield Error(
                 f"Its field {field.name} could name a row of another device.",
                 hint="Make it a countonme.scope.keys.ScopedForeignKey.",
@@ -152,7 +152,7 @@ def _check_references(model: type[DeviceScoped]) -> Iterator[CheckMessage]:
 
 
 def _is_migrated(connection: BaseDatabaseWrapper) -> bool:
-    """Return whether all migrations are applied: before, what is missing may be yet to come."""
+    """Return whether all migrations are applied: a pending one may add what is missing."""
     executor = MigrationExecutor(connection)
     return not executor.migration_plan(executor.loader.graph.leaf_nodes())
 
@@ -178,19 +178,19 @@ def _check_tables(connection: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
                 obj=model,
                 id="countonme.E004",
             )
-        places = [(columns, primary) for of, columns, primary in unique if of == table]
-        if (["device_id", "id"], True) not in places:
+        unique_keys = [(columns, primary) for name, columns, primary in unique if name == table]
+        if (["device_id", "id"], True) not in unique_keys:
             yield Error(
                 f"The primary key of its table {table} is not device_id, id.",
                 hint=f"A migration lacks {_operation(model)}.",
                 obj=model,
                 id="countonme.E006",
             )
-        for columns, _ in places:
+        for columns, _ in unique_keys:
             if "device_id" not in columns:
                 yield Error(
                     f"Its table {table} has {', '.join(columns)} unique among all devices' rows, "
-                    "by which a device learns of another's.",
+                    "which tells a device about rows of others.",
                     hint="Make it unique with device_id.",
                     obj=model,
                     id="countonme.E006",
@@ -215,5 +215,5 @@ def _check_tables(connection: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
 
 
 def _operation(model: type[DeviceScoped]) -> str:
-    """Return what a migration says, by `countonme.scope.migrations`."""
+    """Return the operation that a migration of the model needs, as Python code."""
     return f'DeviceScopedTable("{model.__name__}")'

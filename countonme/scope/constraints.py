@@ -1,4 +1,4 @@
-"""Constraints that are asked within a device."""
+"""Unique constraints that forms check within one device."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from countonme.scope.models import DeviceScoped
 
 
 class DeviceUniqueConstraint(models.UniqueConstraint):
-    """Unique among a device's rows; a form asks that device's rows and no others."""
+    """Unique among a device's rows; a form queries the rows of that device only."""
 
     def validate(
         self,
@@ -20,17 +20,17 @@ class DeviceUniqueConstraint(models.UniqueConstraint):
         exclude: Iterable[str] | None = None,
         using: str = "default",
     ) -> None:
-        """Check an instance, also where its device is no field of the form.
+        """Check an instance, also if its device is not a field of the form.
 
         Raises:
-            ValidationError: another row holds the place.
+            ValidationError: another row has the same values.
         """
         assert isinstance(instance, DeviceScoped)
-        # What the condition of a partial constraint is asked of.
-        values = instance._get_field_expression_map(meta=instance._meta)  # type: ignore[attr-defined]  # private
+        # The values for which the condition of a partial constraint is evaluated.
+        expressions = instance._get_field_expression_map(meta=instance._meta)  # type: ignore[attr-defined]  # private
         condition = self.condition or models.Q()
-        if self.condition is None or self.condition.check(values, using=using):
+        if self.condition is None or self.condition.check(expressions, using=using):
             rows = type(instance).all_objects.using(using).for_device(instance.device_id)
-            place = {name: getattr(instance, name) for name in self.fields}
-            if rows.filter(condition, **place).exclude(pk=instance.pk).exists():
+            values = {name: getattr(instance, name) for name in self.fields}
+            if rows.filter(condition, **values).exclude(pk=instance.pk).exists():
                 raise ValidationError(self.get_violation_error_message(), code="unique")

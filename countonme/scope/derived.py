@@ -1,4 +1,4 @@
-"""Columns that follow from others."""
+"""Columns that are computed from other columns."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from django.db import models
 
 
 class DerivedField(models.TextField):  # type: ignore[type-arg]  # generic in the stubs only
-    """A copy of another field in another form, made anew at every save and bulk insert.
+    """A text computed from another field at every save and bulk insert, such as a folded name.
 
-    Collation C: sorted by code point, alike on every machine.
+    Its collation is C: it is sorted by code point, in the same way on every machine.
     """
 
     def __init__(self, source: str = "name", **kwargs: Any) -> None:
@@ -22,16 +22,16 @@ class DerivedField(models.TextField):  # type: ignore[type-arg]  # generic in th
         return name, path, args, kwargs | {"source": self.source}
 
     def derive(self, value: str) -> str | None:
-        """Return what is stored for a value of the source."""
+        """Return what is stored for a value of the source field."""
         raise NotImplementedError
 
     def derived(self, row: models.Model) -> str | None:
-        """Return what a row is to have here."""
+        """Return the value that this column should have in a row."""
         value = getattr(row, self.source)
         return None if value is None else self.derive(value)
 
     def is_current(self, row: models.Model) -> bool:
-        """Return whether a row has it."""
+        """Return whether a row has that value."""
         return bool(getattr(row, self.attname) == self.derived(row))
 
     def pre_save(self, model_instance: models.Model, add: bool) -> str | None:

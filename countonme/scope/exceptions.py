@@ -1,4 +1,4 @@
-"""What is raised where a row, its device or its scope is not as it must be."""
+"""Exceptions about rows, devices and scopes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class UnscopedQuery(RuntimeError):
 
 
 class Conflict(Exception):
-    """What was asked contradicts what is stored; the message is a sentence for the client."""
+    """The request contradicts what is stored. The message is a sentence for the client."""
 
 
 class DeviceGone(Exception):
@@ -20,7 +20,7 @@ class DeviceGone(Exception):
 
 
 class Missing(Exception):
-    """A device has no such live row; whether another device has one, nobody learns."""
+    """The device has no such live row. The message does not tell whether another has one."""
 
     def __init__(self, model: type[models.Model]) -> None:
         super().__init__(f"{str(model._meta.verbose_name).capitalize()} not found")

@@ -1,6 +1,6 @@
-"""Foreign keys between rows of one device: joins, lookups, descriptors and forms that keep to it.
+"""Foreign keys between rows of one device, with their joins, lookups, descriptors and forms.
 
-An id names a row within its device only, so whatever follows such a key compares the device too.
+An id is unique only within its device, so whatever follows such a key compares the device too.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def is_device_scoped(model: Any) -> bool:
 
 
 class ScopedReverseDescriptor(ReverseManyToOneDescriptor):  # type: ignore[type-arg]  # in stubs
-    """`product.portions`, `device.products`: scoped by the instance that it hangs on."""
+    """`product.portions`, `device.products`: scoped to the device of the instance."""
 
     @cached_property
     def related_manager_cls(self) -> Any:
@@ -49,12 +49,13 @@ class ScopedReverseDescriptor(ReverseManyToOneDescriptor):  # type: ignore[type-
                     rows = self.model._default_manager.filter(device_id__in=owners)
                     querysets = [rows.across_devices()]
                 elif querysets[0].query.is_sliced:
-                    # A slice for each instance: they are told apart by their ids alone.
+                    # Raises UnscopedQuery across devices: Django would take the slice of each
+                    # instance by id alone.
                     _ = querysets[0].device_id
                 return super().get_prefetch_querysets(instances, querysets)
 
             def add(self, *objs: Any, bulk: bool = True) -> None:
-                """Save one by one: in bulk, Django would name them by their ids alone."""
+                """Save the rows one by one: in bulk, Django would find them by id alone."""
                 if any(row.device_id != owner(self.instance) for row in objs):
                     raise UnscopedQuery("A row never moves to another device.")
                 super().add(*objs, bulk=False)
@@ -65,7 +66,7 @@ class ScopedReverseDescriptor(ReverseManyToOneDescriptor):  # type: ignore[type-
 
 
 class ScopedForwardDescriptor(ForwardManyToOneDescriptor):  # type: ignore[type-arg]  # in stubs
-    """`portion.product`: a row of the same device, also before the database could refuse it."""
+    """`portion.product`: looked up in the same device, even before the row is saved."""
 
     def get_object(self, instance: Any) -> models.Model:
         rows = self.get_queryset(instance=instance)
@@ -89,11 +90,11 @@ class ScopedForwardDescriptor(ForwardManyToOneDescriptor):  # type: ignore[type-
 
 
 class ScopedForeignKey(models.ForeignKey):  # type: ignore[type-arg]  # generic in the stubs only
-    """A reference between device-scoped tables, or from one to its device.
+    """A foreign key between device-scoped tables, or from one to its device.
 
-    The database holds it as a foreign key that the migration writes (`scope/migrations.py`),
-    between device-scoped tables composite with the device; the indexes that serve it stand in the
-    models. To Django it is a key of one column, whose joins compare two.
+    To Django it is one column, but its joins compare the device as well. The database's constraint
+    is made by a migration (`scope/migrations.py`); between device-scoped tables it is composite,
+    with the device. Models declare the indexes for it themselves.
     """
 
     forward_related_accessor_class = ScopedForwardDescriptor
@@ -104,32 +105,32 @@ class ScopedForeignKey(models.ForeignKey):  # type: ignore[type-arg]  # generic 
 
     @cached_property
     def devices(self) -> tuple[Any, Any] | None:
-        """The fields of both sides that must agree; None where the target is no device's."""
+        """The device fields of both sides, which must be equal; None if one side has none."""
         here, there = device_field(self.model), device_field(self.related_model)
         return (here, there) if here and there else None
 
     def get_joining_fields(self, reverse_join: bool = False) -> Any:
-        """Join by the device, too."""
+        """Join by the device too."""
         joined = super().get_joining_fields(reverse_join)
         if self.devices is None:
             return joined
         return (*joined, self.devices[::-1] if reverse_join else self.devices)
 
     def get_local_related_value(self, instance: Any) -> Any:
-        """Return what a row names, as device and id: by this prefetches find what belongs to it."""
+        """Return the key of the row that this one refers to, by which prefetches match them."""
         named = super().get_local_related_value(instance)
         return named if self.devices is None or named == (None,) else (instance.device_id, *named)
 
     def get_foreign_related_value(self, instance: Any) -> Any:
-        """Return what a row is named by, as device and id."""
+        """Return the key by which other rows refer to this one: device and id."""
         name = super().get_foreign_related_value(instance)
         return name if self.devices is None else (instance.device_id, *name)
 
     def get_reverse_path_info(self, *args: Any, **kwargs: Any) -> Any:
-        """Refuse a join from devices to their rows, whose query would need no scope.
+        """Refuse a join from devices to their rows: a query of devices has no scope.
 
         Raises:
-            UnscopedQuery: this key refers to the device.
+            UnscopedQuery: this is the key to the device.
         """
         if self.name == "device":
             raise UnscopedQuery(
@@ -138,9 +139,9 @@ class ScopedForeignKey(models.ForeignKey):  # type: ignore[type-arg]  # generic 
         return super().get_reverse_path_info(*args, **kwargs)
 
     def formfield(self, **kwargs: Any) -> Any:
-        """Choose among rows of which the form says whose they are: it knows its instance.
+        """Return a form field whose queryset the form must scope to its instance's device.
 
-        Until it does, the field's queryset refuses to run (`operators.base.ScopedForm`).
+        Before that the queryset refuses to run. `operators.base.ScopedForm` scopes it.
         """
         model: Any = self.remote_field.model
         if is_device_scoped(model):
@@ -149,7 +150,7 @@ class ScopedForeignKey(models.ForeignKey):  # type: ignore[type-arg]  # generic 
 
 
 class SameDevice:
-    """A lookup by rows, as `product=product`: of their devices, too. By ids it compares no more."""
+    """A lookup by rows, as `product=product`, compares their devices too. One by ids does not."""
 
     lhs: Any
     rhs: Any
@@ -164,17 +165,17 @@ class SameDevice:
             if len(rows) < len(given):
                 raise TypeError("Either rows or ids are looked up, not both at once.")
             self.keys = [(row.device_id, row.pk) for row in rows]
-        self.is_by_query = (
+        self.rhs_is_query = (
             isinstance(rhs, sql.Query)
             and not rhs.has_select_fields
             and device_field(rhs.model) is not None
         )
         super().__init__(lhs, rhs)  # type: ignore[call-arg]  # of the lookup
-        if self.is_by_query:
+        if self.rhs_is_query:
             self.rhs.set_values(["device", "pk"])
 
     def as_sql(self, compiler: Any, connection: Any) -> Any:
-        if self.keys is None and not self.is_by_query:
+        if self.keys is None and not self.rhs_is_query:
             return super().as_sql(compiler, connection)  # type: ignore[misc]  # of the lookup
         device = device_field(self.lhs.target.model).get_col(self.lhs.alias)
         if self.keys is not None:
@@ -192,6 +193,6 @@ class SameDeviceIn(SameDevice, RelatedIn):
     """`product__in=products`, rows or a query of them."""
 
 
-# A foreign key takes no lookup over from other fields.
+# Foreign keys don't inherit the lookups of other fields.
 for lookup in (AnyOf, SameDeviceExact, SameDeviceIn):
     ScopedForeignKey.register_lookup(lookup)

@@ -1,8 +1,7 @@
-"""One operation makes a device-scoped table, for migrations.
+"""Operations of migrations that make device-scoped tables.
 
-What an applied migration did stays as it was done: these operations are part of every migration
-that names them and are not changed once they are released. What tables need later comes as another
-operation, beside these. `countonme/tests/test_triggers.py` holds the database to it.
+Applied migrations use these operations, so they must not change once they are released. What tables
+need later becomes a new operation. `countonme/tests/test_triggers.py` tests what they make.
 """
 
 from __future__ import annotations
@@ -14,25 +13,25 @@ from django.apps.registry import Apps
 from django.contrib.auth.management import create_permissions
 from django.db.migrations.operations.base import Operation
 
-# What each role of operators may do to rows. Superusers alone may delete for ever.
+# What each role of operators may do to rows. Only superusers may delete for ever.
 ROLES = {"Moderator": ("view", "soft_delete", "restore"), "Support": ("view",)}
-# A field that refers, after those that both tables share: ("product", "portion").
+# A foreign key, after the fields that both tables share: ("product", "portion").
 Path = Sequence[str]
 
 
 class DeviceScopedTable(Operation):
-    """Make a table, new in the same migration, one of rows that belong to devices.
+    """Make a new table device-scoped, in the migration that creates it.
 
-    It gets the primary key (`device_id`, `id`), foreign keys, triggers that keep revisions and
-    refuse hard deletes of live rows, an index by revision for sync, two by which operators see the
-    newest rows and the deleted ones, room on its pages for updates that stay there (HOT); and the
-    roles get their permissions.
+    The table gets the primary key (`device_id`, `id`), its foreign keys, triggers that set the
+    revision and refuse hard deletes of live rows, an index by revision for sync, indexes for the
+    operators' lists of new and of deleted rows, and a fillfactor that leaves room for HOT updates.
+    The roles get their permissions.
 
     Args:
-        model_name: its model, whose fields are those of `DeviceScoped` and more.
-        foreign_keys: the fields that refer to other device-scoped tables, each after those that
-            both tables share: `[("product",), ("product", "portion")]` holds an entry's portion to
-            a portion of the entry's product.
+        model_name: the model of the table; it has the fields of `DeviceScoped` and its own.
+        foreign_keys: the foreign keys to other device-scoped tables, each after the fields that
+            both tables share: with `[("product",), ("product", "portion")]` an entry's portion must
+            be a portion of the entry's product.
     """
 
     reversible = True
@@ -42,17 +41,17 @@ class DeviceScopedTable(Operation):
         self.foreign_keys = foreign_keys
 
     def describe(self) -> str:
-        return f"Have rows of {self.model_name} belong to devices"
+        return f"Make {self.model_name} device-scoped"
 
     def state_forwards(self, app_label: str, state: Any) -> None:
-        """Change nothing: Django's state knows the fields, and nothing of the rest."""
+        """Change nothing: Django's state has the fields already, and no place for the rest."""
 
     def database_forwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
         model = to_state.apps.get_model(app_label, self.model_name)
         table = model._meta.db_table
-        # Before the locks that foreign keys take.
+        # Before the foreign keys take their locks.
         if not schema_editor.collect_sql:
             grant(to_state.apps, app_label, self.model_name, ROLES)
         schema_editor.execute(
@@ -80,7 +79,7 @@ class DeviceScopedTable(Operation):
     def database_backwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
-        """Take all back but the permissions: roles may have been given to operators."""
+        """Undo everything except the permissions: operators may have the roles already."""
         model = from_state.apps.get_model(app_label, self.model_name)
         table = model._meta.db_table
         for path in self.foreign_keys:
@@ -100,14 +99,14 @@ class DeviceScopedTable(Operation):
 
 
 class DeviceScopedForeignKey(Operation):
-    """Have the database hold a foreign key of a device-scoped table that was made before.
+    """Add the constraint of a foreign key to a device-scoped table that exists already.
 
-    In a migration of its own: it locks the table that it names too, and writers lock two in any
-    order.
+    It needs a migration of its own: it also locks the table that it refers to, and writers lock two
+    tables in any order.
 
     Args:
-        model_name: the model that refers.
-        path: as one of `DeviceScopedTable`'s foreign keys.
+        model_name: the model that has the foreign key.
+        path: the foreign key, written as in `DeviceScopedTable`.
     """
 
     reversible = True
@@ -117,10 +116,10 @@ class DeviceScopedForeignKey(Operation):
         self.path = path
 
     def describe(self) -> str:
-        return f"Hold {self.path[-1]} of {self.model_name} to rows of the same device"
+        return f"Add the foreign key {self.path[-1]} of {self.model_name}, within a device"
 
     def state_forwards(self, app_label: str, state: Any) -> None:
-        """Change nothing: to Django the key is there."""
+        """Change nothing: Django's state has the key already."""
 
     def database_forwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
@@ -136,7 +135,7 @@ class DeviceScopedForeignKey(Operation):
 
 
 def foreign_key(model: Any, path: Path) -> str:
-    """Return the SQL that holds a key to rows of the same device, and of the same fields shared."""
+    """Return the SQL of a composite foreign key: the device, the shared fields and the id."""
     fields = [model._meta.get_field(name) for name in path]
     table, target = model._meta.db_table, fields[-1].related_model._meta.db_table
     shared = ", ".join(["device_id", *(field.column for field in fields[:-1])])
@@ -152,14 +151,14 @@ def without_foreign_key(model: Any, path: Path) -> str:
 
 
 def grant(apps: Apps, app_label: str, model_name: str, roles: Mapping[str, Sequence[str]]) -> None:
-    """Give roles permissions on a model; both are made where they are missing.
+    """Give roles permissions on a model; create the roles and permissions that are missing.
 
     Args:
-        roles: the actions that each may do to it.
+        roles: the actions on the model that each role may do.
     """
     config = apps.get_app_config(app_label)
-    # Django passes over apps without models, which a migration's stub of an app looks like.
-    config.models_module = config  # type: ignore[assignment]  # asked for its truth alone
+    # Django skips apps without a models module, which a migration's stub of an app lacks.
+    config.models_module = config  # type: ignore[assignment]  # only its truth value is read
     create_permissions(config, apps=apps, verbosity=0)
     groups = apps.get_model("auth", "Group").objects
     permissions = apps.get_model("auth", "Permission").objects

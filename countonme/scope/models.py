@@ -1,4 +1,4 @@
-"""What every device-scoped model shares: device scope, soft deletion and revision."""
+"""What device-scoped models share: device scope, soft deletion, revisions and quotas."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from countonme.scope.query import AllObjectsManager, DeviceScopedQuerySet, Key, 
 class DeviceScoped(models.Model):
     """A row that belongs to one device, is deleted softly and carries a revision.
 
-    Ids are a device's own: the primary key is, in the database, (`device_id`, `id`). To Django it
-    is `id`, because its admin and its foreign keys want one column.
+    In the database the primary key is (`device_id`, `id`): two devices may have the same id. To
+    Django it is `id`, because Django's admin and foreign keys need a single column.
 
-    `revision` and the refusals (another `device_id`, a hard delete of a live row) are kept by the
-    triggers of `countonme.scope.migrations`, whoever writes.
+    The triggers of `countonme.scope.migrations` set `revision`. They also refuse a new `device_id`
+    and the hard delete of a live row, even in plain SQL.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
@@ -46,11 +46,11 @@ class DeviceScoped(models.Model):
     class Meta:
         abstract = True
         default_manager_name = "objects"
-        # Nothing is added by operators, and deleting is soft unless it is said to be for ever.
+        # Operators add no rows, and a hard delete needs a permission of its own.
         default_permissions = ("view", "change", "soft_delete", "restore", "hard_delete")
 
     def __eq__(self, other: object) -> bool:
-        """Compare as Django does, and the device."""
+        """Compare what Django compares, and the device."""
         same = super().__eq__(other)
         if same is not True or not isinstance(other, DeviceScoped):
             return same
@@ -59,9 +59,13 @@ class DeviceScoped(models.Model):
     __hash__ = models.Model.__hash__
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save; a row that was stored is updated, or DatabaseError says that it is gone.
+        """Insert a new row, or update one that was loaded.
 
-        Django would insert it then: a row that was given to another device would become two.
+        Django would insert a loaded row whose UPDATE finds nothing. With a changed `device_id` that
+        would make a second row.
+
+        Raises:
+            DatabaseError: a loaded row is gone.
         """
         if not self._state.adding and not kwargs.get("force_insert"):
             kwargs.setdefault("force_update", kwargs.get("update_fields") is None)
@@ -69,16 +73,16 @@ class DeviceScoped(models.Model):
 
     @property
     def key(self) -> Key:
-        """What names the row among all devices'."""
+        """The device's id and the row's own: unique among the rows of all devices."""
         return self.device_id, self.pk
 
     def refresh_from_db(
         self, using: str | None = None, fields: Any = None, from_queryset: Any = None
     ) -> None:
-        """Read the row anew, if it is this device's.
+        """Reload the row, from its device only.
 
         Raises:
-            UnscopedQuery: it was loaded without its device, which only plain querysets leave out.
+            UnscopedQuery: it was loaded without its device, as only a plain queryset does.
         """
         if "device_id" not in vars(self):
             raise UnscopedQuery(f"This {type(self).__name__} was loaded without its device.")
@@ -88,15 +92,15 @@ class DeviceScoped(models.Model):
         super().refresh_from_db(using, fields, rows)
 
     def _do_update(self, base_qs: models.QuerySet[Any], *args: Any) -> Any:
-        """Save to a row that is this device's; to no other, whatever its id."""
+        """Update the row of this device only: others may have one with the same id."""
         return super()._do_update(base_qs.filter(device_id=self.device_id), *args)
 
     @classmethod
     def fetch(cls, device_id: uuid.UUID, id: uuid.UUID, *, deleted: bool = False) -> Self:
-        """Return a device's live row of an id, or with `deleted` also a deleted one.
+        """Return a device's live row by id; with `deleted` also a deleted one.
 
         Raises:
-            Missing: the device has none.
+            Missing: the device has no such row.
         """
         row: Self | None = cls._by_id(deleted).instance(device=device_id, pk=id)
         if row is None:
@@ -111,10 +115,10 @@ class DeviceScoped(models.Model):
 
     @classmethod
     def existing(cls, device_id: uuid.UUID, id: uuid.UUID | None) -> Self | None:
-        """Return a device's live row of a client-chosen id, or None where the id is free.
+        """Return a device's live row with a client's id, or None if the id is free.
 
         Raises:
-            Conflict: the id is that of a row that the device has deleted.
+            Conflict: the device has deleted the row with this id.
         """
         if id is None:
             return None
@@ -127,14 +131,14 @@ class DeviceScoped(models.Model):
     def add(
         cls, device_id: uuid.UUID, *, id: uuid.UUID | None = None, **values: Any
     ) -> tuple[Self, bool]:
-        """Create a row under a client's id or a new one; a repeated request finds its first row.
+        """Create a row with the client's id or a new one. A repeated request finds the first row.
 
         Returns:
             The row, and whether it was created now.
 
         Raises:
             Conflict: the id is in use, or a quota is reached.
-            ValidationError, Missing: as the model's own rules say.
+            ValidationError, Missing: a rule of the model is broken.
         """
         row = cls(device_id=device_id, **({"id": id} if id else {}), **values)
         row.clean()
@@ -159,44 +163,44 @@ class DeviceScoped(models.Model):
     def _insertion(*models: type[DeviceScoped]) -> PreparedInsert:
         return PreparedInsert(*models)
 
-    # What a quota is counted by: live rows that are alike in it are counted together.
+    # The quota counts the live rows that have the same value in this field.
     counted_by: ClassVar[str] = "device_id"
 
     @classmethod
     def quota(cls) -> tuple[int, str] | None:
-        """Return how many live rows there may be, with a sentence that says so; None for any."""
+        """Return the most live rows allowed, and the error's sentence; None if unlimited."""
         return None
 
     @classmethod
     @cache
     def _counted(cls) -> Prepared:
-        def alike(device: Slot, place: Slot) -> models.QuerySet[Any]:
-            return cls.objects.for_device(device).filter(**{cls.counted_by: place})
+        def build(device: Slot, value: Slot) -> models.QuerySet[Any]:
+            return cls.objects.for_device(device).filter(**{cls.counted_by: value})
 
-        return Prepared(alike, "device", "place")
+        return Prepared(build, "device", "value")
 
     def check_quota(self) -> None:
-        """Refuse one row more than there may be: before one is created, comes back or moves there.
+        """Check for room for one row more, before a row is created, restored or moved.
 
         Raises:
-            Conflict: with the quota in its sentence.
+            Conflict: the quota is reached; the sentence names it.
         """
         if quota := self.quota():
             limit, sentence = quota
-            place = getattr(self, self.counted_by)
-            if self._counted().count(device=self.device_id, place=place) >= limit:
+            value = getattr(self, self.counted_by)
+            if self._counted().count(device=self.device_id, value=value) >= limit:
                 raise Conflict(sentence)
 
     def change(self, **values: Any) -> bool:
         """Set the fields given and save those that differ; return whether any did.
 
         Raises:
-            ValidationError, Conflict, Missing: as the model's own rules say.
+            ValidationError, Conflict, Missing: a rule of the model is broken.
         """
         changed = {name: new for name, new in values.items() if getattr(self, name) != new}
         if self.counted_by in changed:
-            there = {"device_id": self.device_id, self.counted_by: changed[self.counted_by]}
-            type(self)(**there).check_quota()
+            moved = {"device_id": self.device_id, self.counted_by: changed[self.counted_by]}
+            type(self)(**moved).check_quota()
         if changed:
             for name, new in changed.items():
                 setattr(self, name, new)
@@ -218,33 +222,34 @@ class DeviceScoped(models.Model):
         return count, {self._meta.label: count}
 
     def restore(self) -> None:
-        """Bring a deleted row back.
+        """Undo the soft deletion of a row.
 
         Raises:
-            Conflict: a live row holds its place, a quota is reached, or what it belongs to is gone.
+            Conflict: a live row has taken its place, a quota is reached, or the row that it belongs
+                to is deleted.
         """
         if self.deleted_at is not None:
             self.check_quota()
             self.deleted_at = None
             self.save(update_fields=["deleted_at"])
 
-    def goes_along(self) -> list[DeviceScopedQuerySet[Any]]:
-        """Return the rows that a hard delete of this one removes before it."""
+    def cascaded_rows(self) -> list[DeviceScopedQuerySet[Any]]:
+        """Return the rows that a hard delete of this one deletes first."""
         return []
 
     def hard_delete(self) -> None:
-        """Remove this row for ever, with what goes along.
+        """Delete this row for ever, after its `cascaded_rows()`.
 
         Raises:
-            IntegrityError: it is live and its device is not erased, or another row names it.
+            IntegrityError: it is live and its device is not erased, or another row refers to it.
         """
-        for rows in self.goes_along():
+        for rows in self.cascaded_rows():
             rows.hard_delete()
         type(self).all_objects.for_device(self.device_id).filter(pk=self.pk).hard_delete()
 
     @classmethod
     def violations(cls) -> Iterator[tuple[str, Iterable[DeviceScoped]]]:
-        """Ask the data for every rule that the code promises: yield each with its offenders."""
+        """Check the stored rows of all devices: yield each rule with the rows that break it."""
         rows = cls.all_objects.across_devices()
         yield (
             "a row's revision is never above its device's",
@@ -263,7 +268,7 @@ class DeviceScoped(models.Model):
                 yield f"{field.name} follows {field.source}", stale
 
     def validate_unique(self, exclude: Iterable[str] | None = None) -> None:
-        """Check the only uniqueness that is not a constraint: the id, among the device's rows.
+        """Check the id among the device's rows: the only uniqueness without a constraint.
 
         Raises:
             ValidationError: the id is in use.
@@ -274,7 +279,7 @@ class DeviceScoped(models.Model):
 
 
 def device_scoped_models() -> list[type[DeviceScoped]]:
-    """Return the concrete device-scoped models, each after those that its foreign keys name."""
+    """Return the concrete device-scoped models, each after the models that it refers to."""
     ordered: list[type[DeviceScoped]] = []
 
     def add(model: type[DeviceScoped]) -> None:

@@ -11,11 +11,15 @@ class Owner(Protocol):
     """The device that rows belong to; `settings.DEVICE_MODEL` names its model."""
 
     pk: uuid.UUID
-    # Raised by every transaction that writes one of its rows.
+    # Every transaction that writes one of its rows increases it.
     revision: int
 
     def locked(self) -> AbstractContextManager[None]:
         """Return a transaction that has locked the device's row before any other."""
 
     def writing(self) -> AbstractContextManager[None]:
-        """Return the same for a call of the device itself, refused where its token would be."""
+        """Return the same, for a call of the device itself.
+
+        Raises:
+            DeviceGone: its token is no longer accepted.
+        """

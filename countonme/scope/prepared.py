@@ -1,7 +1,7 @@
-"""Querysets, and inserts, that are compiled once.
+"""Querysets and inserts whose SQL is compiled once.
 
-What a request asks is nearly always of a shape that was asked before. Django builds and compiles
-the same SQL anew each time, which costs more than PostgreSQL needs for the answer.
+The queries of a request nearly always differ from earlier ones in their values only. Django would
+compile the same SQL again each time, which takes longer than PostgreSQL's answer.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Expression, Model, QuerySet
 from psycopg.pq import Format
 
-# What a queryset's SQL is put into.
+# Templates for the SQL of a queryset.
 ROWS, PAGE, COUNT = "{}", "{} LIMIT %s OFFSET %s", "SELECT count(*) FROM ({}) AS rows"
 
 
 class Slot(Expression):
-    """A place in a queryset where each call puts a value."""
+    """A placeholder in a queryset, for which each call gives a value."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -30,50 +30,50 @@ class Slot(Expression):
 
 
 class Statement:
-    """What a connection keeps a cursor of psycopg's for: Django's own adds as much as it asks."""
+    """SQL for which each connection keeps a psycopg cursor: a new Django cursor takes time."""
 
     def _run(self, sql: bytes, parameters: Sequence[Any], fetch: str = "") -> Any:
-        """Execute, and return what a method of the cursor then gives.
+        """Execute the SQL. If `fetch` names a method of the cursor, return its result.
 
-        The cursor keeps what psycopg has found out about the statement's types. Where queries are
-        logged or wrapped (`connection.execute_wrappers`), as tests and tracing do, Django has a new
-        cursor for each.
+        The kept cursor remembers what psycopg found out about the statement's types. If queries are
+        logged or wrapped (`connection.execute_wrappers`), as in tests and for tracing, a new cursor
+        of Django's is used instead.
 
         Raises:
-            DatabaseError: as Django words it.
+            DatabaseError: Django's, as from any other query.
         """
         db: Any = connections[DEFAULT_DB_ALIAS]
         if db.queries_logged or db.execute_wrappers:
-            with self._open(db) as cursor:
+            with self._new_cursor(db) as cursor:
                 cursor.execute(sql.decode(), parameters)
                 return fetch and getattr(cursor, fetch)()
         db.validate_no_broken_transaction()
         with db.wrap_database_errors:
-            cursor = self._kept(db)
+            cursor = self._kept_cursor(db)
             cursor.execute(sql, parameters)
             return fetch and getattr(cursor, fetch)()
 
-    def _kept(self, db: Any) -> Any:
+    def _kept_cursor(self, db: Any) -> Any:
         kept = vars(db).setdefault("prepared_cursors", {})
         cursor = kept.get(self)
         if cursor is None or cursor.connection is not db.connection:
-            cursor = kept[self] = self._open(db).cursor
+            cursor = kept[self] = self._new_cursor(db).cursor
         return cursor
 
     @staticmethod
-    def _open(db: Any) -> Any:
+    def _new_cursor(db: Any) -> Any:
         cursor = db.cursor()
-        # psycopg has faster loaders for binary values, and Django none of its own.
+        # psycopg loads binary values faster, and Django registers no loaders for them.
         cursor.cursor.format = Format.BINARY
         return cursor
 
 
 class Prepared(Statement):
-    """A queryset with slots; its SQL is made at the first call, and its plan kept by PostgreSQL.
+    """A queryset with slots. The first call compiles its SQL, and PostgreSQL keeps its plan.
 
     Args:
-        build: gives the queryset, of the slots by their names.
-        slots: these names.
+        build: called with a `Slot` for each name, as keyword arguments; returns the queryset.
+        slots: the names of the slots.
     """
 
     def __init__(self, build: Callable[..., QuerySet[Any, Any]], *slots: str) -> None:
@@ -91,28 +91,28 @@ class Prepared(Statement):
 
     @cached_property
     def _statements(self) -> dict[str, bytes]:
-        """By frame: psycopg knows a statement that it has seen by the very object."""
+        """The SQL by template, as the same object each time: psycopg compares by identity."""
         sql, _ = self._compiled
-        return {frame: frame.format(sql).encode() for frame in (ROWS, PAGE, COUNT)}
+        return {template: template.format(sql).encode() for template in (ROWS, PAGE, COUNT)}
 
     @cached_property
     def _attributes(self) -> list[str]:
         return [field.attname for field in self._queryset.model._meta.concrete_fields]
 
     def rows(self, *, page: tuple[int, int] | None = None, **values: Any) -> list[tuple[Any, ...]]:
-        """Ask with a value for each slot, and return rows as `values_list()` would.
+        """Run the query with a value for each slot, and return rows as `values_list()` does.
 
         Args:
-            page: how many rows, after how many others; all, if it is not given.
+            page: limit and offset; all rows if it is not given.
         """
         return self._ask(PAGE if page else ROWS, values, page or (), fetch="fetchall")
 
     def batches(self, size: int, **values: Any) -> Iterator[list[tuple[Any, ...]]]:
-        """Yield all rows, so many at a time: what is not yet asked for is not yet Python's objects.
+        """Yield all rows in lists of `size`; each list becomes Python objects when it is asked for.
 
-        They are let go after the last, which a kept cursor would not.
+        It has a cursor of its own. A kept cursor would keep the result in memory afterwards.
         """
-        with self._open(connections[DEFAULT_DB_ALIAS]) as cursor:
+        with self._new_cursor(connections[DEFAULT_DB_ALIAS]) as cursor:
             cursor.execute(self._statements[ROWS].decode(), self._bound(values))
             while rows := cursor.fetchmany(size):
                 yield rows
@@ -123,16 +123,20 @@ class Prepared(Statement):
         return int(count)
 
     def instance(self, **values: Any) -> Any:
-        """Return the one row as an instance of its model, or None where there is none."""
+        """Return the one row as an instance of its model, or None if there is none."""
         row = self._ask(ROWS, values)
         if row is None:
             return None
         return self._queryset.model.from_db(DEFAULT_DB_ALIAS, self._attributes, row)
 
     def _ask(
-        self, frame: str, values: dict[str, Any], more: Iterable[Any] = (), fetch: str = "fetchone"
+        self,
+        template: str,
+        values: dict[str, Any],
+        more: Iterable[Any] = (),
+        fetch: str = "fetchone",
     ) -> Any:
-        return self._run(self._statements[frame], [*self._bound(values), *more], fetch)
+        return self._run(self._statements[template], [*self._bound(values), *more], fetch)
 
     def _bound(self, values: dict[str, Any]) -> list[Any]:
         _, parameters = self._compiled

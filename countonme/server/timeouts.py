@@ -1,7 +1,7 @@
-"""How long a statement may run and wait, kept by PostgreSQL itself.
+"""Timeouts of statements, locks and idle transactions, which PostgreSQL enforces.
 
-The bounds stand on the role, for this database alone: a connection through PgBouncer carries no
-settings of its own. `migrate` sets them, each time, because a dump does not carry them either.
+They are set on the role, for this database only, because a connection through PgBouncer has no
+settings of its own. Every `migrate` sets them, because a dump does not have them either.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LIFTED = "-c statement_timeout=0 -c idle_in_transaction_session_timeout=0"
 
 
 def set_on_role(using: str = "default", **kwargs: Any) -> None:
-    """Have PostgreSQL bound every later connection of this role; a receiver of `post_migrate`."""
+    """Set the timeouts of all later connections of this role; receives `post_migrate`."""
     with connections[using].cursor() as cursor:
         cursor.execute(
             "SELECT unnest(setconfig) FROM pg_db_role_setting"
@@ -29,7 +29,7 @@ def set_on_role(using: str = "default", **kwargs: Any) -> None:
         )
         present = {setting for (setting,) in cursor.fetchall()}
         for name, seconds in settings.DATABASE_TIMEOUTS.items():
-            # Not written twice: two migrations at once would meet on the catalog's row.
+            # Written only if it differs: two migrations at once would update the same row.
             if f"{name}={seconds}s" not in present:
                 database = sql.Identifier(connections[using].settings_dict["NAME"])
                 statement = sql.SQL("ALTER ROLE CURRENT_USER IN DATABASE {} SET {} = {}")
@@ -40,11 +40,11 @@ def set_on_role(using: str = "default", **kwargs: Any) -> None:
 
 @contextmanager
 def lifted(*, locks: bool) -> Iterator[None]:
-    """Let connections opened meanwhile take their time, as commands need; not through PgBouncer.
+    """Open connections without timeouts inside the block, as commands need; not for PgBouncer.
 
     Args:
-        locks: whether they may also wait for locks without end. A migration must not: whoever
-            needs the table queues up behind it.
+        locks: whether to lift the timeout of locks too. Not for a migration: while it waits for a
+            table, all other queries on that table wait behind it.
     """
     before = os.environ.get("PGOPTIONS")
     os.environ["PGOPTIONS"] = " ".join(

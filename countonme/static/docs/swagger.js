@@ -3,6 +3,6 @@ SwaggerUIBundle({
   dom_id: "#swagger-ui",
   deepLinking: true,
   persistAuthorization: false,
-  // Swagger UI would show a badge of its makers' validator, asked over the network.
+  // Otherwise Swagger UI asks its makers' validator over the network, for a badge.
   validatorUrl: null,
 });
