@@ -699,6 +699,13 @@ class TestRevokeOthers:
         assert (status(phone), status(new)) == (401, 200)
         assert is_unknown(try_pair(code))
 
+    def test_once_more_with_a_key_that_has_ended_is_unknown(self, phone: Api) -> None:
+        key = get_key(phone)
+        pair(key, PHONE_ID)
+        get_key(phone, key)
+        assert is_unknown(try_pair(key, PHONE_ID, revoke_others=True))
+        assert status(phone) == 200
+
 
 class TestName:
     @pytest.mark.parametrize(
