@@ -56,6 +56,7 @@ class Device(models.Model):
     objects: ClassVar[DeviceManager] = DeviceManager()
 
     phones: Any  # reverse manager
+    pairing_code: Any  # reverse one to one
     # The phone that calls, where a request was authenticated.
     phone: Phone | None = None
 
@@ -112,8 +113,7 @@ class Device(models.Model):
     def sign_out(self, phones: PhoneQuerySet) -> int:
         """Refuse the tokens of some of its phones from now on, within a locked transaction.
 
-        A pairing code is good no longer than the phone that asked for it is signed in. What the
-        device owns stays.
+        A pairing code that one of them asked for goes with it. What the device owns stays.
 
         Returns:
             The number of phones that were signed out.
@@ -121,6 +121,8 @@ class Device(models.Model):
         ids = [phone.id for phone in phones.live()]
         if ids:
             self.phones.filter(id__in=ids).sign_out()
+            pairing_codes = Device.pairing_code.related.related_model.objects
+            pairing_codes.filter(device=self, phone_id__in=ids).delete()
             Device.objects.filter(pk=self.pk).update(sign_outs=F("sign_outs") + 1)
         return len(ids)
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from countonme.scope.exceptions import ID_IN_USE, Conflict, DeviceGone, Missing
@@ -200,21 +200,20 @@ def _join(phone: Phone, digests: list[str], *, revoke_others: bool) -> None:
     """Save a phone that joins, under the lock of its device; see `pair()`."""
     device = phone.device
     again = _joining(digests).filter(device=device, id=phone.id).first()
+    code = _unused_codes(digests).filter(device=device).first()
+    key = RecoveryKey.good().filter(digest__in=digests, device=device).first()
+    if code is None and key is None and (again is None or revoke_others):
+        raise UnknownCode
+    if again is None and device.phones.filter(id=phone.id).exists():
+        raise Conflict(ID_IN_USE)
+    if key is not None and revoke_others:
+        device.sign_out(device.phones.exclude(id=phone.id))
+        key.prove()
     if again is not None:
         phone.joined_by, phone.replaces = again.joined_by, again.replaces
         phone.created_at = again.created_at
         phone.save(force_update=True)
         return
-    code = _unused_codes(digests).filter(device=device).first()
-    key = RecoveryKey.good().filter(digest__in=digests, device=device).first()
-    if code is None and key is None:
-        raise UnknownCode
-    if device.phones.filter(id=phone.id).exists():
-        raise Conflict(ID_IN_USE)
-    if key is not None and revoke_others:
-        device.sign_out(device.phones.all())
-        PairingCode.objects.filter(device=device).delete()
-        key.prove()
     phone.check_limit()
     if code is not None:
         phone.joined_by = code.digest
@@ -226,10 +225,9 @@ def _join(phone: Phone, digests: list[str], *, revoke_others: bool) -> None:
 
 
 def _unused_codes(digests: list[str]) -> models.QuerySet[PairingCode]:
-    """Return the codes that are good by now: those of phones that are still signed in."""
-    asking = Phone.objects.live().filter(device=OuterRef("device"), id=OuterRef("phone_id"))
+    """Return the codes that are good by now."""
     rows: models.QuerySet[PairingCode] = PairingCode.objects.filter(
-        Exists(asking), digest__in=digests, expires_at__gt=timezone.now()
+        digest__in=digests, expires_at__gt=timezone.now()
     )
     return rows
 
