@@ -132,6 +132,11 @@ class Device(models.Model):
         with self.locked():
             return self.sign_out(self.phones)
 
+    def void_code_of(self, phone: Phone) -> None:
+        """Void the pairing code that a phone asked for; within a locked transaction."""
+        codes = self._meta.get_field("pairing_code").related_model.objects
+        codes.filter(device=self, phone_id=phone.id).delete()
+
     def block(self, reason: str) -> None:
         """Refuse the tokens of its phones until it is unblocked; its data stays.
 
