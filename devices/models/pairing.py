@@ -200,21 +200,22 @@ def _join(phone: Phone, digests: list[str], *, revoke_others: bool) -> None:
     """Save a phone that joins, under the lock of its device; see `pair()`."""
     device = phone.device
     again = _joining(digests).filter(device=device, id=phone.id).first()
+    code = _unused_codes(digests).filter(device=device).first()
+    key = RecoveryKey.good().filter(digest__in=digests, device=device).first()
+    # Also one that joined by a key before does not sign others out by it once the key has ended.
+    if key is None and (revoke_others or (again is None and code is None)):
+        raise UnknownCode
+    if again is None and device.phones.filter(id=phone.id).exists():
+        raise Conflict(ID_IN_USE)
+    if key is not None and revoke_others:
+        device.sign_out(device.phones.exclude(id=phone.id))
+        PairingCode.objects.filter(device=device).delete()
+        key.prove()
     if again is not None:
         phone.joined_by, phone.replaces = again.joined_by, again.replaces
         phone.created_at = again.created_at
         phone.save(force_update=True)
         return
-    code = _unused_codes(digests).filter(device=device).first()
-    key = RecoveryKey.good().filter(digest__in=digests, device=device).first()
-    if code is None and key is None:
-        raise UnknownCode
-    if device.phones.filter(id=phone.id).exists():
-        raise Conflict(ID_IN_USE)
-    if key is not None and revoke_others:
-        device.sign_out(device.phones.all())
-        PairingCode.objects.filter(device=device).delete()
-        key.prove()
     phone.check_limit()
     if code is not None:
         phone.joined_by = code.digest

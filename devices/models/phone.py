@@ -284,10 +284,13 @@ class Phone(models.Model):
     def leave(self) -> None:
         """Sign out, on the word of a phone of the same device; within a locked transaction.
 
+        A phone that has not used its token yet may have lost the answer that brought it.
+
         Raises:
-            Conflict: no other phone would be left.
+            Conflict: no other phone would be left that used its token.
         """
-        if not self.device.phones.live().exclude(id=self.id).exists():
+        others = self.device.phones.live().exclude(id=self.id)
+        if not others.filter(joined_by=None).exists():
             raise Conflict("Erase the device instead")
         self.device.sign_out(self._row())
 
