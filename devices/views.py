@@ -108,7 +108,7 @@ class DeviceView(CallerView):
 
     def delete(self, request: Request) -> HttpResponse:
         """Erase the device and, with the next purge, everything that it owns."""
-        self.device.erase()
+        self.write(self.device.erase)
         return HttpResponse(status=204)
 
 
