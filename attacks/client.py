@@ -31,6 +31,7 @@ class Phone:
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
         self.token = token
         self.device_id = ""
+        self.phone_id = str(uuid.uuid4())
 
     def __del__(self) -> None:
         self.connection.close()
@@ -65,14 +66,33 @@ class Phone:
 
     def register(self) -> Phone:
         """Get a token for a new device."""
-        self.device_id = str(uuid.uuid4())
+        self.device_id = self.phone_id
         answer = self.post("/v1/auth/register", {"device_id": self.device_id})
         assert answer.status == 200, answer
         self.token = answer.json()["token"]
         return self
 
+    def get_code(self, *, move: bool = False) -> str:
+        """Ask for a pairing code."""
+        answer = self.post("/v1/auth/pairing-code", {"move": move})
+        assert answer.status == 201, answer
+        return str(answer.json()["code"])
+
+    def get_key(self, shown: str | None = None) -> str:
+        """Make the device's recovery key, in place of the one that is shown."""
+        answer = self.post("/v1/auth/recovery-key", {"recovery_key": shown})
+        assert answer.status == 201, answer
+        return str(answer.json()["recovery_key"])
+
+    def pair(self, code: str, **body: Any) -> Answer:
+        """Try to join a device by a code or a key."""
+        answer = self.post("/v1/auth/pair", {"code": code, "phone_id": self.phone_id} | body)
+        if answer.status == 200:
+            self.token, self.device_id = answer.json()["token"], answer.json()["device_id"]
+        return answer
+
     def on_new_connection(self) -> Phone:
         """Return the same phone with a new connection."""
         phone = Phone(self.connection.port, self.token, self.connection.timeout or 30)
-        phone.device_id = self.device_id
+        phone.device_id, phone.phone_id = self.device_id, self.phone_id
         return phone

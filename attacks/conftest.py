@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
 from attacks.client import Phone
+from attacks.crowd import Crowd
 from attacks.servers import Deploy, Report, Start, starting
+from countonme.server import embedded
 from tests.helpers.nginx import NGINX, Deployed
 from tests.helpers.processes import Run, first_start
 
@@ -45,6 +49,23 @@ def server(start: Start) -> Run:
 def phone(server: Run) -> Phone:
     """A registered phone at that server."""
     return Phone(server.port).register()
+
+
+@pytest.fixture
+def crowd(server: Run) -> Iterator[Crowd]:
+    """Threads that call that server at the same moment."""
+    crowd = Crowd(server.port)
+    yield crowd
+    crowd.leave()
+
+
+@pytest.fixture
+def session(server: Run) -> Iterator[psycopg.Connection[Any]]:
+    """Another session in that server's database, without timeouts."""
+    address = embedded.database_url(server.data_dir)
+    with psycopg.connect(address, options="-c lock_timeout=0 -c statement_timeout=0") as connection:
+        yield connection
+        connection.rollback()
 
 
 @pytest.fixture

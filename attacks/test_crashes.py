@@ -20,9 +20,19 @@ import psycopg
 import pytest
 
 from attacks.client import LOST, Answer, Phone
+from attacks.crashes import (
+    CRASHES,
+    answers,
+    is_frozen,
+    kill,
+    start_database,
+    waiting_for_locks,
+    workers,
+)
+from attacks.household import Household
 from attacks.servers import Report, Start, check_integrity, starting
 from countonme.server import embedded
-from tests.helpers.processes import Run, children, living_in, postmaster, query, wait_until
+from tests.helpers.processes import Run, living_in, postmaster, query, wait_until
 
 SEED = 20250205
 # In seconds: how soon calls succeed again once the processes run and the database answers.
@@ -201,81 +211,13 @@ def kcal_of(product: dict[str, Any], grams: int) -> float:
     return float(Decimal(product["kcal_100g"] * grams) / 100)
 
 
-def answers(data_dir: Path) -> bool:
-    with suppress(psycopg.OperationalError):
-        return bool(query(data_dir, "SELECT 1"))
-    return False
-
-
-def kill(pids: set[int]) -> None:
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def is_frozen(pid: int) -> bool:
-    threads = Path(f"/proc/{pid}/task").glob("*/stat")
-    return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in threads)
-
-
-def workers(server: Run) -> set[int]:
-    return children(server.process.pid) - {server.process.pid}
-
-
-def start_database(server: Run) -> None:
-    # Joining starts it, and the server's own share keeps it running.
-    os.close(embedded.join(server.data_dir))
-
-
-def kill_a_worker(server: Run) -> None:
-    kill({min(workers(server))})
-
-
-def kill_gunicorn(server: Run) -> None:
-    port = server.port
-    server.kill()
-    server.start(PORT=str(port))
-    wait_until(lambda: "serves on" in server.output, 60)
-
-
-def kill_postgresql(server: Run) -> None:
-    cluster = server.data_dir / "postgres"
-    kill({postmaster(server.data_dir)})
-    kill(set(living_in(cluster)))
-    start_database(server)
-
-
-def kill_a_backend(server: Run) -> None:
-    """Kill one backend. PostgreSQL ends all the others too, and recovers by itself."""
-    clients = "backend_type = 'client backend' AND pid <> pg_backend_pid()"
-    [(pid,)] = query(
-        server.data_dir, f"SELECT pid FROM pg_stat_activity WHERE {clients} ORDER BY pid LIMIT 1"
-    )
-    assert isinstance(pid, int)
-    kill({pid})
-    wait_until(lambda: pid not in living_in(server.data_dir / "postgres"))
-
-
-CRASHES = [
-    kill_a_worker,
-    kill_postgresql,
-    kill_a_backend,
-    kill_gunicorn,
-    kill_postgresql,
-    kill_a_worker,
-    kill_a_backend,
-    kill_postgresql,
-    kill_gunicorn,
-    kill_a_worker,
-]
-
-
 def test_crashes_neither_lose_nor_double_answered_writes(server: Run, report: Report) -> None:
     stop = threading.Event()
     diaries = [Diary(Phone(server.port).register(), SEED + n, stop) for n in range(4)]
+    households = [Household(Phone(server.port).register(), SEED + n, stop) for n in range(2)]
     probe = Phone(server.port).register()
-    for diary in diaries:
-        diary.start()
+    for thread in (*diaries, *households):
+        thread.start()
     try:
         for crash in CRASHES:
             under_load = sum(diary.writes for diary in diaries) + 100
@@ -289,10 +231,17 @@ def test_crashes_neither_lose_nor_double_answered_writes(server: Run, report: Re
             assert seconds < BACK_WITHIN
     finally:
         stop.set()
-    for diary in diaries:
-        diary.join(60)
+    for thread in (*diaries, *households):
+        thread.join(60)
     report(f"{sum(d.writes for d in diaries)} writes, {sum(d.repeated for d in diaries)} repeated")
-    assert [diary.surprises for diary in diaries] == [[] for _ in diaries]
+    of_phones, repeated = (sum(h.answered for h in households), sum(h.repeated for h in households))
+    report(f"{of_phones} calls of phones that come and go, {repeated} repeated")
+    assert [thread.surprises for thread in (*diaries, *households)] == [[]] * 6
+    for household in households:
+        assert not household.is_alive()
+        household.assert_as_expected()
+        ever = f"SELECT count(*) FROM phones WHERE device_id = '{household.device_id}'"
+        assert query(server.data_dir, ever) == [(household.joined,)]
     for diary in diaries:
         assert not diary.is_alive()
         assert diary.stored(server.data_dir) == diary.expected()
@@ -422,15 +371,6 @@ def test_calls_are_answered_503_while_the_database_has_no_free_connection(
         assert phone.post("/v1/products", RICE).status == 201
 
 
-@pytest.fixture
-def session(server: Run) -> Iterator[psycopg.Connection[Any]]:
-    """Another session in the server's database, without timeouts."""
-    address = embedded.database_url(server.data_dir)
-    with psycopg.connect(address, options="-c lock_timeout=0 -c statement_timeout=0") as connection:
-        yield connection
-        connection.rollback()
-
-
 def test_a_locked_device_delays_only_its_own_writes(
     server: Run, session: psycopg.Connection[Any], report: Report
 ) -> None:
@@ -442,7 +382,7 @@ def test_a_locked_device_delays_only_its_own_writes(
         target=lambda: result.append(timed(locked.on_new_connection())), daemon=True
     )
     waiting.start()
-    wait_until(lambda: waits_for_a_lock(server), 5)
+    wait_until(lambda: waiting_for_locks(server), 5)
     meanwhile = 0
     while waiting.is_alive():
         assert free.post("/v1/products", RICE).status == 201
@@ -465,11 +405,6 @@ def timed(phone: Phone) -> tuple[Answer, float]:
     return answer, time.monotonic() - began
 
 
-def waits_for_a_lock(server: Run) -> bool:
-    waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-    return bool(query(server.data_dir, waiting))
-
-
 def in_the_middle_of_a_write(server: Run, phone: Phone, session: psycopg.Connection[Any]) -> Any:
     """Have a request of the phone lock its device's row and wait for its product's row.
 
@@ -485,7 +420,7 @@ def in_the_middle_of_a_write(server: Run, phone: Phone, session: psycopg.Connect
         target=lambda: answers.append(other.patch(path, {"name": "Brown rice"})), daemon=True
     )
     thread.start()
-    wait_until(lambda: waits_for_a_lock(server), 5)
+    wait_until(lambda: waiting_for_locks(server), 5)
 
     def answer() -> Answer:
         thread.join(30)

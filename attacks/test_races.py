@@ -5,134 +5,28 @@ Each round has its own device. No request may be answered 5xx, not even after a 
 
 from __future__ import annotations
 
-import random
-import threading
-import time
-import uuid
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from attacks.client import LOST, Answer, Phone
-from attacks.servers import Report, Start, check_integrity
-from tests.helpers.processes import Run, query
+from attacks.crowd import RICE, THREADS, Call, Crowd, new_id, rounds, shuffled, statuses
+from attacks.servers import Report, Start, racing
+from tests.helpers.processes import Run
 
-SEED = 20250205
-THREADS = 16
 QUOTA = 10
-RICE = {"name": "Rice", "kcal_100g": 130}
 CUP = {"name": "1 cup", "grams": 180}
 SOUP = {"name": "Soup", "kcal": 250, "date": "2025-02-05", "meal_type": "lunch"}
 KINDS = ["product", "portion", "entry"]
 
-# Token, method, path, body.
-Call = tuple[str, str, str, Any]
-
-
-class Crowd:
-    """Threads that wait for each other and then send at once, each over its own connection."""
-
-    def __init__(self, port: int) -> None:
-        self.own = Phone(port)
-        self.calls: list[Call] = []
-        self.answers: list[Answer] = []
-        # One more than the threads: the test's own thread.
-        self.begun, self.done = (threading.Barrier(THREADS + 1, timeout=60) for _ in range(2))
-        for number in range(THREADS):
-            threading.Thread(target=self.work, args=(number, Phone(port)), daemon=True).start()
-
-    def work(self, number: int, phone: Phone) -> None:
-        while True:
-            self.begun.wait()
-            if not self.calls:
-                return
-            if number < len(self.calls):
-                phone.token, *call = self.calls[number]
-                self.answers[number] = phone.request(*call)
-            self.done.wait()
-
-    def at_once(self, calls: list[Call]) -> list[Answer]:
-        """Send these calls at the same moment, and return their answers."""
-        assert len(calls) <= THREADS
-        self.calls = calls
-        self.answers = [LOST] * len(calls)
-        self.begun.wait()
-        self.done.wait()
-        for call, answer in zip(calls, self.answers, strict=True):
-            assert 200 <= answer.status < 500, (call, answer)
-        return self.answers
-
-    def leave(self) -> None:
-        self.calls = []
-        self.begun.wait()
-
-    def send(self, token: str, method: str, path: str, body: Any = None) -> Answer:
-        """Send one request alone."""
-        self.own.token = token
-        answer = self.own.request(method, path, body)
-        assert 200 <= answer.status < 500, answer
-        return answer
-
-    def get(self, token: str, path: str) -> Any:
-        answer = self.send(token, "GET", path)
-        assert answer.status == 200, answer
-        return answer.json()
-
-    def register(self) -> str:
-        """Return the token of a new device."""
-        token: str = self.create("", "/v1/auth/register", {"device_id": new_id()})["token"]
-        return token
-
-    def create(self, token: str, path: str, body: Any) -> Any:
-        answer = self.send(token, "POST", path, body)
-        assert answer.status in (200, 201), answer
-        return answer.json()
-
-    def product(self, token: str) -> str:
-        """Return the id of a new product."""
-        product: str = self.create(token, "/v1/products", RICE)["id"]
-        return product
-
 
 @pytest.fixture(scope="module")
 def server(start: Start) -> Iterator[Run]:
-    """One server for all races. Afterwards no rule is broken, and there was no deadlock."""
+    """One server for all races of this file."""
     quotas = {"MAX_PRODUCTS_PER_DEVICE": str(QUOTA), "MAX_ENTRIES_PER_DAY": str(QUOTA)}
-    # Faster, and these rows need not survive a power cut.
-    server = start(THREADS="8", PGOPTIONS="-c synchronous_commit=off", **quotas)
-    yield server
-    check_integrity(server)
-    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-    assert query(server.data_dir, deadlocks) == [(0,)]
-
-
-@pytest.fixture
-def crowd(server: Run) -> Iterator[Crowd]:
-    crowd = Crowd(server.port)
-    yield crowd
-    crowd.leave()
-
-
-def rounds(count: int, report: Report) -> Iterator[random.Random]:
-    """Yield a random generator for each round, always the same; report how long all took."""
-    began = time.monotonic()
-    for number in range(count):
-        yield random.Random(SEED + number)
-    report(f"{count} rounds in {time.monotonic() - began:.1f} s")
-
-
-def new_id() -> str:
-    return str(uuid.uuid4())
-
-
-def shuffled(rng: random.Random, calls: list[Call]) -> list[Call]:
-    return rng.sample(calls, len(calls))
-
-
-def statuses(answers: list[Answer]) -> Counter[int]:
-    return Counter(answer.status for answer in answers)
+    with racing(start, **quotas) as server:
+        yield server
 
 
 def defaults(crowd: Crowd, token: str, product: str) -> list[bool]:

@@ -65,7 +65,7 @@ def digests(text: str) -> list[str]:
     Case, white space and hyphens don't matter. In a key, `O` is 0, `I` and `L` are 1. Of a code
     there is one digest for each known key of ours.
     """
-    typed = SEPARATORS.sub("", unicodedata.normalize("NFKC", text)).upper()
+    typed = _without_separators(text)
     if len(typed) == CODE_LENGTH and set(typed) <= set(CONSONANTS):
         return signer.signatures(typed)
     digest = key_digest(typed)
@@ -74,14 +74,22 @@ def digests(text: str) -> list[str]:
 
 def is_key(text: str) -> bool:
     """Return whether a text is written as a recovery key, with a right check character or not."""
-    return len(SEPARATORS.sub("", text)) == KEY_LENGTH
+    return len(_without_separators(text)) == KEY_LENGTH
 
 
 def key_digest(text: str) -> str | None:
     """Return the SHA-256 of the recovery key that was typed, or None where it is none."""
-    typed = SEPARATORS.sub("", unicodedata.normalize("NFKC", text)).upper().translate(LOOKALIKES)
+    typed = _without_separators(text).translate(LOOKALIKES)
     if len(typed) != KEY_LENGTH or not set(typed) <= set(CROCKFORD):
         return None
     if check_character(typed[:-1]) != typed[-1]:
         return None
     return hashlib.sha256(typed.encode()).hexdigest()
+
+
+def _without_separators(text: str) -> str:
+    """Return the characters that count of what was typed, in upper case and in their usual width.
+
+    Some keyboards write letters and hyphens of another width.
+    """
+    return SEPARATORS.sub("", unicodedata.normalize("NFKC", text).upper())

@@ -78,11 +78,15 @@ def erase_inactive(since: datetime) -> Iterator[int]:
         with transaction.atomic():
             found = Device.objects.inactive_since(since).order_by("pk")
             batch = list(found.select_for_update(skip_locked=True, no_key=True)[:BATCH])
+            erased = 0
             for device in batch:
-                device.erase()
+                # Asked again under the lock: a phone may have called since they were found.
+                if Device.objects.inactive_since(since).filter(pk=device.pk).exists():
+                    device.erase()
+                    erased += 1
         if not batch:
             return
-        yield len(batch)
+        yield erased
 
 
 def with_progress(

@@ -121,8 +121,7 @@ class Device(models.Model):
         ids = [phone.id for phone in phones.live()]
         if ids:
             self.phones.filter(id__in=ids).sign_out()
-            pairing_codes = Device.pairing_code.related.related_model.objects
-            pairing_codes.filter(device=self, phone_id__in=ids).delete()
+            self.void_codes(ids)
             Device.objects.filter(pk=self.pk).update(sign_outs=F("sign_outs") + 1)
         return len(ids)
 
@@ -134,6 +133,11 @@ class Device(models.Model):
         """
         with self.locked():
             return self.sign_out(self.phones)
+
+    def void_codes(self, phone_ids: list[uuid.UUID]) -> None:
+        """Delete the pairing code if one of these phones asked for it; in a locked transaction."""
+        codes = Device.pairing_code.related.related_model.objects
+        codes.filter(device=self, phone_id__in=phone_ids).delete()
 
     def block(self, reason: str) -> None:
         """Refuse the tokens of its phones until it is unblocked; its data stays.

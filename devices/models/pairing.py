@@ -202,7 +202,8 @@ def _join(phone: Phone, digests: list[str], *, revoke_others: bool) -> None:
     again = _joining(digests).filter(device=device, id=phone.id).first()
     code = _unused_codes(digests).filter(device=device).first()
     key = RecoveryKey.good().filter(digest__in=digests, device=device).first()
-    if code is None and key is None and (again is None or revoke_others):
+    # Also one that joined by a key before does not sign others out by it once the key has ended.
+    if key is None and (revoke_others or (again is None and code is None)):
         raise UnknownCode
     if again is None and device.phones.filter(id=phone.id).exists():
         raise Conflict(ID_IN_USE)

@@ -251,7 +251,7 @@ class Phone(models.Model):
     def issue_token(self) -> str:
         """Give the phone a new token, on an operator's word. It is signed in with it.
 
-        Older tokens are refused from then on.
+        Older tokens are refused from then on, and so is the code that was asked for with one.
 
         Raises:
             DeviceGone: the device is erased.
@@ -260,10 +260,11 @@ class Phone(models.Model):
         fresh, token = Phone.create_with_token(self.device, self.id)
         with self.device.locked():
             self.check_limit()
-            changes: dict[str, Any] = dict.fromkeys(("signed_out_at", *OF_SIGNED_IN))
+            self.device.void_codes([self.id])
+            lost = (*PREVIOUS_TOKEN, "signed_out_at", "joined_by", "replaces")
+            changes: dict[str, Any] = dict.fromkeys(lost)
             changes |= {name: getattr(fresh, name) for name in CURRENT_TOKEN}
-            changed = self._row().update(**changes | {"name": self.name})
-            if not changed:
+            if not self._row().update(**changes):
                 fresh.save(force_insert=True)
         return token
 
@@ -286,7 +287,8 @@ class Phone(models.Model):
         """Sign out, on the word of a phone of the same device; within a locked transaction.
 
         Raises:
-            Conflict: no other phone would be left.
+            Conflict: no other phone would be left. One that has not used its token counts: should
+                the answer that brought it be lost, it asks again by the same code.
         """
         if not self.device.phones.live().exclude(id=self.id).exists():
             raise Conflict("Erase the device instead")
