@@ -32,7 +32,7 @@ KINDS = {
     "entries": ("food-entries", "food_entries", "Food entry"),
     "weights": ("body-weights", "body_weights", "Body weight"),
     "waters": ("water-entries", "water_entries", "Water entry"),
-    "goals": ("goals", None, "Goal"),
+    "goals": ("goals", "goals", "Goal"),
 }
 Row = dict[str, Any]
 Answer = tuple[int, Any]
@@ -258,8 +258,13 @@ class World:
             return False
         if row and not row["live"]:
             return True
-        # The later weight of a day replaces the earlier.
-        other = self.weight_of(values["date"]) if kind == "weights" else None
+        # The later weight of a day replaces the earlier, as the later goal does.
+        other = None
+        if kind == "weights":
+            other = self.weight_of(values["date"])
+        elif kind == "goals":
+            other = self.goal()
+            values = dict.fromkeys(METRICS) | self.with_grams(values) | {"goal_type": "manual"}
         if other and other is not row:
             other["live"] = False
         if row:
@@ -308,7 +313,6 @@ class World:
         return {
             table: {key for key, row in getattr(self, kind).items() if row["live"]}
             for kind, (_, table, _) in KINDS.items()
-            if table
         }
 
     def progress(self, day: str) -> Row:
@@ -706,7 +710,11 @@ class Worlds(RuleBasedStateMachine):
 
     @rule(
         actor=any_device,
-        row=st.tuples(st.just("weights"), weights) | st.tuples(st.just("waters"), waters),
+        row=st.one_of(
+            st.tuples(st.just("weights"), weights),
+            st.tuples(st.just("waters"), waters),
+            st.tuples(st.just("goals"), goals),
+        ),
         key=picks | st.uuids(version=4).map(str),
         goes=rarely,
     )
@@ -714,9 +722,10 @@ class Worlds(RuleBasedStateMachine):
         kind, values = row
         table = KINDS[kind][1]
         key = key if isinstance(key, str) else self.pick(kind, key, actor)
+        kind_of_goal = {"goal_type": "manual"} if kind == "goals" else {}
         _, pulled = self.ask(actor, "GET", "/v1/sync")
         changes = {
-            "updated": [] if goes else [{"id": key, **values}],
+            "updated": [] if goes else [{"id": key, **kind_of_goal, **values}],
             "deleted": [key][: int(goes)],
         }
         pushed = {table: {"created": [], **changes}}
