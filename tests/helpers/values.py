@@ -60,16 +60,6 @@ NAMES_REFUSED = [
     ('["a"]', "invalid"),
     ("{}", "invalid"),
 ]
-UNITS_REFUSED = [
-    ("null", "null"),
-    ('""', "invalid_choice"),
-    ('"G"', "invalid_choice"),
-    ('"oz"', "invalid_choice"),
-    ('"ml "', "invalid_choice"),
-    ("1", "invalid_choice"),
-    ("true", "invalid_choice"),
-    ('["g"]', "invalid_choice"),
-]
 NOT_NUMBERS = [
     ('"12"', "invalid"),
     ('""', "invalid"),
