@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from django.core.management import call_command
 
-from tests.helpers.api import Api
 from tests.helpers.databases import rows
 from tests.helpers.world import fill
 
