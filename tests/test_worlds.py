@@ -439,7 +439,8 @@ class Worlds(RuleBasedStateMachine):
         self.worlds = [World() for _ in range(DEVICES)]
         # By kind, the ids of all rows with their owners, in the order of creation.
         self.known: dict[str, dict[str, list[int]]] = {kind: {} for kind in KINDS}
-        self.writer: int | None = None
+        # Who wrote in the last step, and under which path.
+        self.written: tuple[int, str] | None = None
         self.block = transaction.atomic()
         self.block.__enter__()
 
@@ -489,7 +490,7 @@ class Worlds(RuleBasedStateMachine):
         self, actor: int, kind: str, path: str, body: Row, key: str | None, add: Callable[..., Any]
     ) -> str | None:
         """POST with a client's id or none; return the id of the row if it is new."""
-        self.writer = actor
+        self.written = actor, path
         found = self.ask(actor, "POST", path, body | ({"id": key} if key else {}))
         key = key or found[1].get("id", "")
         assert key is not None
@@ -500,11 +501,11 @@ class Worlds(RuleBasedStateMachine):
         return key
 
     def update(self, actor: int, path: str, body: Row, change: Callable[[], Row]) -> None:
-        self.writer = actor
+        self.written = actor, path
         self.agree(self.ask(actor, "PATCH", path, body), change)
 
     def delete(self, actor: int, path: str, delete: Callable[[], None]) -> None:
-        self.writer = actor
+        self.written = actor, path
         self.agree(self.ask(actor, "DELETE", path), delete, 204)
 
     # Products
@@ -730,7 +731,7 @@ class Worlds(RuleBasedStateMachine):
         }
         pushed = {table: {"created": [], **changes}}
         path = f"/v1/sync?last_pulled_at={pulled['timestamp']}"
-        self.writer = actor
+        self.written = actor, f"/v1/{KINDS[kind][0]}"
         status, answer = self.ask(actor, "POST", path, pushed)
         rejected = self.worlds[actor].push(kind, key, None if goes else values)
         expected = {table: [key]} if rejected else {}
@@ -780,10 +781,17 @@ class Worlds(RuleBasedStateMachine):
             assert self.ask(actor, "GET", f"/v1/{path}") == (200, expected)
 
     @invariant()
-    def the_writer_sees_its_own_world(self) -> None:
-        if self.writer is not None:
-            self.sees_its_own_world(self.writer)
-        self.writer = None
+    def the_writer_sees_its_rows_of_that_kind(self) -> None:
+        if self.written is not None:
+            actor, path = self.written
+            kind = path.split("/")[2].replace("portions", "products")
+            ((listed, expected),) = (
+                (listed, expected)
+                for listed, expected in self.worlds[actor].everything().items()
+                if listed.startswith(kind)
+            )
+            assert self.ask(actor, "GET", f"/v1/{listed}") == (200, expected)
+        self.written = None
 
     def sees_its_own_world(self, actor: int) -> None:
         world = self.worlds[actor]
