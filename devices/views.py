@@ -91,7 +91,7 @@ class RotateView(CallerView):
 
     accepts_previous_token = True
     serializer_class = TokenSerializer
-    takes_body = False
+    methods_with_body = ()
 
     def post(self, request: Request) -> HttpResponse:
         token = self.phone.rotate_token(str(request.auth))
@@ -182,6 +182,7 @@ class RecoveryKeyView(CallerView):
 
     serializer_class = ShowKeySerializer
     response_class = RecoveryKeySerializer
+    methods_with_body = ("POST", "DELETE")
     body_is_optional = True
     success_status = 201
     answers = {
