@@ -25,6 +25,12 @@ GOAL = {
     "water_ml": 2000,
 }
 
+# How a phone gets what the document's examples show.
+EXAMPLES = {
+    "BCDF-GHJK-LMNP": Phone.get_code,
+    "7Z3MK-0QH9R-XT5WC-2VJ8N-6PBFGD": Phone.get_key,
+}
+
 device = Phone(PORT).register()
 
 
@@ -44,11 +50,21 @@ class Token:
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
     """Create the product and the portion that a diary entry names.
 
-    Also create the goal that is to be deleted, because a later goal replaces each goal. And pull
-    before a push, to send a current timestamp.
+    Also create the goal that is to be deleted, because a later goal replaces each goal, the phone
+    that is to be signed out, and the code or key of an example. And pull before a push, to send a
+    current timestamp.
     """
     if case.operation.label == "DELETE /v1/goals/{id}" and is_id(case.path_parameters.get("id")):
         case.path_parameters["id"] = device.post("/v1/goals/manual", GOAL).json()["id"]
+    if case.operation.label == "DELETE /v1/auth/phones/{id}" and is_id(
+        case.path_parameters.get("id")
+    ):
+        phone = Phone(PORT)
+        phone.pair(device.get_code())
+        case.path_parameters["id"] = phone.phone_id
+    if isinstance(case.body, dict) and str(case.body.get("code")) in EXAMPLES:
+        # Of a new device, because none has more than eight phones.
+        case.body["code"] = EXAMPLES[case.body["code"]](Phone(PORT).register())
     if case.operation.label == "POST /v1/sync" and str(case.query.get("last_pulled_at")).isdigit():
         case.query["last_pulled_at"] = device.get("/v1/sync").json()["timestamp"]
     if isinstance(case.body, dict) and is_id(case.body.get("product_id")):
@@ -87,7 +103,9 @@ def after_call(context: Any, case: Any, response: Any) -> None:
 
 
 def as_stored(value: Any, field: dict[str, Any]) -> Any:
-    """Return a number as the server stores it: bounds apply after rounding."""
+    """Return a value as the server stores it: rules apply to what is stripped and rounded."""
+    if isinstance(value, str):
+        return value.strip()
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
     if "integer" in field.get("type", ()):

@@ -40,3 +40,4 @@ def test_the_server_does_what_the_document_says(server: Run, tmp_path: Path) -> 
     conflicts = {line.rpartition(" ")[0] for line in seen if line.endswith(" 409")}
     assert "POST /v1/auth/register" in conflicts
     assert "DELETE /v1/portions/{id}" in conflicts
+    assert "POST /v1/auth/pair 404" in seen

@@ -8,6 +8,7 @@ to add here or in the schema.
 
 from __future__ import annotations
 
+import base64
 import copy
 import dataclasses
 import re
@@ -20,10 +21,13 @@ from urllib.parse import urlencode
 import pytest
 import time_machine
 from django.db import connection, transaction
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from countonme.api import docs
 from countonme.scope.models import device_scoped_models
+from devices import codes
+from devices.models import PairingCode, Phone, RecoveryKey
 from tests.helpers.api import Api, new_phone, twin
 from tests.helpers.sql import next_transaction
 
@@ -35,7 +39,10 @@ CREATED_BY = {
     "/v1/goals": "/v1/goals/manual",
     "/v1/body-weights": "/v1/body-weights",
     "/v1/water-entries": "/v1/water-entries",
+    "/v1/auth/phones": "/v1/auth/pair",
 }
+# Phones join by pairing, without a token. Their ids are chosen too, and are a device's own.
+PHONES, PAIR = "/v1/auth/phones", "/v1/auth/pair"
 # A day has one row of this kind: it moves to another day, so that the example's day is free again.
 ONE_A_DAY, ANOTHER_DAY, A_THIRD_DAY = "/v1/body-weights", "2025-02-04", "2025-02-03"
 # The kind of row that a field or parameter refers to; an `id` is that of its path.
@@ -54,7 +61,12 @@ VALUES: dict[str, Any] = {
 }
 VARYING = {"X-Request-ID", "ETag"}
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-TOKEN = re.compile(r'(?<="token":")[^"]+|(?<=token_hash": ")[^"]+|(?<=token_hmac": ")[^"]+')
+SECRET = re.compile(
+    r'(?<="token":")[^"]+|(?<="code":")[^"]+|(?<="recovery_key":")[^"]+'
+    r'|(?<=token_hash": ")[^"]+|(?<=token_hmac": ")[^"]+|(?<="digest": ")[^"]+'
+    # The id of a recovery key, which nobody is told.
+    r'|(?<="id": )\d+'
+)
 
 
 @dataclass
@@ -224,7 +236,7 @@ def slots_of(value: Any, path: str, keys: tuple[Any, ...] = ()) -> Iterator[Slot
         if named[-1] == "deleted":
             # A list of ids under the name of its table.
             yield Slot("body", keys, f"/v1/{named[-2].replace('_', '-')}")
-        elif named[-1] not in ("id", "device_id"):
+        elif named[-1] not in ("id", "device_id", "phone_id"):
             yield Slot("body", keys, kind_of(named[-1], path))
 
 
@@ -246,11 +258,30 @@ def values_of(parameter: dict[str, Any]) -> list[Any]:
     return list(found)
 
 
+def create_phones(phone: Api, live: list[str], deleted: list[str]) -> Rows:
+    """Have phones with these ids join and call, and sign some out; return the ids of all.
+
+    There is a code and a recovery key too.
+    """
+    for phone_id in [*live, *deleted]:
+        code = phone.post("/v1/auth/pairing-code").json()["code"]
+        joined = Api().post(PAIR, {"code": code, "phone_id": phone_id, "name": "Pixel 9"})
+        assert Api(token=joined.json()["token"]).get(PHONES).status_code == 200
+    for phone_id in deleted:
+        assert phone.delete(f"{PHONES}/{phone_id}").status_code == 204
+    for path in ("/v1/auth/pairing-code", "/v1/auth/recovery-key"):
+        assert phone.post(path).status_code == 201
+    assert phone.device is not None
+    return Rows([str(phone.device.pk), *live], deleted)
+
+
 def create_rows(phone: Api, another_day: str = ANOTHER_DAY) -> World:
     """Create a live and a deleted row of each kind from every example; return their ids."""
-    world: World = {}
+    world: World = {PHONES: create_phones(phone, [str(uuid.uuid4())], [str(uuid.uuid4())])}
     creating = [call for call in calls() if call.method == "POST" and not call.query]
     for kind, path in CREATED_BY.items():
+        if kind == PHONES:
+            continue
         rows = world[kind] = Rows()
         for call in creating:
             if call.path != path:
@@ -272,6 +303,7 @@ def create_rows(phone: Api, another_day: str = ANOTHER_DAY) -> World:
 def stored(*phones: Api) -> list[list[str]]:
     """Return all that the database holds of each phone."""
     tables = [model._meta.db_table for model in device_scoped_models()]
+    tables += [model._meta.db_table for model in (Phone, PairingCode, RecoveryKey)]
     owners = {"devices": "id"} | dict.fromkeys(tables, "device_id")
     selects = [
         f"SELECT {owner}, to_jsonb({table})::text FROM {table} WHERE {owner} = ANY(%(ids)s)"
@@ -313,6 +345,10 @@ class Pair:
         """Create rows of the other phone."""
         if self.is_alike:
             self.other = twin(self.phone)
+            # An export has no tokens: all phones but the first came in as signed out.
+            joined = Phone.objects.filter(device=self.other.device).exclude(id=F("device_id"))
+            joined.delete()
+            create_phones(self.other, self.mine[PHONES].live, self.mine[PHONES].deleted)
         self.theirs = create_rows(self.other, A_THIRD_DAY)
         self.remember()
 
@@ -339,13 +375,14 @@ class Pair:
         )
 
     def alike(self, text: str) -> str:
-        """Return a text with all tokens, and all ids that are not the caller's, made alike."""
+        """Return a text with all secrets, and all ids that are not the caller's, made alike."""
         own = UUID.sub(lambda found: found[0] if found[0] in self.known else "unknown", text)
-        return TOKEN.sub("token", own)
+        return SECRET.sub("secret", own)
 
 
 @pytest.fixture(params=["all ids apart", "all ids alike"])
-def pair(db: None, request: pytest.FixtureRequest) -> Iterator[Pair]:
+def pair(db: None, request: pytest.FixtureRequest, settings: Any) -> Iterator[Pair]:
+    settings.PAIR_THROTTLE = ""
     with time_machine.travel("2025-02-05T12:00:00Z", tick=False):
         yield Pair(alike=request.param == "all ids alike")
 
@@ -379,7 +416,7 @@ def test_an_id_of_another_device_can_be_chosen(pair: Pair) -> None:
     pair.create_others_rows()
     for call in calls():
         for kind in [kind for kind, path in CREATED_BY.items() if path == call.path]:
-            if call.method == "POST":
+            if call.method == "POST" and kind != PHONES:
                 chosen = Slot("body", ("id",), kind)
                 ids = call.own_ids(pair.mine)[-1]
                 never = pair.outcome(call, ids | {chosen: str(uuid.uuid4())})
@@ -390,6 +427,40 @@ def test_an_id_of_another_device_can_be_chosen(pair: Pair) -> None:
                     own = pair.outcome(call, ids | {chosen: row})
                     assert (own.status, own.left) == (409, None)
                     assert own.content == '{"detail":"ID already in use"}'
+
+
+def test_a_phone_may_have_an_id_that_a_phone_of_another_device_has(pair: Pair) -> None:
+    pair.create_others_rows()
+    code = pair.phone.post("/v1/auth/pairing-code").json()["code"]
+    key = pair.phone.post("/v1/auth/recovery-key").json()["recovery_key"]
+    pair.remember()
+    chosen = Slot("body", ("phone_id",), PHONES)
+    for body in ({"code": code}, {"code": key}, {"code": key, "revoke_others": True}):
+        call = Call("POST", PAIR, {}, body, [])
+        never = pair.outcome(call, {chosen: str(uuid.uuid4())}, Api())
+        assert never.status == 200
+        for row in pair.theirs[PHONES].live + pair.theirs[PHONES].deleted:
+            assert pair.outcome(call, {chosen: row}, Api()) == never, str(call)
+        for row in pair.mine[PHONES].live + pair.mine[PHONES].deleted:
+            own = pair.outcome(call, {chosen: row}, Api())
+            assert (own.status, own.left) == (409, None)
+            assert own.content == '{"detail":"ID already in use"}'
+
+
+def test_another_devices_key_proves_as_little_as_one_that_never_existed(pair: Pair) -> None:
+    pair.create_others_rows()
+    path = "/v1/auth/recovery-key"
+    theirs, own = (phone.post(path).json()["recovery_key"] for phone in (pair.other, pair.phone))
+    pair.remember()
+    never = codes.printed_key(codes.new_key())
+    for method in ("POST", "DELETE"):
+        found, expected, shown = (
+            pair.outcome(Call(method, path, {}, {"recovery_key": key}, []), {})
+            for key in (theirs, never, own)
+        )
+        assert found == expected
+        assert (found.status, found.left) == (409, None)
+        assert shown.status in (201, 204)
 
 
 def test_what_others_own_changes_no_answer(pair: Pair) -> None:
@@ -408,10 +479,58 @@ def test_what_others_own_changes_no_answer(pair: Pair) -> None:
 def test_without_a_token_nothing_is_answered(pair: Pair) -> None:
     for call in calls():
         if call.needs_token:
-            found = pair.outcome(call, call.own_ids(pair.mine)[-1], Api())
-            assert (found.status, found.left) == (401, None), str(call)
-            assert found.content == '{"detail":"Invalid or expired token"}'
-            assert found.headers["WWW-Authenticate"] == "Bearer"
+            assert_refused(pair, call, Api())
+
+
+def test_with_a_token_that_is_not_good_nothing_is_answered(pair: Pair) -> None:
+    """Nor with one of a phone that was signed out, or put together from parts of good ones."""
+    pair.create_others_rows()
+    once = {(call.method, call.path): call for call in calls() if call.needs_token}
+    assert len(once) > 40
+    tokens = not_good(pair)
+    for call in once.values():
+        for reason, token in tokens.items():
+            assert_refused(pair, call, Api(token=token), reason)
+
+
+def assert_refused(pair: Pair, call: Call, caller: Api, reason: str = "") -> None:
+    found = pair.outcome(call, call.own_ids(pair.mine)[-1], caller)
+    assert (found.status, found.left) == (401, None), (str(call), reason)
+    assert found.content == '{"detail":"Invalid or expired token"}'
+    assert found.headers["WWW-Authenticate"] == "Bearer"
+
+
+def not_good(pair: Pair) -> dict[str, str]:
+    """Return tokens that are refused, by the reason; both devices have a phone of the same id."""
+    phone_id = uuid.uuid4()
+    joined = {}
+    for phone in (pair.phone, pair.other):
+        code = phone.post("/v1/auth/pairing-code").json()["code"]
+        answer = Api().post(PAIR, {"code": code, "phone_id": str(phone_id)})
+        joined[phone] = Api(phone.device, answer.json()["token"])
+        assert joined[phone].get(PHONES).status_code == 200
+    signed_out, theirs = joined.values()
+    assert pair.phone.delete(f"{PHONES}/{phone_id}").status_code == 204
+    pair.remember()
+    assert pair.phone.device is not None
+    assert pair.other.device is not None
+    own, others, joint = (
+        key.bytes for key in (pair.phone.device.pk, pair.other.device.pk, phone_id)
+    )
+    secret, of_others = (phone.token.partition(".")[2] for phone in (pair.phone, theirs))
+    return {
+        "its phone was signed out": signed_out.token,
+        "a first phone's id is written out": token_of(own + own, secret),
+        "another phone's secret": token_of(own + joint, secret),
+        "the phone of another device": token_of(own + joint, of_others),
+        "the first phone of another device": token_of(own + others, of_others),
+        "the ids are swapped": token_of(joint + others, of_others),
+        "the phone's id is left out": token_of(others, of_others),
+    }
+
+
+def token_of(ids: bytes, secret: str) -> str:
+    return f"{base64.urlsafe_b64encode(ids).decode().rstrip('=')}.{secret}"
 
 
 def test_quotas_count_the_own_rows_alone(phone: Api, other: Api, settings: Any) -> None:

@@ -131,7 +131,7 @@ class Phone(models.Model):
         )
         try:
             with transaction.atomic():
-                _registration().run(device, phone)
+                _registration().run(phone, device)
         except IntegrityError as error:
             raise taken from error
         return phone, token
@@ -322,4 +322,4 @@ _CREDENTIALS = Prepared(
 
 @cache
 def _registration() -> PreparedInsert:
-    return PreparedInsert(Device, Phone)
+    return PreparedInsert(Phone, Device)
