@@ -151,12 +151,10 @@ class PreparedInsert(Statement):
     """
 
     def __init__(self, *models: type[Model]) -> None:
-        # PostgreSQL executes what stands in WITH after the statement itself. So the first model's
-        # row is inserted first, and an id that is in use is refused by that model's key.
-        first, *others = models
-        self.fields = [model._meta.concrete_fields for model in (*others, first)]
-        along = ", ".join(f"i{n} AS ({self._insert(model)})" for n, model in enumerate(others))
-        self.sql = f"{f'WITH {along} ' if along else ''}{self._insert(first)}".encode()
+        self.fields = [model._meta.concrete_fields for model in models]
+        *first, last = map(self._insert, models)
+        others = ", ".join(f"i{number} AS ({sql})" for number, sql in enumerate(first))
+        self.sql = f"WITH {others} {last}".encode() if first else last.encode()
 
     @staticmethod
     def _insert(model: type[Model]) -> str:
@@ -174,7 +172,7 @@ class PreparedInsert(Statement):
         db = connections[DEFAULT_DB_ALIAS]
         values = [
             field.get_db_prep_save(field.pre_save(row, True), db)
-            for row, fields in zip((*rows[1:], rows[0]), self.fields, strict=True)
+            for row, fields in zip(rows, self.fields, strict=True)
             for field in fields
         ]
         self._run(self.sql, values)
