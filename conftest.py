@@ -7,20 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.conf import settings
 
 from tests.helpers.api import Api, new_phone
 from tests.helpers.caches import forget_caches
-
-# Without `collectstatic` there is no manifest. The browser's tests make one.
-settings.STORAGES["staticfiles"]["BACKEND"] = (
-    "django.contrib.staticfiles.storage.StaticFilesStorage"
-)
-# Django hashes passwords slowly on purpose, and tests create many operators.
-settings.PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.MD5PasswordHasher",
-    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
-]
 
 
 @pytest.fixture

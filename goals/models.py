@@ -266,9 +266,10 @@ class Goal(DeviceScoped):
         if broken:
             raise ValidationError(broken)
 
-    @classmethod
-    def quota(cls) -> tuple[int, str]:
-        return 1, "A device has one goal: delete the current one first"
+    def check_quota(self) -> None:
+        # Not a `quota()`, which also holds in a sync: there a new goal replaces the one before.
+        if Goal.objects.for_device(self.device_id).exists():
+            raise Conflict("A device has one goal: delete the current one first")
 
     def change(self, **values: Any) -> bool:
         """Update the targets, and calculate the grams again.

@@ -42,11 +42,14 @@ def references(model: type[DeviceScoped]) -> Iterator[ScopedForeignKey]:
             yield field
 
 
-def record_serializer(of: S) -> S:
+def record_serializer(of: S, **options: Any) -> S:
     """Return the serializer of a phone's records, made from the serializer of REST.
 
     A record must have an `id`, refers to other records by the phone's ids, and has no `created_at`
     and `updated_at`.
+
+    Args:
+        options: of its `Meta`, where they differ.
     """
     own: Any = of.Meta
     columns = [name for name in own.fields if name not in ("created_at", "updated_at")]
@@ -54,7 +57,7 @@ def record_serializer(of: S) -> S:
     for key in references(own.model):
         fields[key.attname] = PhoneIdField(required=not key.null, allow_null=key.null)
     name = of.__name__.replace("Serializer", "RecordSerializer")
-    meta = type("Meta", (own,), {"fields": columns})
+    meta = type("Meta", (own,), {"fields": columns, **options})
     made: Any = type(name, (of,), {**fields, "Meta": meta, "__doc__": of.__doc__})
     return made
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.processes import first_start
+from tests.helpers.processes import Run, copy_of, first_start
 
 
 @pytest.fixture(scope="session")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a server that ran once; tests work on copies of it."""
     return first_start(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def running(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """A server at its second start, for all tests that only ask it."""
+    with copy_of(first, tmp_path_factory.mktemp("running")) as data_dir:
+        run = Run(data_dir, REGISTER_THROTTLE="").wait_until_ready()
+        yield run
+        run.terminate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 
 from countonme.server import embedded
 
+# Where an environment forbids to keep it, every worker would compile every test in every run.
+sys.dont_write_bytecode = False
 # Their asserts say as much as those of tests.
 pytest.register_assert_rewrite("tests.helpers")
 

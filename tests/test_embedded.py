@@ -17,7 +17,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from countonme.server import embedded
-from tests.helpers.processes import ROOT, living_in, postmaster, query, wait_until
+from tests.helpers.processes import ROOT, copy_of, living_in, postmaster, query, wait_until
 
 OWNER = """
 import sys
@@ -54,6 +54,13 @@ def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+@pytest.fixture
+def prepared(first: Path, tmp_path: Path) -> Iterator[Path]:
+    """Where a server ran before: nothing needs to be created."""
+    with copy_of(first, tmp_path) as data_dir:
+        yield data_dir
+
+
 def test_it_works(data_dir: Path) -> None:
     with embedded.running(data_dir):
         assert query(data_dir, "SELECT current_database()::text") == [("countonme",)]
@@ -62,15 +69,15 @@ def test_it_works(data_dir: Path) -> None:
     assert living_in(data_dir / "postgres") == {}
 
 
-def test_the_last_user_stops_it(data_dir: Path) -> None:
-    with embedded.running(data_dir):
-        with owner(data_dir) as other:
-            first = postmaster(data_dir)
+def test_the_last_user_stops_it(prepared: Path) -> None:
+    with embedded.running(prepared):
+        with owner(prepared) as other:
+            first = postmaster(prepared)
             other.communicate()
             assert other.returncode == 0
-        assert query(data_dir, "SELECT 1") == [(1,)]
-        assert postmaster(data_dir) == first
-    assert living_in(data_dir / "postgres") == {}
+        assert query(prepared, "SELECT 1") == [(1,)]
+        assert postmaster(prepared) == first
+    assert living_in(prepared / "postgres") == {}
 
 
 def test_users_that_come_and_go_at_once_share_one_server(data_dir: Path) -> None:
@@ -80,34 +87,34 @@ def test_users_that_come_and_go_at_once_share_one_server(data_dir: Path) -> None
     assert living_in(data_dir / "postgres") == {}
 
 
-def test_a_killed_user_leaves_it_to_the_next(data_dir: Path) -> None:
-    with owner(data_dir) as killed:
+def test_a_killed_user_leaves_it_to_the_next(prepared: Path) -> None:
+    with owner(prepared) as killed:
         killed.kill()
         killed.wait()
-    left = postmaster(data_dir)
-    assert left in living_in(data_dir / "postgres")
-    with embedded.running(data_dir):
-        assert postmaster(data_dir) == left
-    assert living_in(data_dir / "postgres") == {}
+    left = postmaster(prepared)
+    assert left in living_in(prepared / "postgres")
+    with embedded.running(prepared):
+        assert postmaster(prepared) == left
+    assert living_in(prepared / "postgres") == {}
 
 
-def test_it_starts_after_its_postmaster_was_killed(data_dir: Path) -> None:
-    with embedded.running(data_dir):
-        query(data_dir, "CREATE TABLE kept AS SELECT 1 AS n")
-        os.kill(postmaster(data_dir), signal.SIGKILL)
-        with embedded.running(data_dir):
-            assert query(data_dir, "SELECT n FROM kept") == [(1,)]
-    assert living_in(data_dir / "postgres") == {}
+def test_it_starts_after_its_postmaster_was_killed(prepared: Path) -> None:
+    with embedded.running(prepared):
+        query(prepared, "CREATE TABLE kept AS SELECT 1 AS n")
+        os.kill(postmaster(prepared), signal.SIGKILL)
+        with embedded.running(prepared):
+            assert query(prepared, "SELECT n FROM kept") == [(1,)]
+    assert living_in(prepared / "postgres") == {}
 
 
-def test_a_pid_file_that_names_another_process_is_stale(data_dir: Path) -> None:
-    with embedded.running(data_dir):
-        pid_file = (data_dir / "postgres" / "postmaster.pid").read_text()
+def test_a_pid_file_that_names_another_process_is_stale(prepared: Path) -> None:
+    with embedded.running(prepared):
+        pid_file = (prepared / "postgres" / "postmaster.pid").read_text()
     stale = pid_file.replace(pid_file.split()[0], str(os.getpid()), 1)
-    (data_dir / "postgres" / "postmaster.pid").write_text(stale)
-    (data_dir / "postgres" / ".s.PGSQL.5432.lock").write_text(stale)
-    with embedded.running(data_dir):
-        assert query(data_dir, "SELECT 1") == [(1,)]
+    (prepared / "postgres" / "postmaster.pid").write_text(stale)
+    (prepared / "postgres" / ".s.PGSQL.5432.lock").write_text(stale)
+    with embedded.running(prepared):
+        assert query(prepared, "SELECT 1") == [(1,)]
 
 
 def test_an_unfinished_cluster_is_created_again(data_dir: Path) -> None:
@@ -140,13 +147,13 @@ def test_any_path_will_do(tmp_path_factory: pytest.TempPathFactory, name: str) -
     assert sockets == data_dir / "postgres" or not sockets.exists()
 
 
-def test_a_folder_that_is_gone_needs_no_stopping(data_dir: Path) -> None:
-    with embedded.running(data_dir):
-        server = postmaster(data_dir)
+def test_a_folder_that_is_gone_needs_no_stopping(prepared: Path) -> None:
+    with embedded.running(prepared):
+        server = postmaster(prepared)
         os.kill(server, signal.SIGQUIT)
-        wait_until(lambda: living_in(data_dir / "postgres") == {})
-        shutil.rmtree(data_dir)
-    assert not data_dir.exists()
+        wait_until(lambda: living_in(prepared / "postgres") == {})
+        shutil.rmtree(prepared)
+    assert not prepared.exists()
 
 
 def test_its_address_is_the_same_for_django_and_libpq(data_dir: Path) -> None:
@@ -164,13 +171,13 @@ def test_a_missing_wheel_is_one_sentence(data_dir: Path, monkeypatch: pytest.Mon
         embedded.join(data_dir)
 
 
-def test_a_server_that_does_not_start_names_its_log(data_dir: Path) -> None:
-    with embedded.running(data_dir):
+def test_a_server_that_does_not_start_names_its_log(prepared: Path) -> None:
+    with embedded.running(prepared):
         pass
-    (data_dir / "postgres" / "PG_VERSION").write_text("9.6\n")
+    (prepared / "postgres" / "PG_VERSION").write_text("9.6\n")
     with pytest.raises(embedded.EmbeddedError, match=r"^PostgreSQL did not start; see .*\.log\.$"):
-        embedded.join(data_dir)
-    assert living_in(data_dir / "postgres") == {}
+        embedded.join(prepared)
+    assert living_in(prepared / "postgres") == {}
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:

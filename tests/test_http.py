@@ -8,31 +8,24 @@ import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import psycopg
 import pytest
 
 from countonme.server import embedded
-from tests.helpers.processes import Run, copy_of
+from tests.helpers.processes import Run, query, wait_until
 from tests.helpers.wire import HEALTH, REGISTER, Wire, register
 
 MIB = 1024 * 1024
+# Of the one worker, by gunicorn.conf.py.
+THREADS = 4
 
 pytestmark = pytest.mark.xdist_group("processes")
 
 
-@pytest.fixture(scope="module")
-def server(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    with copy_of(first, tmp_path_factory.mktemp("http")) as data_dir:
-        run = Run(data_dir, REGISTER_THROTTLE="", LOCK_TIMEOUT="1").wait_until_ready()
-        yield run
-        run.terminate()
-
-
 @pytest.fixture
-def wire(server: Run) -> Iterator[Wire]:
-    with closing(Wire(server.port)) as wire:
+def wire(running: Run) -> Iterator[Wire]:
+    with closing(Wire(running.port)) as wire:
         yield wire
 
 
@@ -86,14 +79,15 @@ def test_a_body_of_unknown_length_is_refused(wire: Wire) -> None:
     assert wire.answer()[0] == 411
 
 
-def test_a_client_that_closes_halfway_leaves_no_trace(server: Run, wire: Wire) -> None:
+def test_a_client_that_closes_halfway_leaves_no_trace(running: Run, wire: Wire) -> None:
+    before = len(running.output)
     wire.send(register()[:-1])
     wire.socket.shutdown(socket.SHUT_WR)
     wire.file.read()
-    with closing(Wire(server.port)) as other:
+    with closing(Wire(running.port)) as other:
         other.send(HEALTH)
         assert other.answer()[0] == 200
-    assert "Error" not in server.output
+    assert "Error" not in running.output[before:]
 
 
 @pytest.mark.parametrize(
@@ -129,13 +123,20 @@ def test_a_client_that_asks_for_it_is_closed(wire: Wire) -> None:
     assert wire.is_closed()
 
 
+def waiting(running: Run) -> int:
+    """Count the server's connections that wait for a lock."""
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    ((count,),) = query(running.data_dir, asked)
+    return int(str(count))
+
+
 @contextmanager
-def locked_device(server: Run, wire: Wire) -> Iterator[bytes]:
+def locked_device(running: Run, wire: Wire) -> Iterator[bytes]:
     """Lock a device's row, and yield a request of that device, which has to wait for it."""
     device_id = uuid.uuid4()
     wire.send(register(json.dumps({"device_id": str(device_id)}).encode()))
     token = json.loads(wire.answer()[2])["token"]
-    address = embedded.database_url(server.data_dir)
+    address = embedded.database_url(running.data_dir)
     with psycopg.connect(address) as connection:
         connection.execute("SELECT FROM devices WHERE id = %s FOR UPDATE", [device_id])
         yield (
@@ -145,25 +146,27 @@ def locked_device(server: Run, wire: Wire) -> Iterator[bytes]:
         connection.rollback()
 
 
-def test_a_waiting_request_keeps_no_other_waiting(server: Run, wire: Wire) -> None:
+def test_a_waiting_request_keeps_no_other_waiting(running: Run, wire: Wire) -> None:
     """The only worker has several threads, and another one answers."""
-    with closing(Wire(server.port)) as other, locked_device(server, wire) as request:
+    with closing(Wire(running.port)) as other, locked_device(running, wire) as request:
         wire.send(request)
+        wait_until(lambda: waiting(running) == 1)
         other.send(HEALTH * 5)
         assert [other.answer()[0] for _ in range(5)] == [200] * 5
         assert not wire.has_answer()
-        assert wire.answer()[0] == 503
+    assert wire.answer()[0] == 404
 
 
-def test_what_comes_while_all_threads_wait_is_answered_after(server: Run, wire: Wire) -> None:
-    wires = [Wire(server.port) for _ in range(6)]
-    with locked_device(server, wire) as request:
-        for waiting in wires:
-            waiting.send(request)
+def test_what_comes_while_all_threads_wait_is_answered_after(running: Run, wire: Wire) -> None:
+    wires = [Wire(running.port) for _ in range(6)]
+    with locked_device(running, wire) as request:
+        for waits in wires:
+            waits.send(request)
+        wait_until(lambda: waiting(running) == THREADS)
         wire.send(HEALTH)
-        assert wire.answer()[0] == 200
-    assert {waiting.answer()[0] for waiting in wires} <= {404, 503}
-    for waiting in wires:
-        waiting.send(HEALTH)
-        assert waiting.answer()[0] == 200
-        waiting.close()
+    assert wire.answer()[0] == 200
+    assert {waits.answer()[0] for waits in wires} == {404}
+    for waits in wires:
+        waits.send(HEALTH)
+        assert waits.answer()[0] == 200
+        waits.close()

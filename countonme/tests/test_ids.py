@@ -7,12 +7,12 @@ device of the row that it began at.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.db.models import (
     Case,
@@ -38,13 +38,20 @@ from devices import transfer
 from devices.models import Device
 from entries.models import FoodEntry
 from products.models import Portion, Product
-from tests.helpers.api import Api
+from tests.helpers.api import new_phone
 from tests.helpers.samples import MODELS, Model
+from tests.helpers.shared import shared
 
 
-@pytest.fixture
-def mine(phone: Api) -> Device:
-    """A device that owns rows of every model: two products, of which the second has more."""
+def alike() -> list[uuid.UUID]:
+    """Make two devices that own rows of every model under the same ids."""
+    first = owner()
+    return [first.pk, other_like(first).pk]
+
+
+def owner() -> Device:
+    """Make a device that owns rows of every model: two products, of which the second has more."""
+    phone = new_phone()
     assert phone.device is not None
     for name in ("Apple", "Bread"):
         product = phone.product(name=name)
@@ -52,13 +59,12 @@ def mine(phone: Api) -> Device:
         phone.entry(product_id=product["id"], portion_id=portion["id"])
     phone.entry(product_id=product["id"], grams=10)
     phone.goal(), phone.weight(), phone.water()
-    return Device.objects.get(pk=phone.device.pk)
+    return phone.device
 
 
-@pytest.fixture
-def theirs(mine: Device) -> Device:
-    """A device with the same ids, and other values: names that begin with "Their", 1 g, 1 kcal."""
-    exported = transfer.export(mine)
+def other_like(device: Device) -> Device:
+    """Make one with the same ids and other values: names that begin with "Their", 1 g, 1 kcal."""
+    exported = transfer.export(device)
     exported["device"]["id"] = str(uuid.uuid4())
     for table in ("products", "portions", "food_entries"):
         for row in exported["rows"][table]:
@@ -69,8 +75,26 @@ def theirs(mine: Device) -> Device:
         row["grams"] = "1"
     for row in exported["rows"]["food_entries"]:
         row |= {"grams": "1", "kcal": "0.01"}
-    device, _ = transfer.load(exported)
-    return device
+    other, _ = transfer.load(exported)
+    return other
+
+
+@pytest.fixture(scope="module")
+def owners(django_db_setup: None, django_db_blocker: Any) -> Iterator[list[uuid.UUID]]:
+    with shared(django_db_blocker, alike) as made:
+        yield made
+
+
+@pytest.fixture
+def mine(owners: list[uuid.UUID], db: None) -> Device:
+    """A device that owns rows of every model."""
+    return Device.objects.get(pk=owners[0])
+
+
+@pytest.fixture
+def theirs(owners: list[uuid.UUID], db: None) -> Device:
+    """A device with the same ids, whose names begin with "Their"."""
+    return Device.objects.get(pk=owners[1])
 
 
 def scopes(model: Model, device: Device) -> dict[str, Any]:
@@ -360,16 +384,16 @@ def test_across_devices_each_is_found_as_for_itself(mine: Device, theirs: Device
 
 
 @pytest.mark.parametrize("how", QUERIES)
-def test_each_is_found_as_if_it_were_alone(mine: Device, how: str, request: Any) -> None:
+def test_each_is_found_as_if_it_were_alone(mine: Device, theirs: Device, how: str) -> None:
     model, query = QUERIES[how]
-    alone = shown(query(model.objects.for_device(mine)))
-    theirs = request.getfixturevalue("theirs")
-    assert shown(query(model.objects.for_device(mine))) == alone
-    beside = shown(query(model.objects.for_device(theirs)))
-    mine.erase()
-    for each in reversed(device_scoped_models()):
-        each.all_objects.for_device(mine).hard_delete()
-    assert shown(query(model.objects.for_device(theirs))) == beside
+    for device, other in ((mine, theirs), (theirs, mine)):
+        beside = shown(query(model.objects.for_device(device)))
+        with transaction.atomic():
+            other.erase()
+            for each in reversed(device_scoped_models()):
+                each.all_objects.for_device(other).hard_delete()
+            assert shown(query(model.objects.for_device(device))) == beside
+            transaction.set_rollback(True)
 
 
 def test_sums_over_joins_group_by_device_and_id(mine: Device, theirs: Device) -> None:

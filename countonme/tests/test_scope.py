@@ -6,7 +6,7 @@ import copy
 import operator
 import pickle
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -37,8 +37,9 @@ from countonme.scope.models import device_scoped_models
 from devices.models import Device
 from entries.models import FoodEntry
 from products.models import Portion, Product
-from tests.helpers.api import Api
+from tests.helpers.api import Api, new_phone
 from tests.helpers.samples import MODELS, SAMPLES, Model, sample
+from tests.helpers.shared import shared
 
 SOME_ID = uuid.UUID("0b7a1f3e-5a57-4c5e-9f4b-0d7b8e1c2a3f")
 
@@ -181,20 +182,30 @@ def device_of(phone: Api) -> Device:
     return phone.device
 
 
+def owner() -> uuid.UUID:
+    """Make a device that owns a row of every model."""
+    device = device_of(new_phone())
+    for model in device_scoped_models():
+        sample(model, device)
+    return device.pk
+
+
+@pytest.fixture(scope="class")
+def owners(django_db_setup: None, django_db_blocker: Any) -> Iterator[list[uuid.UUID]]:
+    with shared(django_db_blocker, lambda: [owner(), owner()]) as made:
+        yield made
+
+
 @pytest.fixture
-def mine(phone: Api) -> Device:
+def mine(owners: list[uuid.UUID], db: None) -> Device:
     """A device that owns a row of every model."""
-    for model in device_scoped_models():
-        sample(model, device_of(phone))
-    return device_of(phone)
+    return Device.objects.get(pk=owners[0])
 
 
 @pytest.fixture
-def theirs(other: Api) -> Device:
+def theirs(owners: list[uuid.UUID], db: None) -> Device:
     """Another one."""
-    for model in device_scoped_models():
-        sample(model, device_of(other))
-    return device_of(other)
+    return Device.objects.get(pk=owners[1])
 
 
 def test_it_works(mine: Device, theirs: Device) -> None:
@@ -209,15 +220,18 @@ def test_the_models_stand_after_those_that_they_name() -> None:
     assert len(set(ordered)) == len(ordered)
 
 
-@pytest.mark.parametrize("model", MODELS)
-class TestWithoutADevice:
-    @pytest.mark.parametrize("name", EITHER)
-    def test_nothing_runs(self, model: Model, name: str, db: None) -> None:
+@pytest.mark.parametrize("name", EITHER)
+def test_nothing_runs_without_a_device(name: str, db: None) -> None:
+    for model in device_scoped_models():
         for rows in (model.objects, model.all_objects, model.objects.filter(deleted_at=None)):
-            with CaptureQueriesContext(connection) as queries, pytest.raises(UnscopedQuery):
+            refused = pytest.raises(UnscopedQuery, match=model.__name__)
+            with CaptureQueriesContext(connection) as queries, refused:
                 EITHER[name](rows)
             assert not [query for query in queries if model._meta.db_table in query["sql"]]
 
+
+@pytest.mark.parametrize("model", MODELS)
+class TestWithoutADevice:
     def test_an_empty_queryset_runs(self, model: Model, db: None) -> None:
         assert list(model.objects.none()) == []
         assert model.objects.none().count() == 0

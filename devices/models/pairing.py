@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from countonme.scope.exceptions import ID_IN_USE, Conflict, DeviceGone, Missing
@@ -209,7 +209,6 @@ def _join(phone: Phone, digests: list[str], *, revoke_others: bool) -> None:
         raise Conflict(ID_IN_USE)
     if key is not None and revoke_others:
         device.sign_out(device.phones.exclude(id=phone.id))
-        PairingCode.objects.filter(device=device).delete()
         key.prove()
     if again is not None:
         phone.joined_by, phone.replaces = again.joined_by, again.replaces
@@ -227,10 +226,9 @@ def _join(phone: Phone, digests: list[str], *, revoke_others: bool) -> None:
 
 
 def _unused_codes(digests: list[str]) -> models.QuerySet[PairingCode]:
-    """Return the codes that are good by now: those of phones that are still signed in."""
-    asking = Phone.objects.live().filter(device=OuterRef("device"), id=OuterRef("phone_id"))
+    """Return the codes that are good by now."""
     rows: models.QuerySet[PairingCode] = PairingCode.objects.filter(
-        Exists(asking), digest__in=digests, expires_at__gt=timezone.now()
+        digest__in=digests, expires_at__gt=timezone.now()
     )
     return rows
 

@@ -126,10 +126,12 @@ class Phone(models.Model):
         if Device.objects.filter(pk=device_id).exists():
             raise taken
         device = Device(pk=device_id)
-        phone, token = cls.create_with_token(device, device_id, name=name)
+        phone, token = cls.create_with_token(
+            device, device_id, name=name, created_at=device.created_at
+        )
         try:
             with transaction.atomic():
-                _registration().run(device, phone)
+                _registration().run(phone, device)
         except IntegrityError as error:
             raise taken from error
         return phone, token
@@ -258,7 +260,7 @@ class Phone(models.Model):
         fresh, token = Phone.create_with_token(self.device, self.id)
         with self.device.locked():
             self.check_limit()
-            self.device.void_code_of(self)
+            self.device.void_codes([self.id])
             lost = (*PREVIOUS_TOKEN, "signed_out_at", "joined_by", "replaces")
             changes: dict[str, Any] = dict.fromkeys(lost)
             changes |= {name: getattr(fresh, name) for name in CURRENT_TOKEN}
@@ -284,13 +286,11 @@ class Phone(models.Model):
     def leave(self) -> None:
         """Sign out, on the word of a phone of the same device; within a locked transaction.
 
-        A phone that has not used its token yet may have lost the answer that brought it.
-
         Raises:
-            Conflict: no other phone would be left that used its token.
+            Conflict: no other phone would be left. One that has not used its token counts: should
+                the answer that brought it be lost, it asks again by the same code.
         """
-        others = self.device.phones.live().exclude(id=self.id)
-        if not others.filter(joined_by=None).exists():
+        if not self.device.phones.live().exclude(id=self.id).exists():
             raise Conflict("Erase the device instead")
         self.device.sign_out(self._row())
 
@@ -322,4 +322,4 @@ _CREDENTIALS = Prepared(
 
 @cache
 def _registration() -> PreparedInsert:
-    return PreparedInsert(Device, Phone)
+    return PreparedInsert(Phone, Device)

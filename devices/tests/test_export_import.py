@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,22 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from countonme.scope.models import device_scoped_models
-from devices.models import Device
+from devices import transfer
+from devices.models import Device, Phone
 from goals.serializers import METRICS
 from tests.helpers.api import Api
+from tests.helpers.phones import (
+    another_phone,
+    device_of,
+    get_code,
+    get_key,
+    id_of,
+    pair,
+    row_of,
+    sign_out,
+    status,
+    try_pair,
+)
 
 
 @pytest.fixture
@@ -120,11 +134,100 @@ def test_the_old_token_is_of_no_use(phone: Api, exported: Path) -> None:
 
 def test_no_secret_is_in_the_file(phone: Api, exported: Path) -> None:
     text = exported.read_text()
-    device = Device.objects.get()
-    for secret in (phone.token, phone.token.split(".")[1], device.token_hash, device.token_hmac):
+    row = row_of(phone)
+    for secret in (phone.token, phone.token.split(".")[1], row.token_hash, row.token_hmac):
         assert secret is not None
         assert secret not in text
     assert "token" not in text
+
+
+class TestPhones:
+    @pytest.fixture
+    def exported(self, phone: Api, tmp_path: Path) -> Path:
+        """The file of a device of which two phones are signed in and one was signed out."""
+        another_phone(phone, name="Tablet")
+        sign_out(another_phone(phone))
+        get_key(phone)
+        pair(get_code(phone), name="A phone that never called")
+        get_code(phone)
+        return export(phone, tmp_path)
+
+    def test_it_works(self, phone: Api, exported: Path) -> None:
+        tablet, gone, new = device_of(phone).phones.in_order()[1:]
+        before = row_of(phone)
+        forget(phone)
+        phone.token = load(exported)
+        first, *others = device_of(phone).phones.in_order()
+        assert (first.id, first.created_at, first.last_seen_at) == (
+            before.id,
+            before.created_at,
+            before.last_seen_at,
+        )
+        assert first.signed_out_at is None
+        assert [row.id for row in others] == [tablet.id, gone.id, new.id]
+        assert [row.created_at for row in others] == [row.created_at for row in (tablet, gone, new)]
+        assert others[1].signed_out_at == gone.signed_out_at
+
+    def test_only_the_first_phone_is_signed_in(self, phone: Api, exported: Path) -> None:
+        second = another_phone(phone)
+        forget(phone)
+        first = Api(phone.device, load(exported))
+        assert (status(first), status(second), status(phone)) == (200, 401, 401)
+        assert [row["id"] for row in first.get("/v1/auth/phones").json()] == [str(id_of(first))]
+
+    def test_the_other_phones_pair_anew_with_other_ids(self, phone: Api, exported: Path) -> None:
+        tablet = device_of(phone).phones.get(name="Tablet")
+        forget(phone)
+        phone.token = load(exported)
+        assert try_pair(get_code(phone), tablet.id).status_code == 409
+        assert status(pair(get_code(phone))) == 200
+
+    def test_the_first_phone_is_signed_in_if_it_was_signed_out(
+        self, phone: Api, exported: Path, tmp_path: Path
+    ) -> None:
+        sign_out(phone)
+        path = export(phone, tmp_path)
+        forget(phone)
+        phone.token = load(path)
+        assert status(phone) == 200
+
+    def test_the_first_phone_is_made_anew_if_it_was_forgotten(
+        self, phone: Api, exported: Path, tmp_path: Path
+    ) -> None:
+        second = another_phone(phone)
+        device_of(phone).phones.exclude(id=id_of(second)).delete()
+        path = export(phone, tmp_path)
+        forget(phone)
+        phone.token = load(path)
+        assert status(phone) == 200
+        assert device_of(phone).phones.count() == 2
+
+    def test_codes_and_keys_stay_where_they_are(self, phone: Api, exported: Path) -> None:
+        key, code = get_key(phone), get_code(phone)
+        assert not {"pairing_codes", "recovery_keys"} & orjson.loads(exported.read_bytes()).keys()
+        forget(phone)
+        phone.token = load(exported)
+        assert [try_pair(each).status_code for each in (key, code)] == [404, 404]
+        assert phone.get("/v1/auth/device").json()["recovery_key_created_at"] is None
+
+    def test_a_phone_is_exported_with_these_columns_alone(self, phone: Api, exported: Path) -> None:
+        phones = orjson.loads(exported.read_bytes())["phones"]
+        assert len(phones) == 4
+        assert {name for row in phones for name in row} == set(transfer.PHONE_FIELDS)
+        assert phones[1]["name"] == "Tablet"
+
+    @pytest.mark.parametrize("change", [{"id": None}, {"id": "tablet"}, {"created_at": "today"}])
+    def test_what_is_no_phone_is_refused(
+        self, phone: Api, exported: Path, change: dict[str, Any]
+    ) -> None:
+        document = orjson.loads(exported.read_bytes())
+        document["phones"][1] |= change
+        exported.write_bytes(orjson.dumps(document))
+        forget(phone)
+        with pytest.raises(CommandError):
+            load(exported)
+        assert not Device.objects.exists()
+        assert not Phone.objects.exists()
 
 
 def test_a_device_that_is_here_is_refused(phone: Api, exported: Path) -> None:
@@ -164,8 +267,42 @@ class TestAFormerVersion:
             kept = [{name: row[name] for name in row} for row in after[table]]
             assert [row | kept for row, kept in zip(rows, kept, strict=True)] == kept
 
+    def test_the_device_is_its_first_phone(self, phone: Api) -> None:
+        known = orjson.loads(self.FILE.read_bytes())["device"]
+        answer = phone.get("/v1/auth/device").json()
+        assert answer["id"] == answer["phone_id"] == known["id"]
+        (row,) = device_of(phone).phones.all()
+        assert row.created_at.isoformat() == known["created_at"]
+        assert (row.name, row.signed_out_at) == (None, None)
+
     def test_every_rule_holds(self, phone: Api) -> None:
         call_command("check_integrity", stdout=StringIO())
+
+
+class TestTheVersionBeforePhones:
+    """The file of a version in which a device was a phone and noted when it called."""
+
+    def test_it_works(self, phone: Api, exported: Path) -> None:
+        before, registered_at = snapshot(phone), device_of(phone).created_at
+        document = orjson.loads(exported.read_bytes())
+        del document["phones"]
+        document["device"]["last_seen_at"] = "2025-02-05T12:30:00+00:00"
+        exported.write_bytes(orjson.dumps(document))
+        forget(phone)
+        token = load(exported)
+        (first,) = device_of(phone).phones.all()
+        assert first.last_seen_at == datetime(2025, 2, 5, 12, 30, tzinfo=UTC)
+        assert first.created_at == registered_at
+        assert snapshot(Api(phone.device, token)) == before
+
+    def test_a_device_that_was_never_seen_has_no_time(self, phone: Api, exported: Path) -> None:
+        document = orjson.loads(exported.read_bytes())
+        del document["phones"]
+        document["device"]["last_seen_at"] = None
+        exported.write_bytes(orjson.dumps(document))
+        forget(phone)
+        load(exported)
+        assert device_of(phone).phones.get().last_seen_at is None
 
 
 def test_tables_and_columns_that_came_later_may_be_missing(phone: Api, exported: Path) -> None:

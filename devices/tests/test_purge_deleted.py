@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
 
@@ -10,11 +10,22 @@ from django.core.management import CommandError, call_command
 
 from countonme.scope.models import device_scoped_models
 from devices import maintenance
+from devices.models import PairingCode, Phone, RecoveryKey
 from entries.models import FoodEntry, FoodEntryQuerySet
 from products.models import Portion, Product
-from tests.helpers.api import Api, twin
+from tests.helpers.api import Api, new_phone, twin
+from tests.helpers.phones import (
+    another_phone,
+    device_of,
+    get_code,
+    get_key,
+    id_of,
+    sign_out,
+    status,
+)
 
 LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 def purge(*args: str) -> str:
@@ -186,3 +197,80 @@ def test_a_terminal_shows_a_bar_instead_of_lines(phone: Api) -> None:
     call_command("purge_deleted", "--older-than", "30d", stdout=terminal)
     assert "100%" in terminal.getvalue()
     assert "rows: 1" not in terminal.getvalue()
+
+
+class TestPhones:
+    """Phones that signed out 90 days ago, expired codes and expired keys are forgotten."""
+
+    @pytest.fixture
+    def phone(self, db: None) -> Api:
+        with time_machine.travel(NOW - timedelta(days=365), tick=False):
+            return new_phone()
+
+    def purge(self, *args: str, at: datetime = NOW) -> str:
+        with time_machine.travel(at, tick=False):
+            return purge("--older-than", "1d", *args)
+
+    def signed_out(self, phone: Api, ago: timedelta) -> Api:
+        """Return another phone of the device, which signed out so long ago."""
+        with time_machine.travel(NOW - ago, tick=False):
+            second = another_phone(phone)
+            sign_out(second)
+        return second
+
+    def test_it_works(self, phone: Api) -> None:
+        self.signed_out(phone, timedelta(days=91))
+        assert self.purge().endswith("Rows removed: 1 phones.\n")
+        assert [row.id for row in Phone.objects.all()] == [id_of(phone)]
+
+    @pytest.mark.parametrize(
+        ("ago", "is_kept"),
+        [
+            (timedelta(days=90), True),
+            (timedelta(days=90, microseconds=1), False),
+        ],
+    )
+    def test_they_are_remembered_for_90_days(
+        self, phone: Api, ago: timedelta, is_kept: bool
+    ) -> None:
+        second = self.signed_out(phone, ago)
+        self.purge()
+        assert Phone.objects.filter(id=id_of(second)).exists() == is_kept
+
+    def test_their_age_is_not_the_commands(self, phone: Api) -> None:
+        self.signed_out(phone, timedelta(days=89))
+        with time_machine.travel(NOW, tick=False):
+            assert "Rows removed: none." in purge("--older-than", "0d")
+
+    def test_a_phone_that_is_signed_in_stays(self, phone: Api) -> None:
+        assert "Rows removed: none." in self.purge()
+        assert status(phone) == 200
+
+    def test_the_last_phone_may_go(self, phone: Api) -> None:
+        with time_machine.travel(NOW - timedelta(days=91), tick=False):
+            device_of(phone).sign_out_all()
+        self.purge()
+        assert not Phone.objects.exists()
+        assert device_of(phone).erased_at is None
+
+    def test_a_dry_run_counts_and_forgets_nobody(self, phone: Api) -> None:
+        self.signed_out(phone, timedelta(days=91))
+        assert "Rows would be removed: 1 phones." in self.purge("--dry-run")
+        assert Phone.objects.count() == 2
+
+    def test_expired_codes_go(self, phone: Api, other: Api) -> None:
+        for each, ago in ((phone, timedelta(minutes=10)), (other, timedelta(minutes=11))):
+            with time_machine.travel(NOW - ago, tick=False):
+                get_code(each)
+        self.purge()
+        assert [row.device for row in PairingCode.objects.all()] == [phone.device]
+
+    def test_expired_keys_go_and_the_present_one_stays(self, phone: Api) -> None:
+        for ago in (timedelta(days=7, seconds=1), timedelta(days=7), timedelta(0)):
+            with time_machine.travel(NOW - ago, tick=False):
+                get_key(phone)
+        keys = list(RecoveryKey.objects.order_by("created_at"))
+        # The first was replaced by the second, and the second by the third.
+        assert [key.expires_at for key in keys] == [NOW, NOW + timedelta(days=7), None]
+        self.purge(at=NOW + timedelta(microseconds=1))
+        assert list(RecoveryKey.objects.order_by("created_at")) == keys[1:]

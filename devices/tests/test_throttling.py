@@ -1,4 +1,4 @@
-"""Throttles: registering, by address and over all workers; every other call, by device."""
+"""Throttles: registering and pairing, by address and over all workers; other calls, by device."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import time_machine
 from django.core.cache import caches
 from django.db import connection
 
+from devices.throttling import RegisterThrottle
 from tests.helpers.api import Api
+from tests.helpers.phones import another_phone, get_code, status, try_pair
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ADDRESS, OTHER_ADDRESS = "192.0.2.1", "192.0.2.2"
@@ -154,6 +156,99 @@ class TestRegister:
             assert statuses(2) == [200, expected]
 
 
+class TestPair:
+    """The same rules for attempts to pair, which have a counter of their own."""
+
+    WRONG = "BCDF-GHJK-LMNP"
+
+    def attempts(self, count: int, code: str = WRONG, **body: Any) -> list[int]:
+        return [int(try_pair(code, **body).status_code) for _ in range(count)]
+
+    @pytest.mark.django_db
+    def test_it_works(self) -> None:
+        with time_machine.travel(NOW, tick=False):
+            assert self.attempts(11) == [404] * 10 + [429]
+
+    @pytest.mark.django_db
+    def test_the_refusal_says_when_to_come_again(self) -> None:
+        with time_machine.travel(NOW + timedelta(seconds=17.5), tick=False):
+            self.attempts(10)
+            response = try_pair(self.WRONG)
+        assert response.json() == {"detail": "Too many requests"}
+        assert response.headers["Retry-After"] == "43"
+        assert response.headers["Cache-Control"] == "no-store"
+
+    @pytest.mark.django_db
+    @pytest.mark.parametrize(("later", "expected"), [(59.999, 429), (60, 404)])
+    def test_the_next_minute_counts_anew(self, later: float, expected: int) -> None:
+        with time_machine.travel(NOW, tick=False):
+            self.attempts(10)
+        with time_machine.travel(NOW + timedelta(seconds=later), tick=False):
+            assert self.attempts(1) == [expected]
+
+    def test_every_attempt_counts_valid_or_not(self, phone: Api) -> None:
+        with time_machine.travel(NOW, tick=False):
+            assert self.attempts(1, get_code(phone)) == [200]
+            assert self.attempts(1, "") == [422]
+            assert Api().post("/v1/auth/pair", b"{").status_code == 400
+            assert self.attempts(7) == [404] * 7
+            assert self.attempts(1) == [429]
+
+    def test_a_refused_attempt_does_not_use_the_code(self, phone: Api) -> None:
+        with time_machine.travel(NOW, tick=False):
+            code = get_code(phone)
+            self.attempts(10)
+            assert self.attempts(1, code) == [429]
+        with time_machine.travel(NOW + timedelta(minutes=1), tick=False):
+            assert self.attempts(1, code) == [200]
+
+    @pytest.mark.django_db
+    def test_what_is_no_attempt_does_not_count(self) -> None:
+        with time_machine.travel(NOW, tick=False):
+            for _ in range(20):
+                assert Api().get("/v1/auth/pair").status_code == 405
+            assert self.attempts(10) == [404] * 10
+
+    @pytest.mark.django_db
+    def test_it_counts_apart_from_registering(self) -> None:
+        with time_machine.travel(NOW, tick=False):
+            statuses(10)
+            assert self.attempts(11) == [404] * 10 + [429]
+            assert statuses(1) == [429]
+
+    @pytest.mark.django_db
+    def test_only_refused_registrations_are_the_operators_figure(self) -> None:
+        with time_machine.travel(NOW, tick=False):
+            self.attempts(12)
+            assert RegisterThrottle.refused_today() == 0
+
+    @pytest.mark.django_db
+    def test_another_address_counts_for_itself(self, settings: Any) -> None:
+        settings.REST_FRAMEWORK = settings.REST_FRAMEWORK | {"NUM_PROXIES": 1}
+        body = {"code": self.WRONG, "phone_id": str(uuid.uuid4())}
+        with time_machine.travel(NOW, tick=False):
+            for expected in [404] * 10 + [429]:
+                answer = Api().post("/v1/auth/pair", body, **{"X-Forwarded-For": ADDRESS})
+                assert answer.status_code == expected
+            answer = Api().post("/v1/auth/pair", body, **{"X-Forwarded-For": OTHER_ADDRESS})
+            assert answer.status_code == 404
+
+    @pytest.mark.django_db
+    def test_the_count_is_kept_where_all_workers_see_it(self) -> None:
+        with time_machine.travel(NOW, tick=False):
+            self.attempts(1)
+            elsewhere = caches.create_connection("shared")
+            window = int(time.time() // 60)
+            assert elsewhere.get(f"throttle:pair:127.0.0.1:{window}") == 1
+
+    @pytest.mark.django_db
+    @pytest.mark.parametrize(("rate", "expected"), [("1/min", 429), ("", 404)])
+    def test_the_rate_is_a_setting(self, settings: Any, rate: str, expected: int) -> None:
+        settings.PAIR_THROTTLE = rate
+        with time_machine.travel(NOW, tick=False):
+            assert self.attempts(2) == [404, expected]
+
+
 class TestDevice:
     @pytest.fixture(autouse=True)
     def rate(self, settings: Any) -> None:
@@ -207,6 +302,13 @@ class TestDevice:
             for _ in range(4):
                 self.get(phone)
             assert self.get(other).status_code == 200
+
+    def test_all_phones_of_a_device_count_together(self, phone: Api) -> None:
+        second = another_phone(phone)
+        with time_machine.travel(NOW, tick=False):
+            calls = [self.get(each).status_code for each in (phone, second, phone, second)]
+            assert calls == [200, 200, 200, 429]
+            assert status(phone) == 429
 
     def test_who_is_refused_does_not_count(self, phone: Api) -> None:
         device = phone.token.partition(".")[0]

@@ -8,8 +8,7 @@ import pytest
 
 from goals.models import Goal
 from goals.serializers import BY_HAND, MANUAL, METRICS
-from tests.helpers.api import Api, offences, request_body
-from tests.helpers.values import HUGE, NOT_NUMBERS
+from tests.helpers.api import Api, offences
 
 PATH = "/v1/goals/manual"
 ID = "0b7a1f3e-5a57-4c5e-9f4b-0d7b8e1c2a3f"
@@ -47,54 +46,6 @@ def test_it_takes_the_place_of_the_one_before(phone: Api) -> None:
     assert Goal.all_objects.across_devices().count() == 2
 
 
-@pytest.mark.parametrize(
-    ("field", "sent"),
-    [
-        ("daily_calories_kcal", "1"),
-        ("daily_calories_kcal", "10000"),
-        ("daily_calories_kcal", "2000.0"),
-        ("daily_calories_kcal", "2e3"),
-        ("daily_calories_kcal", "10000.0000005"),
-        ("protein_percent", "29.999999999999996"),
-        ("water_ml", "0"),
-        ("water_ml", "-0.0000005"),
-        ("water_ml", "10000"),
-    ],
-)
-def test_a_target_may_be_within_its_limits(phone: Api, field: str, sent: str) -> None:
-    response = phone.post(PATH, request_body(BY_HAND, **{field: sent}))
-    assert response.status_code == 201
-    assert response.json()[field] == round(float(sent))
-
-
-@pytest.mark.parametrize("field", BY_HAND)
-def test_targets_are_checked(phone: Api, field: str) -> None:
-    low = "0" if field == "daily_calories_kcal" else "-1"
-    high = "101" if field in PERCENTS else "10001"
-    cases = [
-        (low, "min_value"),
-        (high, "max_value"),
-        (HUGE, "max_value"),
-        ("1e400", "max_value"),
-        ("1.5", "invalid"),
-        ("null", "null"),
-        *NOT_NUMBERS,
-    ]
-    for sent, code in cases:
-        response = phone.post(PATH, request_body(BY_HAND, **{field: sent}))
-        assert offences(response) == [(["body", field], code)], sent
-
-
-@pytest.mark.parametrize("field", BY_HAND)
-def test_a_target_is_required(phone: Api, field: str) -> None:
-    body = {name: value for name, value in BY_HAND.items() if name != field}
-    assert offences(phone.post(PATH, body)) == [(["body", field], "required")]
-
-
-def test_every_offending_field_is_listed(phone: Api) -> None:
-    assert len(offences(phone.post(PATH, {"id": "x"}))) == 6
-
-
 @pytest.mark.parametrize("field", PERCENTS)
 @pytest.mark.parametrize("by", [-1, 1])
 def test_percents_are_100_together(phone: Api, field: str, by: int) -> None:
@@ -106,12 +57,6 @@ def test_metrics_and_what_follows_are_ignored(phone: Api) -> None:
     sent = METRICS | {"gender": "x", "goal_type": "calculated", "protein_grams": 1, "bmr_kcal": 1}
     goal = phone.goal(**sent)
     assert goal == MANUAL | {name: goal[name] for name in ("id", "created_at")}
-
-
-def test_a_client_may_choose_the_id(phone: Api) -> None:
-    goal = phone.goal(id=ID)
-    again = phone.post(PATH, BY_HAND | {"id": ID, "water_ml": 1})
-    assert (again.status_code, again.json()) == (200, goal)
 
 
 def test_the_id_of_a_replaced_goal_is_409(phone: Api) -> None:

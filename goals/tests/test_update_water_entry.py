@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 import time_machine
 
-from tests.helpers.api import Api, offences, request_body
+from tests.helpers.api import Api
 from tests.helpers.threads import as_thread, at_once
-from tests.helpers.values import DATES_REFUSED
 
 PATH = "/v1/water-entries"
 LATER = datetime(2030, 2, 5, tzinfo=UTC)
@@ -33,32 +32,6 @@ def update(request: pytest.FixtureRequest, phone: Api) -> Callable[..., Any]:
             return phone.request(request.param, f"{PATH}/{row['id']}", body)
 
     return update
-
-
-def test_it_works(phone: Api, water: dict[str, Any], update: Any) -> None:
-    response = update(water, {"ml": 300, "date": "2025-02-06"})
-    assert response.status_code == 200
-    changed = {"ml": 300, "date": "2025-02-06", "updated_at": "2030-02-05T00:00:00Z"}
-    assert response.json() == water | changed
-    assert phone.get(PATH).json() == [water | changed]
-
-
-@pytest.mark.parametrize(
-    "body", [{}, {"ml": 250.0}, {"date": "2025-02-05"}, {"id": "x", "colour": "red"}]
-)
-def test_what_changes_nothing_leaves_updated_at(
-    water: dict[str, Any], update: Any, body: dict[str, Any]
-) -> None:
-    response = update(water, body)
-    assert (response.status_code, response.json()) == (200, water)
-
-
-def test_fields_are_checked(water: dict[str, Any], update: Any) -> None:
-    for sent, code in DATES_REFUSED:
-        response = update(water, request_body({}, date=sent))
-        assert offences(response) == [(["body", "date"], code)], sent
-    assert offences(update(water, {"ml": None})) == [(["body", "ml"], "null")]
-    assert offences(update(water, {"ml": 0})) == [(["body", "ml"], "min_value")]
 
 
 def test_a_full_day_takes_no_other_days_entry_and_lets_its_own_change(

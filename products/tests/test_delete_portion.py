@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -16,7 +15,7 @@ from products.models import Portion
 from tests.helpers.api import Api, defaults
 from tests.helpers.sql import forgo_indexes
 from tests.helpers.threads import as_thread, at_once
-from tests.helpers.values import IDS, MALFORMED, WELL_FORMED
+from tests.helpers.values import IDS
 
 STEPS = st.tuples(
     st.sampled_from(["create", "create default", "promote", "demote", "rename", "delete"]),
@@ -34,34 +33,6 @@ def portions_of(phone: Api, product: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the live portions of a product, the default first."""
     portions: list[dict[str, Any]] = phone.get(f"/v1/products/{product['id']}/portions").json()
     return portions
-
-
-def test_it_works(phone: Api, product: dict[str, Any]) -> None:
-    before = portions_of(phone, product)
-    portion = phone.portion(product)
-    response = phone.delete(f"/v1/portions/{portion['id']}")
-    assert response.status_code == 204
-    assert response.content == b""
-    assert portions_of(phone, product) == before
-
-
-def test_it_is_404_from_then_on(phone: Api, product: dict[str, Any]) -> None:
-    path = f"/v1/portions/{phone.portion(product)['id']}"
-    phone.delete(path)
-    for method in ("GET", "PUT", "PATCH", "DELETE"):
-        response = phone.request(method, path, {} if method[0] == "P" else None)
-        assert response.status_code == 404
-        assert response.json() == {"detail": "Portion not found"}
-
-
-def test_it_is_a_soft_delete(phone: Api, product: dict[str, Any]) -> None:
-    portion = phone.portion(product)
-    moment = datetime(2030, 2, 5, tzinfo=UTC)
-    with time_machine.travel(moment, tick=False):
-        phone.delete(f"/v1/portions/{portion['id']}")
-    assert phone.device is not None
-    row = Portion.all_objects.for_device(phone.device).get(pk=portion["id"])
-    assert row.deleted_at == moment
 
 
 def test_the_oldest_other_becomes_the_default(phone: Api, product: dict[str, Any]) -> None:
@@ -118,20 +89,6 @@ def test_entries_logged_with_it_stay_as_they_are(phone: Api, product: dict[str, 
     entry = phone.entry(product_id=product["id"], portion_id=portion["id"], quantity=2)
     phone.delete(f"/v1/portions/{portion['id']}")
     assert phone.get(f"/v1/food-entries/{entry['id']}").json() == entry
-
-
-def test_an_unknown_portion_is_404(phone: Api) -> None:
-    response = phone.delete(f"/v1/portions/{uuid.uuid4()}")
-    assert response.status_code == 404
-    assert response.json() == {"detail": "Portion not found"}
-
-
-def test_a_malformed_id_is_404(phone: Api, product: dict[str, Any]) -> None:
-    phone.portion(product, id=WELL_FORMED)
-    for malformed in MALFORMED:
-        response = phone.delete(f"/v1/portions/{malformed}")
-        assert response.status_code == 404, malformed
-        assert response.json() == {"detail": "Portion not found"}
 
 
 def test_deleting_the_default_and_the_next_default_together_leaves_a_default(

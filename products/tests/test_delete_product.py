@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import UTC, datetime
 from functools import partial
 
@@ -12,34 +11,6 @@ import time_machine
 from products.models import Portion, Product
 from tests.helpers.api import Api
 from tests.helpers.threads import as_thread, at_once
-from tests.helpers.values import MALFORMED, WELL_FORMED
-
-
-def test_it_works(phone: Api) -> None:
-    kept, product = phone.product(), phone.product()
-    response = phone.delete(f"/v1/products/{product['id']}")
-    assert response.status_code == 204
-    assert response.content == b""
-    assert phone.get("/v1/products").json() == [kept]
-
-
-def test_it_is_404_from_then_on(phone: Api) -> None:
-    path = f"/v1/products/{phone.product()['id']}"
-    phone.delete(path)
-    for method in ("GET", "PUT", "PATCH", "DELETE"):
-        response = phone.request(method, path, {} if method[0] == "P" else None)
-        assert response.status_code == 404
-        assert response.json() == {"detail": "Product not found"}
-
-
-def test_it_is_a_soft_delete(phone: Api) -> None:
-    product = phone.product()
-    moment = datetime(2030, 2, 5, tzinfo=UTC)
-    with time_machine.travel(moment, tick=False):
-        phone.delete(f"/v1/products/{product['id']}")
-    assert phone.device is not None
-    row = Product.all_objects.for_device(phone.device).get()
-    assert (str(row.pk), row.deleted_at) == (product["id"], moment)
 
 
 def test_its_portions_go_with_it(phone: Api) -> None:
@@ -92,36 +63,6 @@ def test_nothing_more_can_be_added_to_it(phone: Api) -> None:
     phone.delete(f"/v1/products/{product['id']}")
     body = {"name": "1 slice", "grams": 30}
     assert phone.post(f"/v1/products/{product['id']}/portions", body).status_code == 404
-
-
-def test_an_unknown_product_is_404(phone: Api) -> None:
-    response = phone.delete(f"/v1/products/{uuid.uuid4()}")
-    assert response.status_code == 404
-    assert response.json() == {"detail": "Product not found"}
-
-
-def test_a_malformed_id_is_404(phone: Api) -> None:
-    phone.product(id=WELL_FORMED)
-    for malformed in MALFORMED:
-        response = phone.delete(f"/v1/products/{malformed}")
-        assert response.status_code == 404, malformed
-        assert response.json() == {"detail": "Product not found"}
-    assert len(phone.get("/v1/products").json()) == 1
-
-
-def test_the_collection_cannot_be_deleted(phone: Api) -> None:
-    phone.product()
-    response = phone.delete("/v1/products")
-    assert response.status_code == 405
-    assert response.headers["Allow"]
-    assert len(phone.get("/v1/products").json()) == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_twice_at_once_deletes_once(phone: Api) -> None:
-    path = f"/v1/products/{phone.product()['id']}"
-    answers = at_once(*(partial(as_thread(phone).delete, path) for _ in range(3)))
-    assert sorted(answer.status_code for answer in answers) == [204, 404, 404]
 
 
 @pytest.mark.django_db(transaction=True)

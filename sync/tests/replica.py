@@ -5,10 +5,11 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from goals.serializers import BY_HAND, CALCULATION, METRICS
 from products.nutrients import COLUMNS_100G, OPTIONAL
 from tests.helpers.api import Api
 
-TABLES = ["products", "portions", "food_entries", "body_weights", "water_entries"]
+TABLES = ["products", "portions", "food_entries", "goals", "body_weights", "water_entries"]
 LISTS = {
     "products": "/v1/products",
     "food_entries": "/v1/food-entries",
@@ -49,6 +50,18 @@ def weight(**values: Any) -> dict[str, Any]:
 
 def water(**values: Any) -> dict[str, Any]:
     return record(**{"date": "2025-02-05", "ml": 250} | values)
+
+
+def goal(**values: Any) -> dict[str, Any]:
+    """Return a record of a goal set by hand."""
+    columns = dict.fromkeys((*METRICS, *CALCULATION)) | BY_HAND
+    return record(**columns | {"goal_type": "manual"} | values)
+
+
+def calculated_goal(**values: Any) -> dict[str, Any]:
+    """Return a record of a goal that the server has to calculate."""
+    columns = dict.fromkeys(CALCULATION) | METRICS | {"goal_type": "calculated"}
+    return goal(**columns | values)
 
 
 def record(**values: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from devices import maintenance
+from goals.serializers import CALCULATED
 from products.nutrients import COLUMNS_100G, NAMES
 from sync.tests.replica import TABLES, Replica, live, new_id, pull, revision, rows_of
 from tests.helpers.api import Api
@@ -28,6 +29,7 @@ COLUMNS = {
         *("product_id", "portion_id", "date", "meal_type", "name", "unit", "grams", "quantity"),
         *(*NAMES, "eaten_at"),
     ],
+    "goals": [name for name in CALCULATED if name not in ("id", "created_at", "updated_at")],
     "body_weights": ["date", "weight_kg"],
     "water_entries": ["date", "ml"],
 }
@@ -37,6 +39,7 @@ def fill(phone: Api) -> dict[str, Any]:
     """Write a row of each table, and return the product."""
     product = phone.product(fat_100g=3.6)
     phone.entry(product_id=product["id"], grams=10, eaten_at="2025-02-05T12:00:00+02:00")
+    phone.goal()
     phone.weight()
     phone.water()
     return product
@@ -183,7 +186,8 @@ def migration(tables: Any = (), columns: Any = ()) -> str:
         ("null", []),
         ("", []),
         (migration(), []),
-        (migration(["water_entries", "goals", "__proto__"]), ["water_entries"]),
+        (migration(["water_entries", "moods", "__proto__"]), ["water_entries"]),
+        (migration(["goals"]), ["goals"]),
         (migration([], [{"table": "products", "columns": ["barcode"]}]), ["products"]),
     ],
 )

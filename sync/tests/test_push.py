@@ -12,9 +12,11 @@ from countonme.scope.models import device_scoped_models
 from products.nutrients import COLUMNS_100G, NAMES, OPTIONAL
 from sync.tests.replica import (
     Replica,
+    calculated_goal,
     created,
     deleted,
     entry,
+    goal,
     live,
     new_id,
     portion,
@@ -41,6 +43,7 @@ def everything() -> dict[str, Any]:
         products=[rice],
         portions=[cup],
         food_entries=[entry(rice, portion_id=cup["id"], quantity=2)],
+        goals=[goal()],
         body_weights=[weight()],
         water_entries=[water()],
     )
@@ -381,6 +384,7 @@ def test_a_push_that_is_repeated_changes_nothing(phone: Api) -> None:
     changes["portions"]["created"] += [portion(kept), portion(kept)]
     changes["food_entries"]["created"] += [entry(kept), entry(product()), entry(name="")]
     changes["food_entries"]["deleted"] = [doomed["id"]]
+    changes["goals"]["created"] += [calculated_goal()]
     changes["body_weights"]["created"] += [weight(weight_kg=79)]
     first = pushed(phone, changes, replica.after)
     stored, after = live(phone), revision(phone)
@@ -392,6 +396,7 @@ def test_a_push_that_is_repeated_changes_nothing(phone: Api) -> None:
 def test_an_equal_record_changes_nothing(phone: Api) -> None:
     fed = phone.product(name="Crème", protein_100g=1.5)
     phone.entry(product_id=fed["id"], grams=10)
+    phone.goal()
     phone.weight()
     rows, after = live(phone), revision(phone)
     changes = updated(**{table: list(listed.values()) for table, listed in rows.items()})
@@ -411,12 +416,14 @@ def test_queries_do_not_grow_with_records(phone: Api, kind: str) -> None:
         foods = [product() for _ in range(count)]
         cups = [portion(food) for food in foods]
         eaten = [entry(food, portion_id=cup["id"]) for food, cup in zip(foods, cups, strict=True)]
+        aims = [goal() for _ in range(count)]
         drunk = [water(date=f"2025-02-{1 + n % 28:02}") for n in range(count)]
         weights = [weight(date=f"20{10 + n // 28:02}-02-{1 + n % 28:02}") for n in range(count)]
         changes = created(
             products=foods,
             portions=cups,
             food_entries=eaten,
+            goals=aims,
             water_entries=drunk,
             body_weights=weights,
         )
@@ -427,6 +434,8 @@ def test_queries_do_not_grow_with_records(phone: Api, kind: str) -> None:
                 products=[row | {"name": "x"} for row in foods],
                 portions=[row | {"name": "x"} for row in cups],
                 food_entries=[row | {"quantity": 2} for row in eaten],
+                # The others are deleted by now.
+                goals=[aims[-1] | {"water_ml": 1}],
                 water_entries=[row | {"ml": 1} for row in drunk],
                 body_weights=[row | {"weight_kg": 1} for row in weights],
             )

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from goals.serializers import BY_HAND
 from products.nutrients import NAMES, OPTIONAL
 from sync.tests.replica import (
     Replica,
     created,
     entry,
+    goal,
     live,
     new_id,
     portion,
@@ -50,6 +52,8 @@ NORMALISED = [
     ("food_entries", "eaten_at", "2025-02-05T13:30:00+01:00", "2025-02-05T12:30:00Z"),
     ("food_entries", "eaten_at", "2025-02-05T12:30:00.000Z", "2025-02-05T12:30:00Z"),
     ("food_entries", "eaten_at", "", None),
+    ("goals", "daily_calories_kcal", 1999.9999999, 2000),
+    *(("goals", name, value + 1e-7, value) for name, value in BY_HAND.items()),
     ("body_weights", "weight_kg", 180 * 0.45359237, 81.65),
     ("water_entries", "ml", 249.9999999, 250),
 ]
@@ -64,6 +68,7 @@ def world(**values: Any) -> dict[str, list[dict[str, Any]]]:
         "products": [food],
         "portions": [portion(food)],
         "food_entries": [entry()],
+        "goals": [goal()],
         "body_weights": [weight()],
         "water_entries": [water()],
     }
@@ -77,8 +82,9 @@ def stamps(phone: Api) -> list[Any]:
     """Return when the rows that lists of REST answer were updated."""
     paths = ("products", "food-entries", "body-weights", "water-entries")
     rows = [row for path in paths for row in phone.get(f"/v1/{path}").json()]
-    portions = phone.get("/v1/products?include=portions").json()[0]["portions"]
-    return [row["updated_at"] for row in [*rows, *portions]]
+    rows += phone.get("/v1/products?include=portions").json()[0]["portions"]
+    rows.append(phone.get("/v1/goals/current").json())
+    return [row["updated_at"] for row in rows]
 
 
 def test_what_is_normalised_comes_back_with_the_next_pull(db: None) -> None:

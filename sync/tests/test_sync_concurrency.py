@@ -19,10 +19,12 @@ from django.utils import timezone
 from devices.models import Device
 from entries.models import FoodEntry
 from goals.models import BodyWeight, WaterEntry
+from goals.serializers import BY_HAND
 from products.models import Product
 from sync.tests.replica import (
     LISTS,
     Replica,
+    calculated_goal,
     created,
     deleted,
     entry,
@@ -62,12 +64,21 @@ def rest_entries(phone: Api, device: Device, random: Random) -> None:
         assert phone.delete(f"/v1/food-entries/{answer.json()['id']}").status_code in DONE
 
 
+def rest_goals(phone: Api, device: Device, random: Random) -> None:
+    answer = phone.post("/v1/goals/manual", BY_HAND)
+    assert answer.status_code in DONE, answer.content
+    path = f"/v1/goals/{answer.json()['id']}"
+    assert phone.patch(path, {"water_ml": random.randrange(1000)}).status_code in DONE
+
+
 def pushes(phone: Api, device: Device, random: Random) -> None:
     replica = Replica(phone)
     replica.pull()
     rice = product(name="pushed")
     eaten = entry(rice, date="2025-03-01")
-    changes = created(products=[rice], portions=[portion(rice)], food_entries=[eaten])
+    changes = created(
+        products=[rice], portions=[portion(rice)], food_entries=[eaten], goals=[calculated_goal()]
+    )
     assert push(phone, replica.after, changes).status_code in DONE
     replica.pull()
     if rice["id"] in replica.rows["products"]:
@@ -119,6 +130,7 @@ def straight_sql(phone: Api, device: Device, random: Random) -> None:
 WRITERS: list[Callable[[Api, Device, Random], None]] = [
     rest_products,
     rest_entries,
+    rest_goals,
     pushes,
     operators,
     operators_in_bulk,

@@ -89,7 +89,7 @@ class Household:
 
     def leave(self, id: str) -> None:
         phone = self.phone(id)
-        if not any(other for other in self.live() if other is not phone and not other.joined_by):
+        if self.live() == [phone]:
             raise Refused(409, "Erase the device instead")
         self.sign_out(phone)
 

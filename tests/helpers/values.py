@@ -60,16 +60,6 @@ NAMES_REFUSED = [
     ('["a"]', "invalid"),
     ("{}", "invalid"),
 ]
-UNITS_REFUSED = [
-    ("null", "null"),
-    ('""', "invalid_choice"),
-    ('"G"', "invalid_choice"),
-    ('"oz"', "invalid_choice"),
-    ('"ml "', "invalid_choice"),
-    ("1", "invalid_choice"),
-    ("true", "invalid_choice"),
-    ('["g"]', "invalid_choice"),
-]
 NOT_NUMBERS = [
     ('"12"', "invalid"),
     ('""', "invalid"),
@@ -115,6 +105,7 @@ NOT_LIMITS = [
     ("-1", "min_value"),
     ("201", "max_value"),
     ("9" * 18, "max_value"),
+    ("9" * 30, "invalid"),
     ("", "invalid"),
     ("ten", "invalid"),
     ("1.0", "invalid"),
@@ -125,13 +116,15 @@ NOT_LIMITS = [
     ("1_0", "invalid"),
     ("%00", "invalid"),
     ("null", "invalid"),
+    ("0x1", "invalid"),
+    ("1%20", "invalid"),
+    ("%D9%A1", "invalid"),
+    ("true", "invalid"),
 ]
 NOT_OFFSETS = [
     ("-1", "min_value"),
     ("1000001", "max_value"),
-    ("", "invalid"),
-    ("x", "invalid"),
-    ("0.0", "invalid"),
+    *((sent, code) for sent, code in NOT_LIMITS if code == "invalid"),
 ]
 NO_NAMES = [
     None,
