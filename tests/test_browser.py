@@ -30,8 +30,7 @@ FLAGS = [
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: install Debian's chromium"),
-    # One server and one browser for all of them.
-    pytest.mark.xdist_group("processes"),
+    pytest.mark.long,
 ]
 
 

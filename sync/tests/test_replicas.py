@@ -31,7 +31,7 @@ from tests.helpers.processes import (
     query,
 )
 
-pytestmark = pytest.mark.xdist_group("replicas")
+pytestmark = pytest.mark.long
 
 MODULES = ("db/schema", "db/migrations", "db/models", "db/index", "db/sync")
 DAY = "2025-02-05"
