@@ -49,6 +49,7 @@ class ApiView(APIView):
 
     # For the OpenAPI document only, where the attributes above don't tell.
     takes_body: ClassVar[bool] = True
+    delete_takes_body: ClassVar[bool] = False
     response_class: ClassVar[type[serializers.BaseSerializer[Any]] | None] = None
     path_model: ClassVar[type[Model] | None] = None
     answers: ClassVar[Mapping[str, Mapping[int, Sequence[str]]]] = {}
