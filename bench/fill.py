@@ -133,17 +133,18 @@ def fill(connection: Connection, devices: int, entries: int, products: int) -> N
 
 def fill_devices(connection: Connection, devices: int, created_at: Any) -> None:
     """Insert the devices with the world's tokens; real bcrypt hashes of many would take days."""
-    columns = "id, token_hash, token_hmac, created_at, last_seen_at, revision, blocked_reason"
     unknown = "$2b$04$" + "." * 53
     now = datetime.now(UTC)
-    with connection.cursor().copy(
-        f"COPY devices ({columns}, purged_revision) FROM STDIN".encode()
-    ) as copy:
-        for n in range(devices):
-            signature = tokens.sign(world.token(n))
-            copy.write_row(
-                (world.id_of("device", n), unknown, signature, created_at, now, 2, "", 0)
-            )
+    ids = [world.id_of("device", n) for n in range(devices)]
+    columns = "id, created_at, revision, blocked_reason, purged_revision"
+    with connection.cursor().copy(f"COPY devices ({columns}) FROM STDIN".encode()) as copy:
+        for device_id in ids:
+            copy.write_row((device_id, created_at, 2, "", 0))
+    columns = "device_id, id, token_hash, token_hmac, created_at, last_seen_at"
+    with connection.cursor().copy(f"COPY phones ({columns}) FROM STDIN".encode()) as copy:
+        for n, device_id in enumerate(ids):
+            signature = tokens.signer.sign(world.token(n))
+            copy.write_row((device_id, device_id, unknown, signature, created_at, now))
 
 
 def fill_foods(connection: Connection, number: int) -> None:

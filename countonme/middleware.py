@@ -104,7 +104,7 @@ class PagesMiddleware:
             for hook in self.UNSUPPORTED_HOOKS:
                 if hasattr(self.for_pages, hook):
                     raise ImproperlyConfigured(
-                        f"{name} has {hook}(), which is called of MIDDLEWARE alone: move it there."
+                        f"{name} has {hook}(), called only for MIDDLEWARE: move it there."
                     )
             if hasattr(self.for_pages, "process_view"):
                 self.view_hooks.insert(0, self.for_pages.process_view)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,9 +16,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils import formats, timezone
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 from unfold.decorators import display
 
 from countonme.operators.base import OperatorAdmin, id_range, link
@@ -69,6 +70,9 @@ class StateFilter(admin.SimpleListFilter):
         return queryset
 
 
+SIGN_OUT = "admin:devices_phone_sign_out"
+
+
 @admin.register(Device)
 class DeviceAdmin(OperatorAdmin):
     list_display = ["id", "state", "created_at", "last_seen_at", "phone_count", "owns"]
@@ -106,6 +110,15 @@ class DeviceAdmin(OperatorAdmin):
             count = owned.order_by().values("device").annotate(n=Count("pk")).values("n")
             rows = rows.annotate(**{_count_name(model): Coalesce(Subquery(count), 0)})
         return rows
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        """Note on the device whether the operator may sign its phones out."""
+        device = super().get_object(request, object_id, from_field)
+        if device is not None:
+            device.offers_sign_out = self.has_revoke_permission(request)
+        return device
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -145,29 +158,34 @@ class DeviceAdmin(OperatorAdmin):
         return "usable" if device.signed_in else "no phone"
 
     @display(description="last seen at")
-    def last_seen_at(self, device: Any) -> datetime | None:
-        seen_at: datetime | None = device.seen_at
-        return seen_at
+    def last_seen_at(self, device: Any) -> str | None:
+        return device.seen_at and formats.localize(localtime(device.seen_at))
 
     @display(description="phones")
     def phone_count(self, device: Any) -> int:
         return int(device.signed_in)
 
     @display(description="phones")
-    def phones(self, device: Device) -> SafeString:
+    def phones(self, device: Any) -> SafeString:
         """List the phones that are signed in, each with a link that signs it out."""
-        rows = (
+        return format_html_join(
+            "",
+            "<p>{}: {}, joined {}, last seen {} {}</p>",
             (
-                phone,
-                phone.id,
-                f"{phone.created_at:%Y-%m-%d %H:%M}",
-                f"{phone.last_seen_at:%Y-%m-%d %H:%M}" if phone.last_seen_at else "never",
-                link("admin:devices_phone_sign_out", "Sign out…", device.pk, phone.id),
-            )
-            for phone in device.phones.live().in_order()
-        )
-        listed = format_html_join("", "<li>{} · {} · joined {} · last seen {} · {}</li>", rows)
-        return format_html("<ul>{}</ul>", listed) if listed else SafeString("None.")
+                (
+                    phone.name or "No name",
+                    phone.id,
+                    formats.localize(localtime(phone.created_at)),
+                    formats.localize(localtime(phone.last_seen_at))
+                    if phone.last_seen_at
+                    else "never",
+                    link(SIGN_OUT, "Sign out…", device.pk, phone.id)
+                    if device.offers_sign_out
+                    else "",
+                )
+                for phone in device.phones.live().in_order()
+            ),
+        ) or SafeString("None")
 
     @display(description="owns")
     def owns(self, device: Device) -> SafeString:
@@ -219,7 +237,7 @@ class DeviceAdmin(OperatorAdmin):
         page = path(
             "<uuid:device_id>/phones/<uuid:phone_id>/sign-out/",
             self.admin_site.admin_view(self.sign_out_phone),
-            name="devices_phone_sign_out",
+            name=SIGN_OUT.partition(":")[2],
         )
         return [page, *super().get_urls()]
 

@@ -79,7 +79,7 @@ def load(exported: Any) -> tuple[Device, str]:
     return device, token
 
 
-def _fields(model: type[models.Model], names: list[str]) -> list[models.Field[Any, Any]]:
+def _fields(model: type[models.Model], names: list[str]) -> list[Any]:
     return [model._meta.get_field(name) for name in names]
 
 

@@ -117,7 +117,7 @@ class DeviceView(CallerView):
 
         The next purge removes everything that it owns.
         """
-        self.device.erase()
+        self.write(self.device.erase)
         return HttpResponse(status=204)
 
 

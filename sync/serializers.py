@@ -87,13 +87,13 @@ class PullQuery(QuerySerializer):
         error_messages={"invalid": "Neither the version of a schema nor null."},
         required=False,
         allow_blank=True,
-        help_text="Of the phone's database; every version is served alike.",
+        help_text="The version of the phone's database. Every version gets the same answer.",
     )
     migration = MigrationField(
         required=False,
         allow_blank=True,
-        help_text="What the phone's database has got since the last sync, as the library words "
-        "it; all rows of the tables that it names come along.",
+        help_text="The tables and columns that the phone's database got since the last sync, as "
+        "the library writes them. The answer has all rows of these tables.",
     )
 
 
@@ -125,8 +125,8 @@ PULLED: Any = {name: _table_serializer(name, pushed=False)() for name in synced(
 class ChangesSerializer(Reader, serializers.Serializer[Any]):
     """What a phone changed: by table, whole records and the ids of deleted ones.
 
-    A table that is left out, or a list, is an empty one. `_status` and `_changed` are ignored, as
-    all columns that the table has not. Of a table that is not synced all records are left out.
+    A table or list that is left out is empty. `_status`, `_changed` and unknown columns are
+    ignored. The records of a table that is not synced are left out of the database, and named.
     """
 
     vars().update(PUSHED)
@@ -206,7 +206,9 @@ class PullSerializer(serializers.Serializer[Any]):
     changes = PulledTablesSerializer()
     timestamp = serializers.IntegerField(help_text="The device's revision; for the next call.")
     experimentalStrategy = serializers.ChoiceField(  # noqa: N815  # the library's name
-        ["replacement"], required=False, help_text="Where these are all rows, and others are gone."
+        ["replacement"],
+        required=False,
+        help_text="Present where `changes` has all rows: the phone removes all others.",
     )
 
 

@@ -26,14 +26,14 @@ class SyncView(CallerView):
     answers = {"post": {409: [CHANGED]}}
 
     def get(self, request: Request) -> HttpResponse:
-        """What was written and deleted since the last pull; everything live on the first."""
+        """Answer what was written and deleted since the last pull; on the first, all live rows."""
         query = PullQuery.of(request)
         return JSONAnswer(
             pull(self.device, query.get("last_pulled_at", 0), query.get("migration", ()))
         )
 
     def post(self, request: Request) -> HttpResponse:
-        """Apply what the phone changed, but for records that break a rule, which are named."""
+        """Apply the phone's changes. Records that break a rule are left out and named."""
         changes = self.read_body()
         after = PushQuery.of(request)["last_pulled_at"]
         return JSONAnswer(self.write(push, self.device, after, changes))

@@ -64,6 +64,33 @@ def test_a_later_change_of_the_product_breaks_nothing(phone: Api, world: Any) ->
     assert check() == "Every rule holds.\n"
 
 
+def test_rules_of_phones(phone: Api) -> None:
+    assert phone.device
+    phone.post("/v1/auth/recovery-key")
+    phone.post("/v1/auth/recovery-key")
+    assert check() == "Every rule holds.\n"
+    break_past_the_guards("UPDATE devices SET recovery_key_created_at = now() - interval '1 day'")
+    assert f"devices {phone.device.pk}: not so: recovery_key_created_at" in found()
+    break_past_the_guards("UPDATE devices SET recovery_key_created_at = NULL")
+    assert "not so: recovery_key_created_at" in found()
+    break_past_the_guards(
+        """
+        INSERT INTO phones (device_id, id, token_hash, token_hmac, created_at)
+        SELECT device_id, gen_random_uuid(), token_hash, token_hmac, created_at
+        FROM phones, generate_series(1, 8)
+        """
+    )
+    assert "not so: a device has at most eight phones" in found()
+    break_past_the_guards(
+        """
+        UPDATE devices SET erased_at = now(), created_at = NULL, revised_at = NULL,
+            revised_in = NULL
+        """
+    )
+    assert "not so: an erased device has no phones" in found()
+    assert "not so: an erased device has no recovery key" in found()
+
+
 @pytest.mark.parametrize(
     ("table", "change", "rule"),
     [

@@ -228,7 +228,7 @@ class TestDeletingForEver:
         phone.delete(f"/v1/products/{product['id']}")
         row = Product._base_manager.get()
         page = act(operator(), PRODUCTS, "hard_delete", row, confirmed="yes").content.decode()
-        assert "Another row still needs it" in page
+        assert "Another row still refers to it" in page
         assert Product._base_manager.exists()
 
 

@@ -49,9 +49,17 @@ class Device(Base):
     __tablename__ = "devices"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    token_hmac: Mapped[str | None]
     blocked_at: Mapped[dt.datetime | None]
     erased_at: Mapped[dt.datetime | None]
+
+
+class Phone(Base):
+    __tablename__ = "phones"
+
+    device_id: Mapped[UUID] = mapped_column(ForeignKey("devices.id"), primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    token_hmac: Mapped[str | None]
+    device: Mapped[Device] = relationship(lazy="joined", innerjoin=True)
 
 
 class Owned(Base):
@@ -229,16 +237,16 @@ Writing = Annotated[AsyncSession, Depends(write_session)]
 async def authenticate(request: Request, session: AsyncSession) -> UUID:
     authorization = request.headers.get("authorization", "")
     device_id = device_of(authorization)
-    device = await session.get(Device, device_id) if device_id else None
+    phone = await session.get(Phone, (device_id, device_id)) if device_id else None
     if (
-        device is None
-        or device.token_hmac is None
-        or device.blocked_at is not None
-        or device.erased_at is not None
-        or not is_signed(authorization, device.token_hmac)
+        phone is None
+        or phone.token_hmac is None
+        or phone.device.blocked_at is not None
+        or phone.device.erased_at is not None
+        or not is_signed(authorization, phone.token_hmac)
     ):
         raise HTTPException(401, "Invalid or expired token", {"WWW-Authenticate": "Bearer"})
-    return device.id
+    return phone.device_id
 
 
 async def lock(session: AsyncSession, device_id: UUID) -> None:

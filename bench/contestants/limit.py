@@ -30,7 +30,8 @@ from bench.contestants.common import (
 
 CENT = Decimal("0.01")
 AUTHENTICATE = """
-    SELECT token_hmac FROM devices WHERE id = %s AND blocked_at IS NULL AND erased_at IS NULL
+    SELECT token_hmac FROM phones JOIN devices ON devices.id = device_id
+    WHERE device_id = %s AND phones.id = device_id AND blocked_at IS NULL AND erased_at IS NULL
 """
 LOCK = "SELECT FROM devices WHERE id = %s FOR NO KEY UPDATE"
 COLUMNS_100G = [f"{name}_100g" for name in NUTRIENTS]

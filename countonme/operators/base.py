@@ -350,7 +350,7 @@ def sentence(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return " ".join(error.messages)
     if isinstance(error, IntegrityError):
-        return "Another row still needs it, or the database holds a rule that this would break."
+        return "Another row still refers to it, or this would break a rule of the database."
     return "The device is erased." if isinstance(error, DeviceGone) else f"{error}."
 
 

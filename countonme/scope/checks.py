@@ -190,7 +190,7 @@ def _check_tables(connection: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
             if "device_id" not in columns:
                 yield Error(
                     f"Its table {table} has {', '.join(columns)} unique among all devices' rows, "
-                    "by which a device learns of another's.",
+                    "which tells a device about rows of others.",
                     hint="Make it unique with device_id.",
                     obj=model,
                     id="countonme.E006",

@@ -41,7 +41,7 @@ class DeviceScopedTable(Operation):
         self.foreign_keys = foreign_keys
 
     def describe(self) -> str:
-        return f"Have rows of {self.model_name} belong to devices"
+        return f"Make {self.model_name} device-scoped"
 
     def state_forwards(self, app_label: str, state: Any) -> None:
         """Change nothing: Django's state has the fields already, and no place for the rest."""
@@ -116,7 +116,7 @@ class DeviceScopedForeignKey(Operation):
         self.path = path
 
     def describe(self) -> str:
-        return f"Hold {self.path[-1]} of {self.model_name} to rows of the same device"
+        return f"Add the foreign key {self.path[-1]} of {self.model_name}, within a device"
 
     def state_forwards(self, app_label: str, state: Any) -> None:
         """Change nothing: Django's state has the key already."""

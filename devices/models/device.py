@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models, transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from countonme.scope.exceptions import DeviceGone
@@ -154,19 +155,23 @@ class Device(models.Model):
 
         A trigger removes its phones, codes and keys in the same statement.
         """
-        Device.objects.filter(pk=self.pk, erased_at=None).update(
-            created_at=None,
-            blocked_at=None,
-            blocked_reason="",
-            revision=1,
-            purged_revision=0,
-            revised_at=None,
-            revised_in=None,
-            sign_outs=0,
-            recovery_key_created_at=None,
-            erased_at=timezone.now(),
-        )
-        self.refresh_from_db()
+        blank: dict[str, Any] = {
+            "created_at": None,
+            "blocked_at": None,
+            "blocked_reason": "",
+            "revision": 1,
+            "purged_revision": 0,
+            "revised_at": None,
+            "revised_in": None,
+            "sign_outs": 0,
+            "recovery_key_created_at": None,
+            "erased_at": timezone.now(),
+        }
+        if Device.objects.filter(pk=self.pk, erased_at=None).update(**blank):
+            for name, value in blank.items():
+                setattr(self, name, value)
+        else:
+            self.refresh_from_db()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -209,6 +214,30 @@ class Device(models.Model):
             if self.phone and self.sign_outs != known and not self.phone.is_signed_in():
                 raise DeviceGone
             yield
+
+    @classmethod
+    def violations(cls) -> Iterator[tuple[str, QuerySet[Device]]]:
+        """Check the stored devices: yield each rule with the devices that break it."""
+        of_device = {"device": OuterRef("pk")}
+        phones = cls.phones.rel.related_model.objects.filter(**of_device)
+        keys = cls.recovery_keys.rel.related_model.objects.filter(**of_device, expires_at=None)
+        live = phones.filter(signed_out_at=None).order_by().values("device")
+        count = Coalesce(Subquery(live.annotate(n=Count("*")).values("n")), 0)
+        devices = cls.objects.all()
+        yield "a device has at most eight phones", devices.alias(live=count).filter(live__gt=8)
+        gone = devices.filter(erased_at__isnull=False)
+        yield "an erased device has no phones", gone.filter(Exists(phones))
+        yield "an erased device has no recovery key", gone.filter(Exists(keys))
+        noted = F("recovery_key_created_at")
+        yield (
+            "recovery_key_created_at is that of the present key",
+            devices.alias(present=Subquery(keys.values("created_at"))).filter(
+                Q(present__lt=noted)
+                | Q(present__gt=noted)
+                | Q(present=None, recovery_key_created_at__isnull=False)
+                | Q(present__isnull=False, recovery_key_created_at=None)
+            ),
+        )
 
     def owned_rows(self) -> dict[str, int]:
         """Count what the device owns, deleted rows included, by model."""

@@ -126,7 +126,9 @@ class Phone(models.Model):
         if Device.objects.filter(pk=device_id).exists():
             raise taken
         device = Device(pk=device_id)
-        phone, token = cls.create_with_token(device, device_id, name=name)
+        phone, token = cls.create_with_token(
+            device, device_id, name=name, created_at=device.created_at
+        )
         try:
             with transaction.atomic():
                 _registration().run(device, phone)

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import time_machine
 
-from devices.models import Device
+from devices.models import Device, PairingCode, Phone, RecoveryKey
 from tests.helpers.api import Api, new_phone
+from tests.helpers.phones import another_phone, get_code, get_key, id_of, sign_out, status
 
 PATH = "/v1/auth/device"
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -31,9 +32,25 @@ class TestGet:
         assert phone.device is not None
         assert response.json() == {
             "id": str(phone.device.pk),
+            "phone_id": str(phone.device.pk),
             "created_at": "2026-03-01T12:00:00.250000Z",
             "last_seen_at": "2026-03-01T12:05:00.250000Z",
+            "recovery_key_created_at": None,
         }
+        fields = "id phone_id created_at last_seen_at recovery_key_created_at"
+        assert list(response.json()) == fields.split()
+
+    @pytest.mark.django_db
+    def test_it_says_which_phone_asks_and_when_that_one_called(self) -> None:
+        with time_machine.travel(NOW, tick=False):
+            phone = new_phone()
+        with time_machine.travel(NOW + timedelta(minutes=1), tick=False):
+            second = another_phone(phone)
+            answer = second.get(PATH).json()
+        assert answer["id"] == phone.get(PATH).json()["id"]
+        assert answer["phone_id"] == str(id_of(second)) != answer["id"]
+        assert answer["created_at"] == "2026-03-01T12:00:00.250000Z"
+        assert answer["last_seen_at"] == "2026-03-01T12:01:00.250000Z"
 
     def test_the_first_call_is_seen_already(self, nobody: Api) -> None:
         device_id = "0b7a1f3e-5a57-4c5e-9f4b-0d7b8e1c2a3f"
@@ -66,8 +83,25 @@ class TestDelete:
         row = stored(phone)
         assert phone.device is not None
         assert (row.pop("id"), row.pop("erased_at")) == (phone.device.pk, NOW)
-        untouched = {"revision": 1, "purged_revision": 0, "blocked_reason": ""}
+        untouched = {"revision": 1, "purged_revision": 0, "blocked_reason": "", "sign_outs": 0}
         assert row == dict.fromkeys(row) | untouched
+
+    def test_of_phones_codes_and_keys_nothing_stays(self, phone: Api, other: Api) -> None:
+        for each in (phone, other):
+            second = another_phone(each)
+            sign_out(another_phone(each))
+            get_code(second)
+            get_key(each)
+            get_key(each)
+        phone.delete(PATH)
+        for model, left in ((Phone, 3), (PairingCode, 1), (RecoveryKey, 2)):
+            owners = list(model.objects.values_list("device", flat=True))
+            assert owners == [other.device and other.device.pk] * left
+
+    def test_any_phone_may(self, phone: Api) -> None:
+        second = another_phone(phone)
+        assert second.delete(PATH).status_code == 204
+        assert (status(phone), status(second)) == (401, 401)
 
     @pytest.mark.parametrize(
         ("method", "path", "body"),
@@ -119,9 +153,18 @@ class TestDelete:
         self, phone: Api, method: str, path: str, body: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # The last that authentication does: between it and the call's own work the erasing falls.
-        monkeypatch.setattr(Device, "seen", lambda self: Device(pk=self.pk).erase())
+        monkeypatch.setattr(Phone, "seen", lambda self: Device(pk=self.device_id).erase())
         with time_machine.travel(NOW, tick=False):
             assert phone.request(method, path, body).status_code in (204, 401)
         assert stored(phone)["erased_at"] == NOW
         assert phone.device is not None
         assert sum(phone.device.owned_rows().values()) == 0
+
+    def test_a_phone_that_is_signed_out_meanwhile_erases_nothing(
+        self, phone: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        thief = another_phone(phone)
+        monkeypatch.setattr(Phone, "seen", lambda self: sign_out(thief))
+        assert thief.delete(PATH).status_code == 401
+        monkeypatch.undo()
+        assert status(phone) == 200

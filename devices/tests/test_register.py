@@ -14,8 +14,9 @@ import time_machine
 from django.db import connection
 
 from devices import tokens
-from devices.models import Device
-from tests.helpers.api import Api
+from devices.models import Device, Phone
+from tests.helpers.api import Api, offences, request_body
+from tests.helpers.values import NAMES_KEPT
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 DEVICE_ID = "0b7a1f3e-5a57-4c5e-9f4b-0d7b8e1c2a3f"
@@ -40,8 +41,8 @@ def test_the_token_is_url_safe_and_at_most_200_characters(nobody: Api) -> None:
 
 def test_the_token_is_stored_nowhere(nobody: Api) -> None:
     secret = register(nobody).json()["token"].partition(".")[2]
-    stored = Device.objects.values().get(pk=DEVICE_ID)
-    assert not any(secret in str(value) for value in stored.values())
+    rows = (Device.objects.values().get(), Phone.objects.values().get())
+    assert not any(secret in str(value) for row in rows for value in row.values())
 
 
 def test_the_device_starts_unseen_at_revision_1(nobody: Api) -> None:
@@ -49,7 +50,62 @@ def test_the_device_starts_unseen_at_revision_1(nobody: Api) -> None:
         register(nobody)
     device = Device.objects.get(pk=DEVICE_ID)
     assert device.created_at == NOW
-    assert (device.last_seen_at, device.revision, device.purged_revision) == (None, 1, 0)
+    assert (device.revision, device.purged_revision, device.sign_outs) == (1, 0, 0)
+
+
+def test_the_first_phone_has_the_id_of_its_device(nobody: Api) -> None:
+    with time_machine.travel(NOW, tick=False):
+        register(nobody)
+    phone = Phone.objects.get()
+    assert (phone.device_id, phone.id) == (uuid.UUID(DEVICE_ID), uuid.UUID(DEVICE_ID))
+    assert (phone.created_at, phone.last_seen_at, phone.signed_out_at) == (NOW, None, None)
+
+
+def test_the_first_phones_token_is_as_short_as_ever(nobody: Api) -> None:
+    assert len(register(nobody).json()["token"]) == 66
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ('"Pixel 9"', "Pixel 9"),
+        ("null", None),
+        ('""', None),
+        ('" \\t"', None),
+        (f'"{"é" * 50}"', "é" * 50),
+        (f'"  {"a" * 50}  "', "a" * 50),
+        *((text, kept) for text, kept in NAMES_KEPT if len(kept) <= 50),
+    ],
+)
+def test_the_phone_may_have_a_name(nobody: Api, text: str, kept: str | None) -> None:
+    body = request_body({"device_id": DEVICE_ID}, name=text)
+    token = nobody.post("/v1/auth/register", body).json()["token"]
+    (phone,) = Api(token=token).get("/v1/auth/phones").json()
+    assert phone["name"] == kept
+
+
+def test_without_a_name_it_has_none(nobody: Api) -> None:
+    register(nobody)
+    assert Phone.objects.get().name is None
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (f'"{"a" * 51}"', "max_length"),
+        ('"a\\u0000b"', "invalid"),
+        ('"a\\u001bb"', "invalid"),
+        ('"a\\ud800b"', "invalid"),
+        ("5", "invalid"),
+        ("true", "invalid"),
+        ("[]", "invalid"),
+        ("{}", "invalid"),
+    ],
+)
+def test_a_name_is_refused(nobody: Api, text: str, kind: str) -> None:
+    body = request_body({"device_id": DEVICE_ID}, name=text)
+    assert offences(nobody.post("/v1/auth/register", body)) == [(["body", "name"], kind)]
+    assert not Device.objects.exists()
 
 
 def test_the_answer_is_kept_by_no_cache(nobody: Api) -> None:
@@ -146,7 +202,8 @@ def test_unknown_fields_are_ignored(nobody: Api) -> None:
 
 
 def test_a_token_sent_along_does_not_matter(nobody: Api) -> None:
-    assert register(Api(token=tokens.generate(uuid.UUID(DEVICE_ID)))).status_code == 200
+    token = tokens.generate(uuid.UUID(DEVICE_ID), uuid.UUID(DEVICE_ID))
+    assert register(Api(token=token)).status_code == 200
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])

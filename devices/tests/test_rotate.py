@@ -10,8 +10,8 @@ import pytest
 from django.db import connection
 
 from devices import tokens
-from devices.models import Device
 from tests.helpers.api import Api
+from tests.helpers.phones import another_phone, device_of, row_of, sign_out, status
 
 
 def rotate(phone: Api) -> Api:
@@ -19,10 +19,6 @@ def rotate(phone: Api) -> Api:
     response = phone.post("/v1/auth/rotate")
     assert response.status_code == 200, response.content
     return Api(phone.device, response.json()["token"])
-
-
-def status(phone: Api) -> int:
-    return int(phone.get("/v1/auth/device").status_code)
 
 
 def test_it_works(phone: Api) -> None:
@@ -97,6 +93,27 @@ def test_the_answer_is_kept_by_no_cache(phone: Api) -> None:
     assert phone.post("/v1/auth/rotate").headers["Cache-Control"] == "no-store"
 
 
+def test_the_other_phones_of_the_device_keep_their_tokens(phone: Api) -> None:
+    second = another_phone(phone)
+    new = rotate(second)
+    assert (status(phone), status(second), status(new)) == (200, 401, 200)
+    assert (status(rotate(phone)), status(new)) == (200, 200)
+
+
+def test_a_phone_that_is_not_the_first_may_repeat_it_too(phone: Api) -> None:
+    second = another_phone(phone)
+    lost, new = rotate(second), rotate(second)
+    assert (status(lost), status(new)) == (401, 200)
+    assert second.post("/v1/auth/rotate").status_code == 401
+
+
+def test_the_phone_stays_the_same(phone: Api) -> None:
+    second = another_phone(phone, name="Tablet")
+    new = rotate(second)
+    assert new.get("/v1/auth/phones").json()[1]["name"] == "Tablet"
+    assert row_of(new).pk == row_of(second).pk
+
+
 def test_what_the_device_owns_stays(phone: Api) -> None:
     product = phone.product()
     assert rotate(phone).get("/v1/products").json() == [product]
@@ -105,9 +122,7 @@ def test_what_the_device_owns_stays(phone: Api) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_the_revision_stays(phone: Api) -> None:
     rotate(rotate(phone))
-    assert phone.device is not None
-    phone.device.refresh_from_db()
-    assert phone.device.revision == 1
+    assert device_of(phone).revision == 1
 
 
 def test_it_needs_a_token(nobody: Api) -> None:
@@ -119,21 +134,36 @@ def test_other_devices_keep_their_tokens(phone: Api, other: Api) -> None:
     assert status(other) == 200
 
 
-@pytest.mark.parametrize("act", ["erase", "revoke_token", "block"])
+@pytest.mark.parametrize("act", ["erase", "sign_out_all", "block"])
 def test_a_device_that_was_shut_out_meanwhile_gets_no_token(
     phone: Api, act: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_hash = tokens.hash_secret
 
     def hash_meanwhile(token: str) -> str:
-        assert phone.device is not None
-        getattr(Device.objects.get(pk=phone.device.pk), act)(*["spam"] if act == "block" else [])
+        getattr(device_of(phone), act)(*["spam"] if act == "block" else [])
         return make_hash(token)
 
     monkeypatch.setattr(tokens, "hash_secret", hash_meanwhile)
     response = phone.post("/v1/auth/rotate")
     assert response.status_code == 401
     assert response.json() == {"detail": "Invalid or expired token"}
+
+
+def test_a_phone_that_was_signed_out_meanwhile_gets_no_token(
+    phone: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = another_phone(phone)
+    make_hash = tokens.hash_secret
+
+    def hash_meanwhile(token: str) -> str:
+        sign_out(second)
+        return make_hash(token)
+
+    monkeypatch.setattr(tokens, "hash_secret", hash_meanwhile)
+    assert second.post("/v1/auth/rotate").status_code == 401
+    assert row_of(second).token_hash is None
+    assert status(phone) == 200
 
 
 def test_a_token_that_was_replaced_meanwhile_gets_no_other(
@@ -146,8 +176,7 @@ def test_a_token_that_was_replaced_meanwhile_gets_no_other(
         nonlocal reissued
         if not reissued:
             reissued = "now"
-            assert phone.device is not None
-            reissued = Device.objects.get(pk=phone.device.pk).issue_token()
+            reissued = row_of(phone).issue_token()
         return make_hash(token)
 
     monkeypatch.setattr(tokens, "hash_secret", hash_meanwhile)

@@ -23,6 +23,8 @@ EMPTY_STRINGS = ('""', '"  "', '" \\t "')
 # Numbers as phones write them, and what is kept of them with two decimals.
 ROUNDED = {
     "0": "0",
+    "-0": "0",
+    "1": "1",
     "0.00": "0",
     "-0.0": "0",
     "0.30000000000000004": "0.3",
@@ -49,6 +51,7 @@ ROUNDED = {
     "1000.0049999999999": "1000",
     "10000.004": "10000",
     "10000.005": "10000.01",
+    "1e3": "1000",
     "1e4": "10000",
     "1e5": "100000",
     "-80": "-80",
@@ -142,7 +145,7 @@ def decimal(low: str, high: str, *, refused_over: str = "") -> Rule:
 
 def around(bound: str) -> Iterable[tuple[str, str]]:
     """Yield numbers at a bound and next to it, with what they are rounded half up to."""
-    for off in ("-0.01", "-0.005", "-0.004", "0", "0.004", "0.005", "0.01"):
+    for off in ("-0.01", "-0.005", "-0.004", "0", "0.00", "0.004", "0.005", "0.01"):
         number = Decimal(bound) + Decimal(off)
         yield str(number), str(number.quantize(Decimal("0.01"), ROUND_HALF_UP))
 
@@ -159,17 +162,24 @@ def whole(low: int, high: int, *, kept: Sequence[int] = ()) -> Rule:
             taken[str(Decimal(number) + Decimal(off))] = number
         for off in ("-0.5", "-0.0000011", "0.0000011", "0.01", "0.5"):
             refused[str(Decimal(number) + Decimal(off))] = "invalid"
-    refused |= {str(low - 1): "min_value", f"{low - 1}.0000005": "min_value"}
+    if not kept:
+        taken |= {str(low + 1): low + 1, f"{high - 1}.0": high - 1}
+    refused |= {
+        "1e-1": "invalid",
+        "1.5": "invalid",
+        str(low - 1): "min_value",
+        f"{low - 1}.0000005": "min_value",
+    }
     refused |= {str(n): "max_value" for n in (high + 1, 32_768, 40_000)}
     if 0 in (kept or [low]):
-        taken["-0.0"] = 0
+        taken |= dict.fromkeys(("-0", "-0.0", "1e-400", "1e-99999999999999999999"), 0)
     return Rule(taken, refused)
 
 
 def choice(*names: str) -> Rule:
     """Return the rule of a field that takes one of these names."""
     one = names[0]
-    others = ("", one.upper(), f"{one} ", f"{one}\0", "nonsense")
+    others = ("", one.upper(), one.title(), f"{one} ", f"{one}\0", "nonsense")
     refused = [*map(json.dumps, others), '"\\ud800"', "1", "true", "[]", f'["{one}"]', "{}"]
     return Rule(
         {json.dumps(name): name for name in names},

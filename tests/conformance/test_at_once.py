@@ -11,6 +11,7 @@ import pytest
 from tests.conformance.resources import RESOURCES
 from tests.conformance.rows import Rows
 from tests.helpers.api import new_phone
+from tests.helpers.sql import state
 from tests.helpers.threads import as_thread, at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,12 +33,14 @@ def in_threads(rows: Rows, count: int, method: str, path: str, body: Any = None)
 
 
 def test_requests_of_one_id_create_one_row() -> None:
-    for rows in rows_of_each():
+    for rows, alone in zip(rows_of_each(), rows_of_each(), strict=True):
+        alone.create()
         body = rows.body(id=str(uuid.uuid4()))
         answers = in_threads(rows, 4, "POST", rows.resource.path, body)
         assert statuses(answers) == [200, 200, 200, 201], rows.resource
         assert len({answer.content for answer in answers}) == 1, rows.resource
         assert rows.get(body) == answers[0].json(), rows.resource
+        assert len(state(rows.phone)) == len(state(alone.phone)), rows.resource
 
 
 def test_two_devices_that_choose_one_id_have_a_row_each() -> None:

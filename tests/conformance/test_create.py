@@ -53,7 +53,7 @@ def test_every_offending_field_is_listed(mine: Rows) -> None:
 
 
 def test_a_body_that_is_no_json_object_is_400(mine: Rows) -> None:
-    for body in (b"[]", b"null", b'"x"', b"1", b"{", b'[{"name": "Rice"}]'):
+    for body in (b"[]", b"null", b'"x"', b"1", b"{", b'[{"name": "Rice"}]', b'{"colour": NaN}'):
         response = mine.phone.post(mine.resource.path, body)
         assert (response.status_code, list(response.json())) == (400, ["detail"]), body
 
@@ -103,7 +103,7 @@ class TestId:
         current = None if mine.resource.nth else mine.create()
         before = state(mine.phone)
         for spelt in (ID, ID.upper()):
-            response = mine.post(0, {"id": spelt})
+            response = mine.post(0, {**mine.resource.changes, "id": spelt})
             assert (response.status_code, response.json()) == (409, TAKEN)
         assert state(mine.phone) == before
         assert current is None or mine.get(current) == current

@@ -24,8 +24,9 @@ def each_field(of: str) -> pytest.MarkDecorator:
 
 
 def assert_kept(found: Any, kept: Any, sent: str) -> None:
-    """An integer is one in JSON, too; other numbers are alike however they are written."""
+    """An integer is one in JSON too, nothing is -0; else numbers are alike however written."""
     assert found == kept, sent
+    assert found != 0 or str(found)[0] != "-", sent
     if isinstance(kept, int):
         assert type(found) is type(kept), sent
 

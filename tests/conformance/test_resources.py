@@ -9,6 +9,8 @@ from tests.conformance.resources import PRODUCT, RESOURCES, Resource
 
 # A preview stores nothing: the goals' own tests try it.
 OTHER_CALLS = {"/v1/goals/calculate"}
+# Phones are no rows of a diary: they join and sign out. Their own tests try them.
+OTHER_ROWS = {"/v1/auth/phones"}
 
 
 def resolved(schema: dict[str, Any]) -> dict[str, Any]:
@@ -34,7 +36,7 @@ def test_every_kind_of_row_that_can_be_updated_or_deleted_is_declared() -> None:
         for path, calls in docs.document()["paths"].items()
         if {"put", "patch", "delete"} & calls.keys() and path.endswith("/{id}")
     }
-    assert {resource.rows for resource in RESOURCES} == of_rows
+    assert {resource.rows for resource in RESOURCES} == of_rows - OTHER_ROWS
 
 
 def test_every_call_of_theirs_that_takes_a_body_is_declared() -> None:

@@ -115,6 +115,7 @@ NOT_LIMITS = [
     ("-1", "min_value"),
     ("201", "max_value"),
     ("9" * 18, "max_value"),
+    ("9" * 30, "invalid"),
     ("", "invalid"),
     ("ten", "invalid"),
     ("1.0", "invalid"),
@@ -125,13 +126,15 @@ NOT_LIMITS = [
     ("1_0", "invalid"),
     ("%00", "invalid"),
     ("null", "invalid"),
+    ("0x1", "invalid"),
+    ("1%20", "invalid"),
+    ("%D9%A1", "invalid"),
+    ("true", "invalid"),
 ]
 NOT_OFFSETS = [
     ("-1", "min_value"),
     ("1000001", "max_value"),
-    ("", "invalid"),
-    ("x", "invalid"),
-    ("0.0", "invalid"),
+    *((sent, code) for sent, code in NOT_LIMITS if code == "invalid"),
 ]
 NO_NAMES = [
     None,

@@ -5,7 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from countonme.scope.models import device_scoped_models
+from countonme.scope.models import DeviceScoped, device_scoped_models
+from devices.models import Device
 
 LISTED = 20
 
@@ -18,12 +19,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         broken = 0
-        for model in device_scoped_models():
+        models: list[Any] = [Device, *device_scoped_models()]
+        for model in models:
             for rule, offenders in model.violations():
                 listed = list(islice(offenders, LISTED + 1))
                 for row in listed[:LISTED]:
+                    owner = f" of device {row.device_id}" if isinstance(row, DeviceScoped) else ""
                     table = model._meta.db_table
-                    self.stdout.write(f"{table} {row.pk} of device {row.device_id}: not so: {rule}")
+                    self.stdout.write(f"{table} {row.pk}{owner}: not so: {rule}")
                 if len(listed) > LISTED:
                     self.stdout.write("... and more")
                 broken += bool(listed)
