@@ -98,12 +98,16 @@ class Comparison:
 
     def compare_values(self, printed: Any, actual: Any, where: str, *, dated: bool) -> None:
         if isinstance(printed, dict) and isinstance(actual, dict):
-            if LEFT_OUT not in printed:
-                assert list(printed) == list(actual), where
-            for name in printed.keys() - {LEFT_OUT}:
+            names = dict(zip(printed, actual, strict=False))
+            if LEFT_OUT in printed:
+                names = {name: name for name in printed if name != LEFT_OUT}
+            else:
+                assert len(printed) == len(actual), where
+            for name, its_name in names.items():
+                self.compare_texts(name, its_name, where, dated=dated)
                 # Which nutrients are unknown depends on the day.
                 if not (dated and name == "unknown"):
-                    self.compare_values(printed[name], actual[name], where, dated=dated)
+                    self.compare_values(printed[name], actual[its_name], where, dated=dated)
         elif isinstance(printed, list) and isinstance(actual, list):
             if printed[-1:] == [LEFT_OUT]:
                 printed.pop()
