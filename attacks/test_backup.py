@@ -21,6 +21,7 @@ from devices import tokens
 from devices.models import Device, Phone
 from tests.helpers.api import Api, new_phone
 from tests.helpers.databases import connected, new_database, new_server, rows, schema
+from tests.helpers.phones import another_phone, id_of, pair, status, try_pair
 from tests.helpers.processes import ROOT
 from tests.helpers.world import World, fill
 
@@ -60,6 +61,7 @@ class Backup(NamedTuple):
     answers: dict[str, dict[str, Any]]
     rows: dict[str, list[str]]
     latecomer: Api  # registered after the dump
+    newcomer: Api  # joined the first device after the dump
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +78,8 @@ def backup(
         answers = {phone.token: read(phone) for phone in world.working}
         found = rows()
         run(dump_program(), "--format=custom", f"--file={file}", f"--dbname={address()}")
-        return Backup(file, world, answers, found, latecomer=new_phone())
+        newcomer = another_phone(world.working[0])
+        return Backup(file, world, answers, found, latecomer=new_phone(), newcomer=newcomer)
 
 
 @pytest.fixture(scope="module")
@@ -216,6 +219,31 @@ def test_a_rotation_whose_answer_was_lost_can_be_asked_for_again(restored: World
     answer = phone.post("/v1/auth/rotate")
     assert answer.status_code == 200
     assert Api(phone.device, answer.json()["token"]).get("/v1/products").status_code == 200
+
+
+def test_a_phone_that_joined_and_did_not_call_takes_the_place_of_the_one_that_moves(
+    restored: World,
+) -> None:
+    assert status(restored.moving) == 200
+    assert status(restored.joining) == 200
+    assert status(restored.moving) == 401
+
+
+def test_codes_and_keys_from_before_are_good(restored: World) -> None:
+    for each in (restored.code, restored.key):
+        assert pair(each).device == restored.working[0].device
+
+
+def test_a_phone_that_joined_after_the_backup_is_unknown(backup: Backup, restored: World) -> None:
+    assert status(backup.newcomer) == 401
+    again = pair(restored.code, id_of(backup.newcomer))
+    assert (status(again), status(backup.newcomer)) == (200, 401)
+
+
+def test_keys_outlive_the_secret_key_and_codes_do_not(restored: World, settings: Any) -> None:
+    settings.SECRET_KEY = "another one, after the first was lost with its machine"
+    assert try_pair(restored.code).status_code == 404
+    assert status(pair(restored.key)) == 200
 
 
 def test_a_device_that_registered_after_the_backup_is_unknown(

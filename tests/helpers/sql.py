@@ -74,13 +74,14 @@ def insert_products(count: int, *devices: Device, kcal: int = 130) -> None:
 
 
 def state(phone: Api) -> list[str]:
-    """Return all that the database holds of a phone's device, but for when it called last."""
+    """Return all that the database holds of a phone's device, but for when phones called last."""
     assert phone.device is not None
     tables = [model._meta.db_table for model in device_scoped_models()]
     owned = [
-        f"SELECT to_jsonb({name})::text FROM {name} WHERE device_id = %(id)s" for name in tables
+        f"SELECT (to_jsonb({name}) - 'last_seen_at')::text FROM {name} WHERE device_id = %(id)s"
+        for name in ("phones", "pairing_codes", "recovery_keys", *tables)
     ]
-    device = "SELECT (to_jsonb(devices) - 'last_seen_at')::text FROM devices WHERE id = %(id)s"
+    device = "SELECT to_jsonb(devices)::text FROM devices WHERE id = %(id)s"
     with connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join([device, *owned]), {"id": phone.device.pk})
         return sorted(row for (row,) in cursor.fetchall())
