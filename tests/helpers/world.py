@@ -50,6 +50,8 @@ def fill() -> World:
     _eat(busy)
     for phone in (busy, *kinds.values()):
         _own_every_kind(_device(phone))
+    for path in ("pairing-code", "recovery-key"):
+        busy.post(f"/v1/auth/{path}")
 
     kinds["rotating"].post("/v1/auth/rotate")
     _device(kinds["erased"]).erase()
