@@ -20,7 +20,7 @@ from sync.tests.replicas import NODE_PROJECT, PAGE, TABLES, Replica, Replicas, S
 from sync.tests.server import assert_all_equal, post, server_rows
 from tests.helpers.processes import MANAGE, ROOT, Run, environment, query
 
-pytestmark = pytest.mark.xdist_group("replicas")
+pytestmark = pytest.mark.long
 
 MODULES = ("db/schema", "db/migrations", "db/models", "db/index", "db/sync", "db/join")
 DAY = "2025-02-05"
