@@ -14,5 +14,5 @@ class DeviceTokenScheme(OpenApiAuthenticationExtension):
         return {
             "type": "http",
             "scheme": "bearer",
-            "description": "A token that `POST /v1/auth/register` or `POST /v1/auth/pair` handed out.",
+            "description": "The phone's token, which registering or pairing handed out.",
         }

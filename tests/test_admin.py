@@ -12,7 +12,7 @@ from django.test import Client
 
 from countonme.operators.names import change_url, name_of
 from countonme.scope.models import DeviceScoped, device_scoped_models
-from devices.models import Device
+from devices.models import Device, PairingCode, Phone, RecoveryKey
 from entries.models import FoodEntry
 from goals.models import BodyWeight, Goal, WaterEntry
 from products.models import Portion, Product
@@ -315,10 +315,14 @@ def test_rows_of_a_blocked_device_can_be_corrected(operator: Client, world: Any)
 
 def test_no_hash_or_hmac_is_on_any_page(operator: Client, phone: Api) -> None:
     assert phone.device is not None
+    phone.post("/v1/auth/recovery-key")
+    phone.post("/v1/auth/pairing-code")
     phone.post("/v1/auth/rotate")
     device = Device.objects.get()
-    secrets = [device.token_hash, device.token_hmac]
-    secrets += [device.previous_token_hash, device.previous_token_hmac]
+    stored = Phone.objects.get()
+    secrets = [stored.token_hash, stored.token_hmac]
+    secrets += [stored.previous_token_hash, stored.previous_token_hmac]
+    secrets += [RecoveryKey.objects.get().digest, PairingCode.objects.get().digest]
     for path in ("", f"{device.pk}/change/"):
         page = operator.get(f"/admin/devices/device/{path}").content.decode()
         assert str(device.pk) in page

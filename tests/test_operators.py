@@ -74,8 +74,8 @@ class TestDevices:
         act(operator(), DEVICES, "unblock", device_of(phone))
         assert [row["id"] for row in phone.get("/v1/products").json()] == [product["id"]]
 
-    def test_a_token_is_revoked(self, phone: Api) -> None:
-        act(operator(), DEVICES, "revoke_token", device_of(phone))
+    def test_phones_are_signed_out(self, phone: Api) -> None:
+        act(operator(), DEVICES, "sign_out", device_of(phone))
         assert phone.get("/v1/products").status_code == 401
 
     def test_erasing_asks_first(self, phone: Api) -> None:
@@ -136,7 +136,7 @@ class TestRoles:
         [
             ("Moderator", "block", True),
             ("Moderator", "export", False),
-            ("Moderator", "revoke_token", False),
+            ("Moderator", "sign_out", False),
             ("Moderator", "erase", False),
             ("Support", "export", True),
             ("Support", "block", False),
@@ -150,10 +150,10 @@ class TestRoles:
         assert LogEntry.objects.exists() is may
         if not may:
             after = device_of(phone)
-            assert (after.blocked_at, after.erased_at, after.token_hash) == (
+            assert (after.blocked_at, after.erased_at, after.sign_outs) == (
                 before.blocked_at,
                 before.erased_at,
-                before.token_hash,
+                before.sign_outs,
             )
 
     @pytest.mark.parametrize(("role", "may"), [("Moderator", True), ("Support", False)])
