@@ -12,6 +12,8 @@ import pytest
 
 from countonme.server import embedded
 
+# By default a collection follows on every 700 objects, which a request makes several times over.
+gc.set_threshold(10_000, 20, 50)
 # Where an environment forbids to keep it, every worker would compile every test in every run.
 sys.dont_write_bytecode = False
 # Their asserts say as much as those of tests.
