@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import jsonschema
@@ -26,7 +27,7 @@ GOAL = {
 }
 
 # How a phone gets what the document's examples show.
-EXAMPLES = {
+EXAMPLES: dict[str, Callable[[Phone], str]] = {
     "BCDF-GHJK-LMNP": Phone.get_code,
     "7Z3MK-0QH9R-XT5WC-2VJ8N-6PBFGD": Phone.get_key,
 }

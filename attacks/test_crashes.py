@@ -236,7 +236,8 @@ def test_crashes_neither_lose_nor_double_answered_writes(server: Run, report: Re
     report(f"{sum(d.writes for d in diaries)} writes, {sum(d.repeated for d in diaries)} repeated")
     of_phones, repeated = (sum(h.answered for h in households), sum(h.repeated for h in households))
     report(f"{of_phones} calls of phones that come and go, {repeated} repeated")
-    assert [thread.surprises for thread in (*diaries, *households)] == [[]] * 6
+    assert [diary.surprises for diary in diaries] == [[] for _ in diaries]
+    assert [household.surprises for household in households] == [[] for _ in households]
     for household in households:
         assert not household.is_alive()
         household.assert_as_expected()

@@ -14,5 +14,5 @@ class DeviceTokenScheme(OpenApiAuthenticationExtension):
         return {
             "type": "http",
             "scheme": "bearer",
-            "description": "A phone's token, as registering and pairing hand it out.",
+            "description": "The phone's token, which registering or pairing handed out.",
         }

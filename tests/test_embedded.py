@@ -31,7 +31,7 @@ with embedded.running(Path(sys.argv[1])):
 
 pytestmark = [
     pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc"),
-    pytest.mark.xdist_group("processes"),
+    pytest.mark.long,
 ]
 
 

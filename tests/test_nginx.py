@@ -24,7 +24,7 @@ MIB = 1024 * 1024
 
 pytestmark = [
     pytest.mark.skipif(not NGINX, reason="nginx is not installed"),
-    pytest.mark.xdist_group("processes"),
+    pytest.mark.long,
 ]
 
 

@@ -89,7 +89,7 @@ CALLS = [
     "/v1/stats/streak?date=2025-01-05",
 ]
 
-pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("plans")]
+pytestmark = pytest.mark.django_db
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -32,6 +32,7 @@ from tests.helpers.processes import (
     children,
     copy_of,
     environment,
+    kill_all_in,
     living_in,
     postmaster,
     query,
@@ -49,14 +50,21 @@ IMPATIENT = [
 
 pytestmark = [
     pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc"),
-    pytest.mark.xdist_group("processes"),
+    pytest.mark.long,
 ]
 
 
-@pytest.fixture
-def data_dir(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with copy_of(first, tmp_path_factory.mktemp("run")) as data_dir:
+@pytest.fixture(scope="module")
+def stopped(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with copy_of(first, tmp_path_factory.mktemp("stopped")) as data_dir:
         yield data_dir
+
+
+@pytest.fixture
+def data_dir(stopped: Path) -> Iterator[Path]:
+    """A folder that was served before; each test finds nothing alive in it."""
+    yield stopped
+    kill_all_in(stopped)
 
 
 def finished(data_dir: Path, command: list[str], **values: str) -> subprocess.CompletedProcess[str]:

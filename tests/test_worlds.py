@@ -1,18 +1,22 @@
 """Three devices make random calls, and each sees only its own rows, as a small model predicts.
 
-The devices choose the same ids, which must not matter. The model implements what the contract
-promises in plain Python, and shares no code with the project.
+The devices choose the same ids, which must not matter. Their phones call in turn, join, move, sign
+each other out, recover and erase, and only those that the model knows as signed in may call. The
+model implements what the contract promises in plain Python, and shares no code with the project.
 """
 
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
+from random import Random
 from typing import Any
 
+import hypothesis
 from django.db import transaction
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -24,6 +28,7 @@ from hypothesis.stateful import (
 
 from tests.helpers.api import Api, new_phone
 from tests.helpers.contract import NUTRIENTS
+from tests.helpers.household import Household, Phone, Refused, unknown_code
 
 # The path of each kind of row, its table in sync, and its name in error messages.
 KINDS = {
@@ -50,10 +55,6 @@ METRICS = [
     *("healthy_weight_min_kg", "healthy_weight_max_kg", "current_bmi", "bmi_category"),
 ]
 CENT = Decimal("0.01")
-
-
-class Refused(Exception):
-    """A call that the contract refuses: a status and the `detail` of the answer."""
 
 
 def rounded(value: Decimal) -> Decimal:
@@ -426,6 +427,7 @@ picks = st.integers(0, 10_000)
 # Which device calls: None is the row's owner.
 actors = st.sampled_from([None, None, None, *range(DEVICES)])
 rarely = st.sampled_from([False, False, False, True])
+very_rarely = st.sampled_from([False] * 9 + [True])
 any_device = st.integers(0, DEVICES - 1)
 
 
@@ -437,8 +439,15 @@ class Worlds(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.worlds = [World() for _ in range(DEVICES)]
+        self.homes = [home_of(phone) for phone in self.phones]
         # By kind, the ids of all rows with their owners, in the order of creation.
         self.known: dict[str, dict[str, list[int]]] = {kind: {} for kind in KINDS}
+        # All that was ever known to a phone of any device, whether it is good or not.
+        self.tokens = [phone.token for phone in self.phones]
+        self.phone_ids = [home.id for home in self.homes]
+        self.codes: list[str] = []
+        self.keys: list[str] = []
+        self.turn = 0
         # Who wrote in the last step, and under which path.
         self.written: tuple[int, str] | None = None
         self.block = transaction.atomic()
@@ -448,6 +457,7 @@ class Worlds(RuleBasedStateMachine):
         try:
             for actor in range(DEVICES):
                 self.sees_its_own_world(actor)
+                self.sees_its_phones(actor)
         finally:
             transaction.set_rollback(True)
             self.block.__exit__(None, None, None)
@@ -469,10 +479,26 @@ class Worlds(RuleBasedStateMachine):
         if owner not in owners:
             owners.append(owner)
 
+    def caller(self, actor: int) -> Phone:
+        """Return the phone of a device whose turn it is; it makes its first call only if it must.
+
+        What a first call brings about is noted.
+        """
+        home = self.homes[actor]
+        phones = [phone for phone in home.live() if not phone.joined_by] or home.live()
+        self.turn += 1
+        phone = phones[self.turn % len(phones)]
+        home.called(phone, phone.token)
+        return phone
+
     def ask(self, actor: int, method: str, path: str, body: Any = None) -> Answer:
-        """Call the API, and return the status and the answer with exact decimals."""
+        """Call the API by one of a device's phones; return the status and the answer."""
+        return self.call(self.caller(actor).token, method, path, body)
+
+    def call(self, token: str, method: str, path: str, body: Any = None) -> Answer:
+        """Call the API with a token, and return the status and the answer with exact decimals."""
         sent = None if body is None else json.dumps(body, default=float).encode()
-        response = self.phones[actor].request(method, path, sent)
+        response = Api(token=token).request(method, path, sent)
         found = json.loads(response.content, parse_float=Decimal) if response.content else None
         return response.status_code, plain(found)
 
@@ -534,17 +560,20 @@ class Worlds(RuleBasedStateMachine):
         self, bodies: tuple[Row, ...], when: Row, weight: Row, water: Row, goal: Row
     ) -> None:
         for actor, body in enumerate(bodies):
-            # All devices use the ids of the first.
-            ids: dict[str, str | None] = {
-                kind: next(iter(self.known[kind]), None) for kind in KINDS
-            }
-            self.create_simple(actor, "weights", weight, ids["weights"])
-            self.create_simple(actor, "waters", water, ids["waters"])
-            self.create_simple(actor, "goals", goal, ids["goals"])
-            self.create_product(actor, body, ids["products"])
-            product = next(iter(self.known["products"]))
-            eaten = when | {"product_id": product, "grams": Decimal(150)}
-            self.create_entry(actor, eaten, ids["entries"])
+            self.create_rows(actor, body, when, weight, water, goal)
+
+    def create_rows(
+        self, actor: int, body: Row, when: Row, weight: Row, water: Row, goal: Row
+    ) -> None:
+        """Create a row of every kind, with the ids that another device chose first."""
+        ids: dict[str, str | None] = {kind: next(iter(self.known[kind]), None) for kind in KINDS}
+        self.create_simple(actor, "weights", weight, ids["weights"])
+        self.create_simple(actor, "waters", water, ids["waters"])
+        self.create_simple(actor, "goals", goal, ids["goals"])
+        self.create_product(actor, body, ids["products"])
+        product = next(iter(self.known["products"]))
+        eaten = when | {"product_id": product, "grams": Decimal(150)}
+        self.create_entry(actor, eaten, ids["entries"])
 
     @rule(actor=any_device, body=products, chosen=st.none() | picks)
     def post_product(self, actor: int, body: Row, chosen: int | None) -> None:
@@ -739,6 +768,184 @@ class Worlds(RuleBasedStateMachine):
         if key in getattr(self.worlds[actor], kind):
             self.remember(kind, key, actor)
 
+    # Phones
+
+    @rule(actor=any_device, seed=picks)
+    def phones_act(self, actor: int, seed: int) -> None:
+        """Have phones do something, a few times.
+
+        The dice are Python's: Hypothesis likes to repeat itself, and then all phones only join.
+        """
+        rng = Random(f"{seed}, {self.turn}")  # noqa: S311  # dice, no secret
+        actions = [self.add_phone, self.add_phone, self.pair_by_anything, self.replace_key]
+        actions += [self.sign_phone_out, self.sign_phone_out, self.rename_phone]
+        actions += [self.call_with_any_token] * 2
+        for _ in range(rng.randint(3, 8)):
+            rng.choice(actions)(actor, rng)
+        self.sees_its_phones(actor)
+
+    def add_phone(self, actor: int, rng: Random) -> None:
+        """Have a phone join by a code, mostly a new one, and call at once or later."""
+        home, asking = self.homes[actor], self.caller(actor)
+        is_move = rng.random() < 0.3
+        body = {"move": is_move} if is_move or rng.random() < 0.5 else None
+        status, answer = self.call(asking.token, "POST", "/v1/auth/pairing-code", body)
+        assert status == 201
+        code = answer["code"]
+        self.codes.append(code)
+        home.ask_for_code(asking, code, is_move=is_move)
+        if rng.random() < 0.2:
+            return
+        phone_id = self.phone_id(rng) if rng.random() < 0.1 else str(uuid.uuid4())
+        for _ in range(rng.choice([1, 1, 2])):
+            self.pair(code, phone_id, rng)
+        joined = home.phones.get(phone_id)
+        if joined is not None and joined.joined_by == code and rng.random() < 0.6:
+            self.call_with(joined.token)
+
+    def pair_by_anything(self, actor: int, rng: Random) -> None:
+        """Try a code or a key of any device, as a phone of any, or as a new one."""
+        is_key = rng.random() < 0.6
+        known = (self.keys if is_key else self.codes)[-6:]
+        if known:
+            phone_id = self.phone_id(rng) if rng.random() < 0.5 else str(uuid.uuid4())
+            revokes = is_key and rng.random() < 0.3
+            self.pair(rng.choice(known), phone_id, rng, revoke_others=revokes)
+
+    def phone_id(self, rng: Random) -> str:
+        """Return the id of a phone of any device, or one that a phone tried to join with."""
+        return rng.choice(self.phone_ids[-12:])
+
+    def pair(self, secret: str, phone_id: str, rng: Random, *, revoke_others: bool = False) -> None:
+        typed = rng.choice([secret, secret.lower(), secret.replace("-", " ")])
+        name = rng.choice([None, "apple", "bread"])
+        body: Row = {"code": typed, "phone_id": phone_id, "name": name}
+        body |= {"revoke_others": True} if revoke_others else {}
+        found = self.call("", "POST", "/v1/auth/pair", body)
+        self.phone_ids.append(phone_id)
+
+        def join() -> Row:
+            homes = [home for home in self.homes if home.admits(secret, phone_id)]
+            if not homes:
+                raise unknown_code()
+            (home,) = homes
+            phone = home.join(secret, phone_id, name, revoke_others=revoke_others)
+            # Only the answer knows its token.
+            phone.token, phone.previous = found[1].get("token", ""), ""
+            self.tokens.append(phone.token)
+            return {"token": phone.token, "device_id": home.id}
+
+        self.agree(found, join)
+
+    def replace_key(self, actor: int, rng: Random) -> None:
+        """Make a key or delete it, and show none, or any that was ever made for some device."""
+        home, goes = self.homes[actor], rng.random() < 0.3
+        known = (home.keys if rng.random() < 0.5 else self.keys)[-6:]
+        key = rng.choice(known) if known and rng.random() < 0.4 else None
+        method, path = ("DELETE" if goes else "POST"), "/v1/auth/recovery-key"
+        found = self.ask(actor, method, path, {"recovery_key": key} if key else None)
+
+        def replace() -> Row | None:
+            home.withdraw_key(key)
+            if goes:
+                return None
+            made: str = found[1]["recovery_key"]
+            home.has_key(made)
+            self.keys.append(made)
+            return {"recovery_key": made}
+
+        self.agree(found, replace, 204 if goes else 201)
+
+    def any_phone(self, actor: int, rng: Random) -> str:
+        """Return the id of a phone, mostly of the own device and mostly signed in."""
+        home = self.homes[actor]
+        live = [phone.id for phone in home.live()]
+        return rng.choice([*live * 2, *list(home.phones)[-4:], self.phone_id(rng)])
+
+    def rename_phone(self, actor: int, rng: Random) -> None:
+        home, caller, phone_id = self.homes[actor], self.caller(actor), self.any_phone(actor, rng)
+        name = rng.choice([None, "apple", "bread"])
+        found = self.call(caller.token, "PATCH", f"/v1/auth/phones/{phone_id}", {"name": name})
+
+        def rename() -> Row:
+            phone = home.rename(phone_id, name)
+            return {"id": phone_id, "name": name, "is_current": phone is caller}
+
+        self.agree(found, rename)
+
+    def sign_phone_out(self, actor: int, rng: Random) -> None:
+        home, caller, phone_id = self.homes[actor], self.caller(actor), self.any_phone(actor, rng)
+        found = self.call(caller.token, "DELETE", f"/v1/auth/phones/{phone_id}")
+        self.agree(found, lambda: home.leave(phone_id), 204)
+
+    def call_with_any_token(self, actor: int, rng: Random) -> None:
+        """List the phones, or rotate, with any token that was ever handed out."""
+        self.call_with(rng.choice(self.tokens[-12:]), rotates=rng.random() < 0.5)
+
+    def call_with(self, token: str, *, rotates: bool = False) -> None:
+        method, path = ("POST", "rotate") if rotates else ("GET", "phones")
+        found = self.call(token, method, f"/v1/auth/{path}")
+
+        def called() -> Any:
+            for home in self.homes:
+                phone = home.of_token(token, rotates=rotates)
+                if phone:
+                    home.called(phone, token)
+                    if not rotates:
+                        return home.listed(phone)
+                    home.rotated(phone, token, found[1]["token"])
+                    self.tokens.append(phone.token)
+                    return {"token": phone.token}
+            raise Refused(401, "Invalid or expired token")
+
+        self.agree(found, called)
+
+    @rule(
+        actor=any_device,
+        body=products,
+        when=whens,
+        weight=weights,
+        water=waters,
+        goal=goals,
+        goes=very_rarely,
+    )
+    def erase(self, actor: int, goes: bool, **rows: Row) -> None:
+        """Erase a device; its phone registers another and begins anew."""
+        if not goes:
+            return
+        assert self.ask(actor, "DELETE", "/v1/auth/device") == (204, None)
+        gone = self.homes[actor].id
+        register = "/v1/auth/register"
+        refused = self.call("", "POST", register, {"device_id": gone})
+        assert refused == (409, {"detail": "Device already registered"})
+        home = self.homes[actor] = Household(str(uuid.uuid4()))
+        status, answer = self.call("", "POST", register, {"device_id": home.id, "name": "apple"})
+        assert status == 200
+        home.phones[home.id] = Phone(home.id, "apple", answer["token"])
+        self.tokens.append(answer["token"])
+        self.phone_ids.append(home.id)
+        self.worlds[actor] = World()
+        for known in self.known.values():
+            for key, owners in list(known.items()):
+                known[key] = [owner for owner in owners if owner != actor]
+                if not known[key]:
+                    del known[key]
+        self.create_rows(actor, **rows)
+        self.sees_its_phones(actor)
+
+    def sees_its_phones(self, actor: int) -> None:
+        home, caller = self.homes[actor], self.caller(actor)
+        found = self.call(caller.token, "GET", "/v1/auth/phones")
+        assert found == (200, home.listed(caller))
+        assert self.call(caller.token, "GET", "/v1/auth/device") == (
+            200,
+            {
+                "id": home.id,
+                "phone_id": caller.id,
+                "recovery_key_created_at": bool(home.present),
+            },
+        )
+
     # Reading
 
     @rule(actor=actors, pick=picks, kind=st.sampled_from(list(KINDS)))
@@ -805,28 +1012,40 @@ class Worlds(RuleBasedStateMachine):
         assert found == world.live_ids()
 
 
+def home_of(phone: Api) -> Household:
+    """Return the model of a device that has one phone."""
+    device_id = str(phone.device)
+    return Household(device_id, {device_id: Phone(device_id, None, phone.token)})
+
+
 def plain(value: Any) -> Any:
-    """Return an answer without times, which the model can't know; keep if `updated_at` is set."""
+    """Return an answer without times, which the model can't know.
+
+    Whether a row was updated, and whether there is a recovery key, is kept.
+    """
     if isinstance(value, list):
         return [plain(inner) for inner in value]
     if isinstance(value, dict):
-        known = {key: plain(inner) for key, inner in value.items() if key != "created_at"}
-        if "updated_at" in known:
-            known["updated_at"] = known["updated_at"] is not None
+        times = ("created_at", "last_seen_at", "expires_at")
+        known = {key: plain(inner) for key, inner in value.items() if key not in times}
+        for when in ("updated_at", "recovery_key_created_at"):
+            if when in known:
+                known[when] = known[when] is not None
         return known
     return value
 
 
-def test_each_device_sees_its_own_world_whatever_they_all_do(db: None) -> None:
+def test_each_device_sees_its_own_world_whatever_they_all_do(db: None, settings: Any) -> None:
+    settings.PAIR_THROTTLE = settings.REGISTER_THROTTLE = ""
     machine = type("Machine", (Worlds,), {"phones": [new_phone() for _ in range(DEVICES)]})
     run_state_machine_as_test(
         machine,
-        settings=settings(
+        settings=hypothesis.settings(
             derandomize=True,
             database=None,
             deadline=None,
             max_examples=10,
-            stateful_step_count=60,
+            stateful_step_count=55,
             phases=[Phase.generate, Phase.shrink],
             suppress_health_check=list(HealthCheck),
         ),

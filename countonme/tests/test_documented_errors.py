@@ -125,6 +125,16 @@ def updates(path: str, reasons: dict[Refusal, Callable[[World, str], Any]]) -> A
     }
 
 
+def show_another_key(method: str) -> Any:
+    """Return the refusal of a key that is not the device's."""
+
+    def show(world: Any) -> Any:
+        body = {"recovery_key": "mine"}
+        return world.phone.request(method, "/v1/auth/recovery-key", body)
+
+    return {("409", "Not the device's recovery key"): show}
+
+
 def taken(path: str, body: Any) -> dict[Refusal, Callable[[World], Any]]:
     """Return the reason of an id that the device has deleted; `body` creates a row."""
 
@@ -189,14 +199,8 @@ REASONS: dict[str, dict[Refusal, Callable[[World], Any]]] = {
             f"/v1/auth/phones/{id_of(world.phone)}"
         ),
     },
-    **{
-        f"{method} /v1/auth/recovery-key": {
-            ("409", "Not the device's recovery key"): lambda world, method=method: (
-                world.phone.request(method, "/v1/auth/recovery-key", {"recovery_key": "mine"})
-            ),
-        }
-        for method in ("POST", "DELETE")
-    },
+    "POST /v1/auth/recovery-key": show_another_key("POST"),
+    "DELETE /v1/auth/recovery-key": show_another_key("DELETE"),
     "POST /v1/products": taken("/v1/products", RICE)
     | {
         ("409", "A device has at most 5000 products"): lambda world: world.at_quota(

@@ -201,6 +201,13 @@ def test_the_document_admits_what_phones_send(
     jsonschema.validate(values, described)
 
 
+def test_a_delete_that_reads_a_body_describes_it(document: dict[str, Any]) -> None:
+    deletes = {path: call for method, path, call in operations(document) if method == "delete"}
+    with_body = {path for path, call in deletes.items() if "requestBody" in call}
+    assert with_body == {"/v1/auth/recovery-key"}
+    assert "422" in deletes["/v1/auth/recovery-key"]["responses"]
+
+
 def test_no_description_is_that_of_a_base_class(document: dict[str, Any]) -> None:
     bases = {inspect.getdoc(base) for base in (Reader, StrictModelSerializer, QuerySerializer)}
     schemas = document["components"]["schemas"].items()

@@ -65,6 +65,7 @@ def fill() -> World:
     sign_out(signed_out)
     code, key = get_code(busy), get_key(busy)
     get_key(busy)
+
     kinds["rotating"].post("/v1/auth/rotate")
     _device(kinds["erased"]).erase()
     _device(kinds["revoked"]).sign_out_all()
