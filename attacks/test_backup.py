@@ -25,8 +25,6 @@ from tests.helpers.phones import another_phone, id_of, pair, status, try_pair
 from tests.helpers.processes import ROOT
 from tests.helpers.world import World, fill
 
-pytestmark = pytest.mark.xdist_group("backup")
-
 READS = [
     "/v1/products?include=portions",
     "/v1/products?limit=2&offset=2",

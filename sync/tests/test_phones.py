@@ -423,7 +423,8 @@ def test_of_rows_with_the_ids_of_the_device_those_of_the_device_stay(
     before = server_rows(own)
     one.sync()
     kept = server_rows(rest)
-    # A deletion that was not pushed is the old device's.
+    # What was not pushed was meant for the old device.
+    joining.update("products", ids["products"], name="White rice")
     joining.delete("water_entries", ids["water_entries"])
     joining.join(join(rest))
     settle(joining, one)
