@@ -110,6 +110,15 @@ class TestModels:
 
         assert "by owner" in only("E001", Note)
 
+    def test_one_of_the_devices_own_app_need_not(self) -> None:
+        class Watch(models.Model):
+            device = models.ForeignKey(Device, NO_ACTION, related_name="+")
+
+            class Meta:
+                app_label = Device._meta.app_label
+
+        assert found(Watch) == []
+
 
 @pytest.mark.usefixtures("own_apps")
 class TestManagers:
