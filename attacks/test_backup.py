@@ -24,8 +24,6 @@ from tests.helpers.databases import connected, new_database, new_server, rows, s
 from tests.helpers.processes import ROOT
 from tests.helpers.world import World, fill
 
-pytestmark = pytest.mark.xdist_group("backup")
-
 READS = [
     "/v1/products?include=portions",
     "/v1/products?limit=2&offset=2",

@@ -266,8 +266,11 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "CountOnMe API",
     "DESCRIPTION": (
         "Foods, portions, a diary, goals, weight and water for a calorie tracker without "
-        "accounts: a phone registers itself, gets a token, and sees what it wrote itself and "
+        "accounts: a phone registers itself, gets a token, and sees what its device owns and "
         "nothing else.\n\n"
+        "A device owns a diary, and phones hold the tokens to it. Who registers gets both. More "
+        "phones join by a pairing code of another phone or by the recovery key. All phones of a "
+        "device see and write the same rows.\n\n"
         "Strings are stripped of surrounding white space, each run of white space within becomes "
         "one blank, and they are normalised to NFC, before their length is checked; they hold no "
         "other control characters. Unknown fields and parameters are ignored. "

@@ -14,5 +14,5 @@ class DeviceTokenScheme(OpenApiAuthenticationExtension):
         return {
             "type": "http",
             "scheme": "bearer",
-            "description": "The token that `POST /v1/auth/register` handed out.",
+            "description": "The phone's token, which registering or pairing handed out.",
         }

@@ -28,7 +28,10 @@ from devices.throttling import PairThrottle, RegisterThrottle
 
 
 class RegisterView(ApiView):
-    """Register a device with its first phone, and hand out that phone's token."""
+    """Register a device with its first phone, and hand out that phone's token.
+
+    Where the answer is lost, register again under a new id: nothing is in the device yet.
+    """
 
     authentication_classes = ()
     permission_classes = ()
@@ -44,10 +47,10 @@ class RegisterView(ApiView):
 
 
 class PairView(ApiView):
-    """Have a phone join a device by a pairing code or the recovery key.
+    """Have a phone join a device, by a pairing code of another phone or by the recovery key.
 
-    Until its token is first used, the phone may ask again by the same code: the answer may have
-    been lost.
+    Until its token is first used, the phone may ask again with the same code and `phone_id`, and
+    gets another token in its place: the answer may have been lost.
     """
 
     authentication_classes = ()
@@ -87,11 +90,14 @@ class CallerView(ApiView):
 
 
 class RotateView(CallerView):
-    """Replace the token. Until the new one is first used, the old one may ask again."""
+    """Replace the token of the phone that asks.
+
+    Until the new one is first used, the old one may ask again: the answer may have been lost.
+    """
 
     accepts_previous_token = True
     serializer_class = TokenSerializer
-    takes_body = False
+    methods_with_body = ()
 
     def post(self, request: Request) -> HttpResponse:
         token = self.phone.rotate_token(str(request.auth))
@@ -99,7 +105,7 @@ class RotateView(CallerView):
 
 
 class DeviceView(CallerView):
-    """The calling device."""
+    """The device of the phone that asks."""
 
     serializer_class = DeviceSerializer
 
@@ -107,7 +113,10 @@ class DeviceView(CallerView):
         return JSONAnswer(DeviceSerializer.represent(self.device))
 
     def delete(self, request: Request) -> HttpResponse:
-        """Erase the device and, with the next purge, everything that it owns."""
+        """Erase the device, for ever: the tokens of all its phones are refused at once.
+
+        The next purge removes everything that it owns.
+        """
         self.write(self.device.erase)
         return HttpResponse(status=204)
 
@@ -131,12 +140,15 @@ class PhoneView(CallerView):
     answers = {"delete": {409: ["Erase the device instead"]}}
 
     def patch(self, request: Request, id: str) -> HttpResponse:
-        """Name a phone."""
+        """Change the name of a phone; `null` takes it away."""
         phone = self.write(self.perform_update, id, self.read_body(partial=True))
         return JSONAnswer(PhoneSerializer.represent(phone))
 
     def delete(self, request: Request, id: str) -> HttpResponse:
-        """Sign a phone out: its token is refused at once."""
+        """Sign a phone out, another one or the one that asks: its token is refused at once.
+
+        What the device owns stays. The last phone can't go.
+        """
         self.write(self.perform_destroy, id)
         return HttpResponse(status=204)
 
@@ -162,7 +174,10 @@ class PhoneView(CallerView):
 
 
 class PairingCodeView(CallerView):
-    """Make a code by which another phone may join, in place of the one before."""
+    """Make a code by which another phone may join. It takes the place of the one before.
+
+    It is good no longer than the phone that asked for it is signed in.
+    """
 
     serializer_class = AskForCodeSerializer
     response_class = PairingCodeSerializer
@@ -178,10 +193,11 @@ class PairingCodeView(CallerView):
 
 
 class RecoveryKeyView(CallerView):
-    """Make the device's recovery key. Without the present one, that stays good for seven days."""
+    """Make the device's recovery key, by which a phone may join when none is at hand."""
 
     serializer_class = ShowKeySerializer
     response_class = RecoveryKeySerializer
+    methods_with_body = ("POST", "DELETE")
     body_is_optional = True
     success_status = 201
     answers = {
@@ -196,6 +212,6 @@ class RecoveryKeyView(CallerView):
         return JSONAnswer(answer, self.success_status)
 
     def delete(self, request: Request) -> HttpResponse:
-        """End the present key: at once with it in the body, else in seven days."""
+        """Leave the device without a recovery key."""
         self.write(RecoveryKey.withdraw, self.device, self.read_body().get("recovery_key"))
         return HttpResponse(status=204)

@@ -13,6 +13,7 @@ from goals import formulas
 from goals.models import BodyWeight, Goal, WaterEntry
 from products.models import rounded
 
+PHONE = "Demo phone"
 BODY = {
     "gender": "female",
     "height_cm": Decimal(168),
@@ -32,9 +33,9 @@ def create_phone(last: date, days: int = 30) -> tuple[Device, str]:
     """Register a device with a diary of some days, the last of which is `last`.
 
     Returns:
-        The device and its token.
+        The device and its phone's token.
     """
-    phone, token = Phone.register(uuid.uuid4(), "Demo phone")
+    phone, token = Phone.register(uuid.uuid4(), PHONE)
     device = phone.device
     rng = random.Random(last.toordinal())  # noqa: S311  # sample data needs no secure randomness
     with device.locked():

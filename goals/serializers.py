@@ -28,7 +28,7 @@ from products.nutrients import MACROS
 
 DAILY = ("daily_calories_kcal", *PERCENTS, *GRAMS, "water_ml")
 
-METRICS = {
+METRICS: dict[str, Any] = {
     "gender": "female",
     "birth_date": "1990-05-17",
     "height_cm": 168,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.processes import Run, copy_of, first_start
+from tests.helpers.processes import Run, copy_of, first_start, kill_all_in
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +23,16 @@ def running(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
         run = Run(data_dir, REGISTER_THROTTLE="").wait_until_ready()
         yield run
         run.terminate()
+
+
+@pytest.fixture(scope="session")
+def stopped(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with copy_of(first, tmp_path_factory.mktemp("stopped")) as data_dir:
+        yield data_dir
+
+
+@pytest.fixture
+def prepared(stopped: Path) -> Iterator[Path]:
+    """A folder that was served before: there is all that it takes, and nothing alive."""
+    yield stopped
+    kill_all_in(stopped)

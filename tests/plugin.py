@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Generator
@@ -11,6 +12,8 @@ import pytest
 
 from countonme.server import embedded
 
+# By default a collection follows on every 700 objects, which a request makes several times over.
+gc.set_threshold(10_000, 20, 50)
 # Where an environment forbids to keep it, every worker would compile every test in every run.
 sys.dont_write_bytecode = False
 # Their asserts say as much as those of tests.
@@ -43,6 +46,17 @@ if not os.environ.get("DATABASE_URL"):
         share = embedded.join(DATA_DIR)
     except embedded.EmbeddedError as error:
         pytest.exit(str(error), returncode=1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have files that take long begin first: a file is one worker's."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Spare each collection of garbage what is loaded by now, and stays."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

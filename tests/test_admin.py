@@ -12,12 +12,14 @@ from django.test import Client
 
 from countonme.operators.names import change_url, name_of
 from countonme.scope.models import DeviceScoped, device_scoped_models
-from devices.models import Device
+from devices.models import PairingCode, Phone, RecoveryKey
+from devices.models.phone import CURRENT_TOKEN, PREVIOUS_TOKEN
 from entries.models import FoodEntry
 from goals.models import BodyWeight, Goal, WaterEntry
 from products.models import Portion, Product
 from products.nutrients import COLUMNS_100G
 from tests.helpers.api import Api
+from tests.helpers.phones import get_code, get_key, pair
 
 PAGES: dict[Any, str] = {
     Product: "products/product",
@@ -313,17 +315,23 @@ def test_rows_of_a_blocked_device_can_be_corrected(operator: Client, world: Any)
     assert correct(operator, world[Product], name="Turkey").status_code == 302
 
 
-def test_no_hash_or_hmac_is_on_any_page(operator: Client, phone: Api) -> None:
-    assert phone.device is not None
+def test_no_secret_of_phones_is_on_any_page(operator: Client, phone: Api) -> None:
+    code, key = get_code(phone, move=True), get_key(phone)
+    pair(code)
+    code = get_code(phone)
     phone.post("/v1/auth/rotate")
-    device = Device.objects.get()
-    secrets = [device.token_hash, device.token_hmac]
-    secrets += [device.previous_token_hash, device.previous_token_hmac]
-    for path in ("", f"{device.pk}/change/"):
+    secrets = [
+        *(text for each in (code, key) for text in (each, each.replace("-", ""))),
+        *PairingCode.objects.values_list("digest", flat=True),
+        *RecoveryKey.objects.values_list("digest", flat=True),
+    ]
+    columns = (*CURRENT_TOKEN, *PREVIOUS_TOKEN, "joined_by")
+    secrets += [secret for row in Phone.objects.values_list(*columns) for secret in row if secret]
+    assert len(secrets) == 4 + 2 + 4 + 3
+    for path in ("", f"{phone.device}/change/", f"{phone.device}/history/"):
         page = operator.get(f"/admin/devices/device/{path}").content.decode()
-        assert str(device.pk) in page
+        assert str(phone.device) in page
         for secret in secrets:
-            assert secret is not None
             assert secret not in page
             assert secret.split(":")[-1] not in page
 

@@ -30,8 +30,7 @@ FLAGS = [
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: install Debian's chromium"),
-    # All tests share one server and one browser.
-    pytest.mark.xdist_group("processes"),
+    pytest.mark.long,
 ]
 
 

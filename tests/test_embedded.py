@@ -31,7 +31,7 @@ with embedded.running(Path(sys.argv[1])):
 
 pytestmark = [
     pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc"),
-    pytest.mark.xdist_group("processes"),
+    pytest.mark.long,
 ]
 
 
@@ -51,12 +51,13 @@ def owner(data_dir: Path) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
-    return tmp_path / "data"
+    """Where nothing is yet; a shell would read the path otherwise."""
+    return tmp_path / "a $HOME 'b"
 
 
 @pytest.fixture
-def prepared(first: Path, tmp_path: Path) -> Iterator[Path]:
-    """Where a server ran before: nothing needs to be created."""
+def own(first: Path, tmp_path: Path) -> Iterator[Path]:
+    """Such a folder to be spoilt."""
     with copy_of(first, tmp_path) as data_dir:
         yield data_dir
 
@@ -100,10 +101,10 @@ def test_a_killed_user_leaves_it_to_the_next(prepared: Path) -> None:
 
 def test_it_starts_after_its_postmaster_was_killed(prepared: Path) -> None:
     with embedded.running(prepared):
-        query(prepared, "CREATE TABLE kept AS SELECT 1 AS n")
+        query(prepared, "CREATE TABLE recovered AS SELECT 1 AS n")
         os.kill(postmaster(prepared), signal.SIGKILL)
         with embedded.running(prepared):
-            assert query(prepared, "SELECT n FROM kept") == [(1,)]
+            assert query(prepared, "SELECT n FROM recovered") == [(1,)]
     assert living_in(prepared / "postgres") == {}
 
 
@@ -139,21 +140,24 @@ def test_a_user_told_to_end_while_it_starts_leaves_nothing(data_dir: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["long" * 30, 'a,"b', "a $HOME 'b"])
-def test_any_path_will_do(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
-    data_dir = tmp_path_factory.mktemp("p") / name
-    with embedded.running(data_dir):
-        assert query(data_dir, "SELECT 1") == [(1,)]
-    sockets = Path(str(conninfo_to_dict(embedded.database_url(data_dir))["host"]))
-    assert sockets == data_dir / "postgres" or not sockets.exists()
+def test_any_path_will_do(prepared: Path, name: str) -> None:
+    data_dir = prepared.rename(prepared.with_name(name))
+    try:
+        with embedded.running(data_dir):
+            assert query(data_dir, "SELECT 1") == [(1,)]
+        sockets = Path(str(conninfo_to_dict(embedded.database_url(data_dir))["host"]))
+        assert sockets == data_dir / "postgres" or not sockets.exists()
+    finally:
+        data_dir.rename(prepared)
 
 
-def test_a_folder_that_is_gone_needs_no_stopping(prepared: Path) -> None:
-    with embedded.running(prepared):
-        server = postmaster(prepared)
+def test_a_folder_that_is_gone_needs_no_stopping(own: Path) -> None:
+    with embedded.running(own):
+        server = postmaster(own)
         os.kill(server, signal.SIGQUIT)
-        wait_until(lambda: living_in(prepared / "postgres") == {})
-        shutil.rmtree(prepared)
-    assert not prepared.exists()
+        wait_until(lambda: living_in(own / "postgres") == {})
+        shutil.rmtree(own)
+    assert not own.exists()
 
 
 def test_its_address_is_the_same_for_django_and_libpq(data_dir: Path) -> None:
@@ -171,13 +175,13 @@ def test_a_missing_wheel_is_one_sentence(data_dir: Path, monkeypatch: pytest.Mon
         embedded.join(data_dir)
 
 
-def test_a_server_that_does_not_start_names_its_log(prepared: Path) -> None:
-    with embedded.running(prepared):
+def test_a_server_that_does_not_start_names_its_log(own: Path) -> None:
+    with embedded.running(own):
         pass
-    (prepared / "postgres" / "PG_VERSION").write_text("9.6\n")
+    (own / "postgres" / "PG_VERSION").write_text("9.6\n")
     with pytest.raises(embedded.EmbeddedError, match=r"^PostgreSQL did not start; see .*\.log\.$"):
-        embedded.join(prepared)
-    assert living_in(prepared / "postgres") == {}
+        embedded.join(own)
+    assert living_in(own / "postgres") == {}
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:

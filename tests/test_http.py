@@ -20,7 +20,7 @@ MIB = 1024 * 1024
 # Of the one worker, by gunicorn.conf.py.
 THREADS = 4
 
-pytestmark = pytest.mark.xdist_group("processes")
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture

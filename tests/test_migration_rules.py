@@ -49,6 +49,14 @@ MORE_THAN_A_COLUMN = re.compile(
 # Defaults that are the same for all rows, so that no row is rewritten: a constant or the time.
 DEFAULT = re.compile(r"[-\w.]+|''(?:::\w+)?|\(?(?:STATEMENT_TIMESTAMP|NOW)\(\)\)?", re.I)
 
+# These may disturb the version before, each for its reason.
+ALLOWED = {
+    ("devices", "0005_tokens_of_phones"): (
+        "It moves tokens from devices to phones and drops their columns. No version was released "
+        "that has rows in them."
+    ),
+}
+
 
 def faults(migration: migrations.Migration, state: ProjectState) -> Iterator[str]:
     """Yield what a migration does that would disturb the previous version.
@@ -129,7 +137,9 @@ def test_the_previous_version_can_serve_during_every_migration(loader: Migration
         key: list(faults(loader.get_migration(*key), loader.project_state(key, at_end=False)))
         for key in own_migrations()
     }
-    assert {key: list_ for key, list_ in found.items() if list_} == {}
+    assert {key: list_ for key, list_ in found.items() if list_ and key not in ALLOWED} == {}
+    # An exception that is not needed any more would hide what comes later.
+    assert [key for key in ALLOWED if not found[key]] == []
 
 
 Field = models.CharField

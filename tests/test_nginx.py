@@ -24,7 +24,7 @@ MIB = 1024 * 1024
 
 pytestmark = [
     pytest.mark.skipif(not NGINX, reason="nginx is not installed"),
-    pytest.mark.xdist_group("processes"),
+    pytest.mark.long,
 ]
 
 
@@ -237,17 +237,16 @@ class OverTls(Wire):
         self.file = self.socket.makefile("rb")
 
 
-def test_https_is_what_nginx_says_it_is(first: Path, tmp_path: Path, certificate: Path) -> None:
-    with copy_of(first, tmp_path) as data_dir:
-        deployed = Deployed(data_dir, certificate, HTTPS="true").wait_until_ready()
-        try:
-            with closing(OverTls(deployed.nginx.tls_port)) as secure:
-                secure.send(get(b"/v1/products", b"X-Forwarded-Proto: http"))
-                status, headers, _ = secure.answer()
-                assert (status, "strict-transport-security" in headers) == (401, True)
-            with closing(Wire(deployed.port)) as plain:
-                plain.send(get(b"/v1/products", b"X-Forwarded-Proto: https"))
-                status, headers, _ = plain.answer()
-                assert (status, headers["location"]) == (301, "https://localhost/v1/products")
-        finally:
-            deployed.kill()
+def test_https_is_what_nginx_says_it_is(prepared: Path, certificate: Path) -> None:
+    deployed = Deployed(prepared, certificate, HTTPS="true").wait_until_ready()
+    try:
+        with closing(OverTls(deployed.nginx.tls_port)) as secure:
+            secure.send(get(b"/v1/products", b"X-Forwarded-Proto: http"))
+            status, headers, _ = secure.answer()
+            assert (status, "strict-transport-security" in headers) == (401, True)
+        with closing(Wire(deployed.port)) as plain:
+            plain.send(get(b"/v1/products", b"X-Forwarded-Proto: https"))
+            status, headers, _ = plain.answer()
+            assert (status, headers["location"]) == (301, "https://localhost/v1/products")
+    finally:
+        deployed.kill()

@@ -15,12 +15,22 @@ from django.utils.html import escape
 
 from countonme.operators.names import change_url, name_of
 from devices import dashboard
-from devices.models import Device
+from devices.models import Phone
 from entries.models import FoodEntry
 from goals.models import Goal
 from products import moderation
 from products.models import Portion, Product
 from tests.helpers.api import Api, new_phone, twin
+from tests.helpers.phones import (
+    another_phone,
+    device_of,
+    get_code,
+    id_of,
+    pair,
+    sign_out,
+    status,
+    try_pair,
+)
 
 DEVICES = "/admin/devices/device/"
 PRODUCTS = "/admin/products/product/"
@@ -48,11 +58,6 @@ def act(client: Client, page: str, action: str, row: Any, **values: str) -> Any:
     return client.post(page, sent, follow=True)
 
 
-def device_of(phone: Api) -> Device:
-    assert phone.device is not None
-    return Device.objects.get(pk=phone.device.pk)
-
-
 class TestDevices:
     def test_it_works(self, phone: Api) -> None:
         client = operator()
@@ -74,9 +79,12 @@ class TestDevices:
         act(operator(), DEVICES, "unblock", device_of(phone))
         assert [row["id"] for row in phone.get("/v1/products").json()] == [product["id"]]
 
-    def test_a_token_is_revoked(self, phone: Api) -> None:
-        act(operator(), DEVICES, "revoke_token", device_of(phone))
-        assert phone.get("/v1/products").status_code == 401
+    def test_all_phones_are_signed_out(self, phone: Api, other: Api) -> None:
+        second, code = another_phone(phone), get_code(phone)
+        act(operator(), DEVICES, "sign_out", device_of(phone))
+        assert [status(each) for each in (phone, second, other)] == [401, 401, 200]
+        assert try_pair(code).status_code == 404
+        assert LogEntry.objects.get().change_message == "Phones signed out."
 
     def test_erasing_asks_first(self, phone: Api) -> None:
         client = operator()
@@ -116,10 +124,107 @@ class TestDevices:
         self, db: None, django_assert_max_num_queries: Any
     ) -> None:
         for _ in range(10):
-            new_phone()
+            another_phone(new_phone())
         client = operator()
         with django_assert_max_num_queries(8):
             client.get(DEVICES)
+
+
+class TestPhones:
+    """The phones on a device's page, and signing one of them out."""
+
+    def page(self, phone: Api, client: Client | None = None) -> str:
+        url = f"{DEVICES}{device_of(phone).pk}/change/"
+        return str((client or operator_again()).get(url).content.decode())
+
+    def sign_out_url(self, phone: Api) -> str:
+        return f"{DEVICES}{device_of(phone).pk}/phones/{id_of(phone)}/sign-out/"
+
+    def test_it_works(self, phone: Api) -> None:
+        second, client = another_phone(phone, name="Tablet"), operator()
+        url = self.sign_out_url(second)
+        page = self.page(phone, client)
+        assert f'href="{url}"' in page
+        assert f'href="{self.sign_out_url(phone)}"' in page
+        assert "Tablet" in page
+        asked = client.get(url).content.decode()
+        assert "Sign this phone out?" in asked
+        assert "Tablet" in asked
+        assert status(second) == 200
+        shown = client.post(url, follow=True).content.decode()
+        assert (status(phone), status(second)) == (200, 401)
+        assert "Tablet" in shown
+        assert url not in self.page(phone, client)
+        assert LogEntry.objects.get().change_message == f"Phone signed out: {id_of(second)}."
+
+    def test_the_last_phone_may_be_signed_out(self, phone: Api) -> None:
+        client = operator()
+        assert "no phone" not in client.get(DEVICES).content.decode().lower()
+        client.post(self.sign_out_url(phone))
+        assert status(phone) == 401
+        assert "no phone" in client.get(DEVICES).content.decode().lower()
+
+    def test_the_code_that_it_asked_for_goes_with_it(self, phone: Api) -> None:
+        code = get_code(phone)
+        operator().post(self.sign_out_url(phone))
+        assert try_pair(code).status_code == 404
+
+    @pytest.mark.parametrize("role", ["Moderator", "Support"])
+    def test_no_role_may(self, phone: Api, role: str) -> None:
+        client, url = operator(role), self.sign_out_url(phone)
+        assert url not in self.page(phone, client)
+        assert client.get(url).status_code == 403
+        assert client.post(url).status_code == 403
+        assert status(phone) == 200
+
+    def test_nobody_else_may(self, phone: Api) -> None:
+        url = self.sign_out_url(phone)
+        response = Client().post(url)
+        assert response.status_code == 302
+        assert "/admin/login/" in response["Location"]
+        assert status(phone) == 200
+
+    def test_what_is_no_phone_of_the_device_is_not_found(self, phone: Api, other: Api) -> None:
+        gone = another_phone(phone)
+        sign_out(gone)
+        theirs = f"{DEVICES}{device_of(phone).pk}/phones/{id_of(other)}/sign-out/"
+        client = operator()
+        for url in (theirs, self.sign_out_url(gone)):
+            assert client.get(url).status_code == 404
+            assert client.post(url).status_code == 404
+        assert status(other) == 200
+
+    def test_a_phone_that_was_signed_out_is_not_shown(self, phone: Api) -> None:
+        sign_out(another_phone(phone, name="Tablet"))
+        gone = device_of(phone).phones.exclude(signed_out_at=None).get()
+        assert str(gone.id) not in self.page(phone)
+
+    def test_a_name_is_shown_as_it_is_written(self, phone: Api) -> None:
+        second = another_phone(phone, name="<script>alert(1)</script>")
+        assert "<script>alert(1)" not in self.page(phone)
+        assert escape("<script>alert(1)</script>") in self.page(phone)
+        client = operator_again()
+        assert "<script>alert(1)" not in client.get(self.sign_out_url(second)).content.decode()
+        shown = client.post(self.sign_out_url(second), follow=True).content.decode()
+        assert "<script>alert(1)" not in shown
+
+    def test_a_phone_that_never_called_is_shown(self, phone: Api) -> None:
+        pair(get_code(phone))
+        assert "last seen never" in self.page(phone)
+
+    def test_devices_are_filtered_by_the_phone_that_called_last(self, phone: Api) -> None:
+        second = another_phone(phone)
+        now = timezone.now()
+        for days, found in ((0, {"today", "week"}), (2, {"week"}), (8, set())):
+            seen_at = now - timedelta(days=days)
+            Phone.objects.update(last_seen_at=now - timedelta(days=9))
+            Phone.objects.filter(id=id_of(second)).update(last_seen_at=seen_at)
+            for query in ("today", "week", "never"):
+                page = operator_again().get(f"{DEVICES}?seen={query}").content.decode()
+                assert (f"{device_of(phone).pk}/change/" in page) == (query in found), (days, query)
+        Phone.objects.update(last_seen_at=None)
+        page = operator_again().get(f"{DEVICES}?seen=never").content.decode()
+        assert f"{device_of(phone).pk}/change/" in page
 
 
 class TestRoles:
@@ -136,10 +241,11 @@ class TestRoles:
         [
             ("Moderator", "block", True),
             ("Moderator", "export", False),
-            ("Moderator", "revoke_token", False),
+            ("Moderator", "sign_out", False),
             ("Moderator", "erase", False),
             ("Support", "export", True),
             ("Support", "block", False),
+            ("Support", "sign_out", False),
             ("Support", "erase", False),
         ],
     )
@@ -150,11 +256,8 @@ class TestRoles:
         assert LogEntry.objects.exists() is may
         if not may:
             after = device_of(phone)
-            assert (after.blocked_at, after.erased_at, after.token_hash) == (
-                before.blocked_at,
-                before.erased_at,
-                before.token_hash,
-            )
+            assert (after.blocked_at, after.erased_at) == (before.blocked_at, before.erased_at)
+            assert status(phone) == 200
 
     @pytest.mark.parametrize(("role", "may"), [("Moderator", True), ("Support", False)])
     def test_a_role_deletes_softly_and_restores(self, phone: Api, role: str, may: bool) -> None:
@@ -320,6 +423,21 @@ class TestDashboard:
         assert shown["Food entries"] == "1"
         assert shown["Deleted products"] == "1"
         assert shown["Oldest unpurged"] == f"{timezone.now():%Y-%m-%d}"
+
+    def test_a_device_is_seen_once_however_many_phones_called(self, phone: Api) -> None:
+        another_phone(phone)
+        sections = dashboard.dashboard(timezone.now())["sections"]
+        shown = {figure.label: figure.value for figure in sections["Devices"]}
+        assert (shown["Devices"], shown["Seen today"]) == ("1", "1")
+
+    def test_phones_last_seen_are_drawn_by_day(self, db: None) -> None:
+        now = timezone.now()
+        with time_machine.travel(now - timedelta(days=2), tick=False):
+            phone = new_phone()
+        another_phone(phone), another_phone(phone)
+        seen = dashboard.charts(now - timedelta(days=dashboard.DAYS - 1))[1]
+        assert seen.title == "Phones last seen: 3"
+        assert '1,0,2],"backgroundColor"' in seen.data
 
     def test_every_figure_and_chart_links_to_a_list(self, phone: Api) -> None:
         phone.product()

@@ -12,14 +12,24 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.helpers.api import Api
+from tests.helpers.phones import get_code, get_key, id_of, try_pair
 
 DEVICES, PRODUCTS, DAYS, A_DAY = 600, 10, 20, 2
 # Triggers are off, since they would stamp each row.
 FILL = f"""
 SET LOCAL session_replication_role = replica;
-INSERT INTO devices
-    (id, token_hash, token_hmac, created_at, blocked_reason, revision, purged_revision)
-    SELECT gen_random_uuid(), 'x', 'x', now(), '', 1, 0 FROM generate_series(1, {DEVICES});
+INSERT INTO devices (id, created_at, blocked_reason, revision, purged_revision)
+    SELECT gen_random_uuid(), now(), '', 1, 0 FROM generate_series(1, {DEVICES});
+INSERT INTO phones (device_id, id, token_hash, token_hmac, created_at, joined_by)
+    SELECT devices.id, CASE WHEN n = 1 THEN devices.id ELSE gen_random_uuid() END, 'x', 'x', now(),
+        CASE WHEN n = 2 THEN devices.id::text END
+    FROM devices, generate_series(1, 2) AS n ON CONFLICT DO NOTHING;
+INSERT INTO pairing_codes (device_id, phone_id, is_move, digest, expires_at)
+    SELECT id, id, false, id::text, now() + interval '1 hour' FROM devices;
+INSERT INTO recovery_keys (device_id, digest, created_at, expires_at)
+    SELECT devices.id, devices.id::text || n, now(),
+        CASE WHEN n > 1 THEN now() + interval '1 hour' END
+    FROM devices, generate_series(1, 3) AS n;
 INSERT INTO products
     (id, device_id, name, name_folded, name_words, unit, kcal_100g, barcode, gtin_14, revision,
         created_at)
@@ -56,6 +66,7 @@ ANALYZE;
 SOUP = {"name": "Soup", "kcal": 1, "date": "2025-01-05", "meal_type": "lunch"}
 CALLS = [
     "/v1/auth/device",
+    "/v1/auth/phones",
     "/v1/products",
     "/v1/products?include=portions",
     "/v1/products?search=1",
@@ -78,7 +89,7 @@ CALLS = [
     "/v1/stats/streak?date=2025-01-05",
 ]
 
-pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("plans")]
+pytestmark = pytest.mark.django_db
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -143,6 +154,10 @@ def test_every_write_begins_at_the_device(phone: Api, filled: dict[str, str]) ->
         ("DELETE", f"/v1/products/{product['id']}", None),
         ("POST", "/v1/body-weights", {"date": "2026-01-01", "weight_kg": 80}),
         ("POST", "/v1/water-entries", {"date": "2026-01-01", "ml": 250}),
+        ("POST", "/v1/auth/pairing-code", None),
+        ("POST", "/v1/auth/recovery-key", None),
+        ("PATCH", f"/v1/auth/phones/{id_of(phone)}", {"name": "Pixel 9"}),
+        ("DELETE", f"/v1/auth/phones/{id_of(phone)}", None),
     ]
     for method, path, body in writes:
         with CaptureQueriesContext(connection) as queries:
@@ -154,3 +169,20 @@ def test_every_write_begins_at_the_device(phone: Api, filled: dict[str, str]) ->
                     if name := node.get("Index Name"):
                         allowed = first[name] == "device_id" or name == "devices_pkey"
                         assert allowed, (path, name)
+
+
+def test_a_code_or_key_is_found_by_its_digest(phone: Api, filled: dict[str, str]) -> None:
+    by_digest = {"pairing_codes_digest", "recovery_keys_digest", "phones_by_code"}
+    code, key = get_code(phone), get_key(phone)
+    for typed in (code, key, "BCDF-GHJK-LMNP", "x"):
+        used = set()
+        with CaptureQueriesContext(connection) as queries:
+            assert try_pair(typed).status_code == (200 if typed in (code, key) else 404)
+        for query in queries.captured_queries:
+            if re.match("SELECT|UPDATE|INSERT", query["sql"]) and "cache" not in query["sql"]:
+                for node in explained(query["sql"]):
+                    assert node["Node Type"] != "Seq Scan", query["sql"]
+                    used.add(node.get("Index Name", ""))
+        # Each is asked, whatever was typed, so that the time tells nothing.
+        for name in by_digest:
+            assert any(index.startswith(name) for index in used), (typed, name)

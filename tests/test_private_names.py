@@ -79,6 +79,7 @@ NAMES = {
     "rest_framework.views:APIView.default_response_headers": "countonme.api.views",
     # The OpenAPI document.
     "drf_spectacular.openapi:AutoSchema._get_serializer": "countonme.api.schema",
+    "drf_spectacular.openapi:AutoSchema._get_request_body": "countonme.api.schema",
     "drf_spectacular.openapi:AutoSchema._get_response_for_code": "countonme.api.schema",
     "drf_spectacular.openapi:AutoSchema._insert_field_validators": "countonme.api.schema",
     "drf_spectacular.openapi:AutoSchema._is_list_view": "countonme.api.schema",

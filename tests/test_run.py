@@ -14,7 +14,6 @@ import sys
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
@@ -30,7 +29,6 @@ from tests.helpers.processes import (
     SERVE,
     Run,
     children,
-    copy_of,
     environment,
     living_in,
     postmaster,
@@ -49,14 +47,8 @@ IMPATIENT = [
 
 pytestmark = [
     pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc"),
-    pytest.mark.xdist_group("processes"),
+    pytest.mark.long,
 ]
-
-
-@pytest.fixture
-def data_dir(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with copy_of(first, tmp_path_factory.mktemp("run")) as data_dir:
-        yield data_dir
 
 
 def finished(data_dir: Path, command: list[str], **values: str) -> subprocess.CompletedProcess[str]:
@@ -170,43 +162,43 @@ def test_the_secret_key_is_random_and_for_its_owner_alone(first: Path) -> None:
     assert path.read_text() not in (first / "output").read_text()
 
 
-def test_ctrl_c_stops_everything(data_dir: Path) -> None:
-    run = Run(data_dir).wait_until_ready()
+def test_ctrl_c_stops_everything(prepared: Path) -> None:
+    run = Run(prepared).wait_until_ready()
     # A terminal sends the signal to the whole process group.
     run.stop(lambda: os.killpg(run.process.pid, signal.SIGINT))
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
-def test_sigterm_to_make_stops_everything(data_dir: Path) -> None:
+def test_sigterm_to_make_stops_everything(prepared: Path) -> None:
     # Not the project's own .venv, which this would install: -o calls it up to date.
     command = ["make", "-o", f"{sys.prefix}/installed", f"VENV={sys.prefix}", "run"]
-    Run(data_dir, command).wait_until_ready().terminate()
+    Run(prepared, command).wait_until_ready().terminate()
 
 
-def test_sigterm_before_it_serves_stops_everything(data_dir: Path) -> None:
-    run = Run(data_dir)
-    wait_until(lambda: living_in(data_dir / "postgres"))
+def test_sigterm_before_it_serves_stops_everything(prepared: Path) -> None:
+    run = Run(prepared)
+    wait_until(lambda: living_in(prepared / "postgres"))
     run.terminate()
 
 
-def test_it_starts_after_everything_was_killed(data_dir: Path) -> None:
-    run = Run(data_dir).wait_until_ready()
-    query(data_dir, "CREATE TABLE kept AS SELECT 1 AS n")
-    killed = children(run.process.pid) | {postmaster(data_dir)}
+def test_it_starts_after_everything_was_killed(prepared: Path) -> None:
+    run = Run(prepared).wait_until_ready()
+    query(prepared, "CREATE TABLE kept AS SELECT 1 AS n")
+    killed = children(run.process.pid) | {postmaster(prepared)}
     for pid in killed:
         os.kill(pid, signal.SIGKILL)
     run.process.wait()
-    again = Run(data_dir, PORT=str(run.port)).wait_until_ready()
-    assert query(data_dir, "SELECT n FROM kept") == [(1,)]
+    again = Run(prepared, PORT=str(run.port)).wait_until_ready()
+    assert query(prepared, "SELECT n FROM kept") == [(1,)]
     again.terminate()
 
 
-def test_it_starts_after_its_master_was_killed(data_dir: Path) -> None:
-    run = Run(data_dir).wait_until_ready()
+def test_it_starts_after_its_master_was_killed(prepared: Path) -> None:
+    run = Run(prepared).wait_until_ready()
     run.process.kill()
     run.process.wait()
     # The worker holds the port until it notices.
-    Run(data_dir, PORT=str(run.port)).wait_until_ready().terminate()
+    Run(prepared, PORT=str(run.port)).wait_until_ready().terminate()
 
 
 def test_a_command_leaves_the_database_to_the_server(running: Run) -> None:
@@ -214,9 +206,9 @@ def test_a_command_leaves_the_database_to_the_server(running: Run) -> None:
     assert running.get("/health/ready") == b'{"ok": true}'
 
 
-def test_a_command_stops_the_database_that_it_started(data_dir: Path) -> None:
-    assert finished(data_dir, [*MANAGE, "showmigrations"]).returncode == 0
-    assert living_in(data_dir / "postgres") == {}
+def test_a_command_stops_the_database_that_it_started(prepared: Path) -> None:
+    assert finished(prepared, [*MANAGE, "showmigrations"]).returncode == 0
+    assert living_in(prepared / "postgres") == {}
 
 
 def test_help_starts_no_database(tmp_path: Path) -> None:
@@ -246,13 +238,13 @@ def test_a_missing_wheel_is_one_sentence(tmp_path: Path, run: str) -> None:
     assert_one_sentence(done, "Set DATABASE_URL, or install ")
 
 
-def test_database_url_is_used_instead(data_dir: Path, tmp_path: Path) -> None:
-    with embedded.running(data_dir):
-        static = str(data_dir.parent / "static")
-        url = embedded.database_url(data_dir)
+def test_database_url_is_used_instead(prepared: Path, tmp_path: Path) -> None:
+    with embedded.running(prepared):
+        static = str(prepared.parent / "static")
+        url = embedded.database_url(prepared)
         run = Run(tmp_path / "data", DATABASE_URL=url, STATIC_ROOT=static)
         run.wait_until_ready().terminate()
-        assert query(data_dir, "SELECT 1") == [(1,)]
+        assert query(prepared, "SELECT 1") == [(1,)]
     assert not (tmp_path / "data" / "postgres").exists()
 
 

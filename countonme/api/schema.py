@@ -119,12 +119,21 @@ class ApiSchema(AutoSchema):
 
     def get_request_serializer(self) -> Any:
         """Describe PUT like PATCH: both may leave fields out."""
-        if not self.view.takes_body:
-            return None
         serializer = force_instance(self._serializer())
         if self.method == "PUT":
             serializer.partial = True
         return serializer
+
+    def _get_request_body(self, direction: str = "request") -> Any:
+        """Describe the body of every method that has one: theirs leaves DELETE's out."""
+        if self.method not in self.view.methods_with_body:
+            return None
+        method = self.method
+        self.method = "POST" if method == "DELETE" else method
+        try:
+            return super()._get_request_body(direction)  # type: ignore[no-untyped-call]  # theirs
+        finally:
+            self.method = method
 
     def _serializer(self) -> Any:
         return super()._get_serializer()  # type: ignore[no-untyped-call]  # theirs

@@ -48,7 +48,7 @@ class ApiView(APIView):
     success_status: ClassVar[int] = 200
 
     # For the OpenAPI document only, where the attributes above don't tell.
-    takes_body: ClassVar[bool] = True
+    methods_with_body: ClassVar[Sequence[str]] = ("POST", "PUT", "PATCH")
     response_class: ClassVar[type[serializers.BaseSerializer[Any]] | None] = None
     path_model: ClassVar[type[Model] | None] = None
     answers: ClassVar[Mapping[str, Mapping[int, Sequence[str]]]] = {}

@@ -15,6 +15,7 @@ from countonme.api import docs
 from countonme.scope.prepared import Prepared
 from goals.serializers import BY_HAND, METRICS
 from tests.helpers.api import Api
+from tests.helpers.phones import fill_up, get_code, id_of, try_pair
 
 Call = dict[str, Any]
 Refusal = tuple[str, str]
@@ -41,7 +42,9 @@ class World:
 
 
 @pytest.fixture
-def world(phone: Api, other: Api) -> World:
+def world(phone: Api, other: Api, settings: Any) -> World:
+    # Pairing is refused for more reasons than it may be tried in a minute.
+    settings.PAIR_THROTTLE = ""
     return World(phone, other)
 
 
@@ -98,7 +101,9 @@ def refused(world: World, name: str, call: Call, status: str, sentence: str) -> 
             query, body = wrong(call)
             path += query
         case "429":
-            with override_settings(DEVICE_THROTTLE="0/min", REGISTER_THROTTLE="0/min"):
+            with override_settings(
+                DEVICE_THROTTLE="0/min", REGISTER_THROTTLE="0/min", PAIR_THROTTLE="0/min"
+            ):
                 return caller.request(method, path, body)
     return caller.request(method, path, body, headers)
 
@@ -118,6 +123,16 @@ def updates(path: str, reasons: dict[Refusal, Callable[[World, str], Any]]) -> A
         }
         for method in ("PUT", "PATCH")
     }
+
+
+def show_another_key(method: str) -> Any:
+    """Return the refusal of a key that is not the device's."""
+
+    def show(world: Any) -> Any:
+        body = {"recovery_key": "mine"}
+        return world.phone.request(method, "/v1/auth/recovery-key", body)
+
+    return {("409", "Not the device's recovery key"): show}
 
 
 def taken(path: str, body: Any) -> dict[Refusal, Callable[[World], Any]]:
@@ -141,6 +156,7 @@ def move(world: World, method: str, path: str, body: Any) -> Any:
 
 RICE = {"name": "Rice", "kcal_100g": 130}
 CUP = {"name": "1 cup", "grams": 150}
+UNKNOWN_CODE = "BCDF-GHJK-LMNP"
 WEIGHT = {"date": "2025-02-05", "weight_kg": 80}
 WATER = {"date": "2025-02-05", "ml": 250}
 ONE_WEIGHT = ("409", "This day has a body weight already")
@@ -163,9 +179,28 @@ def push_too_late(world: World) -> Any:
     return world.phone.post("/v1/sync?last_pulled_at=1", changes)
 
 
+def pair_a_ninth(world: World) -> Any:
+    fill_up(world.phone)
+    return try_pair(get_code(world.phone))
+
+
 # Reasons that only one call has.
 REASONS: dict[str, dict[Refusal, Callable[[World], Any]]] = {
     "POST /v1/auth/register": {("409", "Device already registered"): register_twice},
+    "POST /v1/auth/pair": {
+        ("404", "Code not found or expired"): lambda world: try_pair(UNKNOWN_CODE),
+        ("409", "ID already in use"): lambda world: try_pair(
+            get_code(world.phone), id_of(world.phone)
+        ),
+        ("409", "A device has at most 8 phones"): pair_a_ninth,
+    },
+    "DELETE /v1/auth/phones/{id}": {
+        ("409", "Erase the device instead"): lambda world: world.phone.delete(
+            f"/v1/auth/phones/{id_of(world.phone)}"
+        ),
+    },
+    "POST /v1/auth/recovery-key": show_another_key("POST"),
+    "DELETE /v1/auth/recovery-key": show_another_key("DELETE"),
     "POST /v1/products": taken("/v1/products", RICE)
     | {
         ("409", "A device has at most 5000 products"): lambda world: world.at_quota(

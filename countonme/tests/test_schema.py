@@ -54,9 +54,11 @@ def test_every_route_under_v1_is_described_and_nothing_else(document: dict[str, 
     assert set(document["paths"]) == routes
 
 
-def test_every_call_under_v1_needs_the_token_but_registering(document: dict[str, Any]) -> None:
+def test_every_call_under_v1_needs_the_token_but_registering_and_pairing(
+    document: dict[str, Any],
+) -> None:
     open_calls = [path for _, path, call in operations(document) if not call.get("security")]
-    assert open_calls == ["/v1/auth/register"]
+    assert sorted(open_calls) == ["/v1/auth/pair", "/v1/auth/register"]
 
 
 def test_every_call_describes_its_errors(document: dict[str, Any]) -> None:
@@ -108,9 +110,33 @@ def test_put_may_leave_fields_out_like_patch(document: dict[str, Any]) -> None:
     assert item["put"]["requestBody"] == item["patch"]["requestBody"]
 
 
-def test_a_body_is_never_optional(document: dict[str, Any]) -> None:
-    bodies = [call["requestBody"] for *_, call in operations(document) if "requestBody" in call]
-    assert all(body.get("required") for body in bodies)
+def test_a_body_is_optional_where_nothing_has_to_be_sent(document: dict[str, Any]) -> None:
+    optional = {
+        f"{method.upper()} {path}"
+        for method, path, call in operations(document)
+        if "requestBody" in call and not call["requestBody"]["required"]
+    }
+    assert optional == {
+        "POST /v1/auth/pairing-code",
+        "POST /v1/auth/recovery-key",
+        "DELETE /v1/auth/recovery-key",
+    }
+
+
+def test_a_delete_with_a_body_is_described_with_it(document: dict[str, Any]) -> None:
+    item = document["paths"]["/v1/auth/recovery-key"]
+    assert item["delete"]["requestBody"] == item["post"]["requestBody"]
+    assert "content" not in item["delete"]["responses"]["204"]
+
+
+def test_a_body_that_nobody_reads_is_not_described(document: dict[str, Any]) -> None:
+    without = {
+        f"{method.upper()} {path}"
+        for method, path, call in operations(document)
+        if "requestBody" not in call and method not in ("get", "delete")
+    }
+    assert without == {"POST /v1/auth/rotate"}
+    assert "requestBody" not in document["paths"]["/v1/auth/device"]["delete"]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +183,13 @@ def test_the_document_refuses_what_the_server_refuses(
         ("ManualGoalRequest", {"id": ID.title()}),
         ("BodyWeightRequest", {"id": None, "weight_kg": 72.400000000000006}),
         ("WaterEntryRequest", {"id": "", "ml": 250.0}),
-        ("RegisterRequest", {"device_id": ID.upper()}),
+        ("RegisterRequest", {"device_id": ID.upper(), "name": ""}),
+        ("RegisterRequest", {"name": None}),
+        ("PatchedPhoneRequest", {"name": ""}),
+        ("PatchedPhoneRequest", {"name": None}),
+        ("ShowKeyRequest", {"recovery_key": ""}),
+        ("ShowKeyRequest", {"recovery_key": None}),
+        ("PairRequest", {"code": "bcdf ghjk lmnp", "phone_id": ID.upper(), "name": None}),
     ],
 )
 def test_the_document_admits_what_phones_send(
@@ -167,6 +199,13 @@ def test_the_document_admits_what_phones_send(
     described = component | {"required": [], "components": document["components"]}
     assert values.keys() <= component["properties"].keys()
     jsonschema.validate(values, described)
+
+
+def test_a_delete_that_reads_a_body_describes_it(document: dict[str, Any]) -> None:
+    deletes = {path: call for method, path, call in operations(document) if method == "delete"}
+    with_body = {path for path, call in deletes.items() if "requestBody" in call}
+    assert with_body == {"/v1/auth/recovery-key"}
+    assert "422" in deletes["/v1/auth/recovery-key"]["responses"]
 
 
 def test_no_description_is_that_of_a_base_class(document: dict[str, Any]) -> None:
@@ -257,6 +296,7 @@ def reads(phone: Any) -> dict[str, str]:
         "/v1/stats/day/2025-02-05": "/v1/stats/day/{date}",
         "/v1/stats/daily?from=2025-02-01&to=2025-02-28": "/v1/stats/daily",
         "/v1/auth/device": "/v1/auth/device",
+        "/v1/auth/phones": "/v1/auth/phones",
         "/v1/sync": "/v1/sync",
         "/v1/sync?last_pulled_at=1000": "/v1/sync",
     }

@@ -57,6 +57,7 @@ class Device(models.Model):
 
     phones: Any  # reverse manager
     pairing_code: Any  # reverse one to one
+    recovery_keys: Any  # reverse manager
     # The phone that calls, where a request was authenticated.
     phone: Phone | None = None
 

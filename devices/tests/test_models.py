@@ -253,7 +253,8 @@ class TestErase:
             )
         else:
             phone.device.erase()
-        for model in (Phone, PairingCode, RecoveryKey):
+        models: list[Any] = [Phone, PairingCode, RecoveryKey]
+        for model in models:
             assert [row.device_id for row in model.objects.all()] == [kept.device_id]
 
     def test_a_second_time_changes_nothing(self) -> None:

@@ -775,7 +775,7 @@ class TestValidation:
         assert found == [["body", field] for field in body]
 
     def test_unknown_fields_are_ignored(self, phone: Api) -> None:
-        body = {"created_at": None, "replaces": str(id_of(phone)), "is_move": True}
+        body: dict[str, Any] = {"created_at": None, "replaces": str(id_of(phone)), "is_move": True}
         second = pair(get_code(phone), **body)
         assert (status(second), status(phone)) == (200, 200)
 

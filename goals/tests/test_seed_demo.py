@@ -6,6 +6,7 @@ import re
 from io import StringIO
 from urllib.parse import urlsplit
 
+import pytest
 from django.core.management import call_command
 
 from tests.helpers.api import Api
@@ -35,12 +36,28 @@ def test_it_works(db: None) -> None:
 
 def test_its_curl_lines_answer_something(db: None) -> None:
     printed = seed("--days", "3", "--url", "http://127.0.0.1:9000/")
-    urls = re.findall(r'"(http://127\.0\.0\.1:9000/v1/\S+)"', printed)
-    assert len(urls) == 11
-    for url in urls:
-        response = phone_of(printed).get(url.removeprefix("http://127.0.0.1:9000"))
-        assert response.status_code == 200, url
+    lines = re.findall(r'^curl (-X POST )?.*"http://127\.0\.0\.1:9000(/v1/\S+)"$', printed, re.M)
+    assert len(lines) == 13
+    for post, url in lines:
+        phone = phone_of(printed)
+        response = phone.post(url) if post else phone.get(url)
+        assert response.status_code == (201 if post else 200), url
         assert response.json(), urlsplit(url).path
+
+
+def test_it_names_its_phone(db: None) -> None:
+    printed = seed("--days", "1")
+    (phone,) = phone_of(printed).get("/v1/auth/phones").json()
+    assert f'The token of its phone, "{phone["name"]}", ' in printed
+
+
+def test_its_curl_lines_call_the_port_that_make_run_takes(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORT", "9000")
+    assert "http://127.0.0.1:9000/v1/products" in seed("--days", "1")
+    monkeypatch.delenv("PORT")
+    assert "http://127.0.0.1:8000/v1/products" in seed("--days", "1")
 
 
 def test_its_days_are_believable(db: None) -> None:

@@ -12,6 +12,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from goals import formulas
+from goals.formulas import GRAMS, PERCENTS
+from goals.models import CHOICES, ENERGY, SHAPE
 from products.models import MACROS_100G
 from products.nutrients import COLUMNS_100G, OPTIONAL
 from sync.registry import synced
@@ -105,6 +108,23 @@ COLUMNS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         **dict.fromkeys(OPTIONAL, optional(numbers(0, 999))),
         "eaten_at": timestamps(),
     },
+    "goals": {
+        "goal_type": st.sampled_from(["calculated", "manual"]),
+        "gender": st.sampled_from([*formulas.GENDERS]),
+        "birth_date": st.integers(1930, 2005).map(lambda year: f"{year}-02-05"),
+        "height_cm": numbers(140, 200),
+        "current_weight_kg": numbers(60, 120),
+        "activity_level": st.sampled_from([*formulas.ACTIVITY_LEVELS]),
+        "weight_goal_type": st.sampled_from(["lose", "maintain"]),
+        "target_weight_kg": numbers(20, 59),
+        "weight_change_pace": st.sampled_from([*formulas.PACES]),
+        "daily_calories_kcal": whole(1, 9999),
+        # The last of the three is what the others leave of 100.
+        **dict.fromkeys(PERCENTS, whole(0, 50)),
+        "water_ml": whole(0, 9999),
+        **dict.fromkeys((*ENERGY, *GRAMS, *SHAPE), optional(numbers(0, 999))),
+        "bmi_category": optional(st.sampled_from([*CHOICES["bmi_category"]])),
+    },
     "body_weights": {"date": DAYS, "weight_kg": numbers(0.01, 499)},
     "water_entries": {"date": DAYS, "ml": whole(1, 9999)},
 }
@@ -116,7 +136,13 @@ def records(table: str) -> st.SearchStrategy[dict[str, Any]]:
     columns = COLUMNS[table]
     columns_synced = {*synced()[table].table.columns} - {"id"} - KEYS.get(table, set())
     assert columns.keys() == columns_synced, f"{table}: every synced column has its values here"
-    return st.fixed_dictionaries(columns)
+    drawn = st.fixed_dictionaries(columns)
+    return drawn.map(_up_to_100_percent) if table == "goals" else drawn
+
+
+def _up_to_100_percent(goal: dict[str, Any]) -> dict[str, Any]:
+    *others, last = PERCENTS
+    return goal | {last: 100 - sum(round(goal[name]) for name in others)}
 
 
 @st.composite
@@ -138,6 +164,7 @@ def worlds(draw: st.DrawFn) -> dict[str, list[dict[str, Any]]]:
         "products": products,
         "portions": portions,
         "food_entries": entries,
+        "goals": some("goals", 2),
         "body_weights": list(weights.values()),
         "water_entries": some("water_entries", 2),
     }
@@ -156,6 +183,9 @@ def edits(draw: st.DrawFn, rows: Any) -> list[tuple[str, str, dict[str, Any]]]:
             }
             if table == "food_entries" and row["portion_id"] is None:
                 values.pop("quantity", None)
+            if table == "goals" and names & {*PERCENTS}:
+                other = draw(records("goals"))
+                values |= {name: other[name] for name in PERCENTS}
             if values:
                 edited.append((table, row_id, values))
     return edited

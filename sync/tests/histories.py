@@ -1,4 +1,4 @@
-"""Random histories of a device: what its replicas and REST do to it, from a seed."""
+"""Random histories of a device: what its phones and REST do to it, from a seed."""
 
 from __future__ import annotations
 
@@ -9,45 +9,16 @@ from datetime import date, timedelta
 from typing import Any
 
 from attacks.client import Phone
+from goals.formulas import ACTIVITY_LEVELS, GENDERS, PACES, PERCENTS, WEIGHT_GOAL_TYPES
+from sync.tests.phones import join, sign_out
 from sync.tests.replicas import TABLES, Replica, Rows, Synced
+from sync.tests.server import server_rows
 
 log = logging.getLogger(__name__)
 
-# What lists of REST answer beside what is synced.
-NOT_SYNCED = {"id", "created_at", "updated_at", "portions"}
-
-
-def server_rows(rest: Phone) -> Rows:
-    """Return all that REST lists, in the columns that are synced, by table and id."""
-
-    def collect(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        return {row["id"]: {k: v for k, v in row.items() if k not in NOT_SYNCED} for row in rows}
-
-    products = every(rest, "/v1/products?include=portions")
-    return {
-        "products": collect(products),
-        "portions": collect([portion for product in products for portion in product["portions"]]),
-        "food_entries": collect(every(rest, "/v1/food-entries")),
-        "body_weights": collect(every(rest, "/v1/body-weights")),
-        "water_entries": collect(every(rest, "/v1/water-entries")),
-    }
-
-
-def every(rest: Phone, path: str) -> list[dict[str, Any]]:
-    """Return all rows of a list, page by page."""
-    rows: list[dict[str, Any]] = []
-    joint = "&" if "?" in path else "?"
-    while True:
-        answer = rest.get(f"{path}{joint}limit=200&offset={len(rows)}")
-        assert answer.status == 200, answer
-        page = answer.json()
-        rows += page
-        if len(page) < 200:
-            return rows
-
 
 class History:
-    """Random doings of replicas and of REST on one device, from a seed."""
+    """Random doings of the phones of one device and of REST, from a seed."""
 
     def __init__(self, seed: int, rest: Phone, replicas: list[Replica]) -> None:
         self.random = random.Random(seed)  # noqa: S311 - a history has to come again
@@ -86,6 +57,8 @@ class History:
                     "grams": number(1, 50_000) / 100,
                     "is_default": self.random.random() < 0.4,
                 }
+            case "goals":
+                return self.goal()
             case "body_weights":
                 return {"date": self.day(), "weight_kg": number(5000, 9000) / 100}
             case "water_entries":
@@ -109,6 +82,48 @@ class History:
             return entry | {"product_id": product, "portion_id": portion, "quantity": quantity}
         return entry | {"product_id": product, "grams": number(1, 50_000) / 100}
 
+    def goal(self) -> dict[str, Any]:
+        """Return the columns of a new goal, now and then with a target on the wrong side."""
+        number, choice = self.random.randint, self.random.choice
+        if self.random.random() < 0.5:
+            return {"goal_type": "manual", **self.targets()}
+        return {
+            "goal_type": "calculated",
+            "gender": choice([*GENDERS]),
+            "birth_date": f"{number(1950, 2005)}-02-05",
+            "height_cm": number(15_000, 19_000) / 100,
+            "current_weight_kg": number(7000, 9000) / 100,
+            "activity_level": choice([*ACTIVITY_LEVELS]),
+            "weight_goal_type": choice([*WEIGHT_GOAL_TYPES]),
+            "target_weight_kg": choice([60, 65, 70, 95]),
+            "weight_change_pace": choice([*PACES]),
+            **choice([{}, self.targets()]),
+        }
+
+    def targets(self) -> dict[str, int]:
+        percents = self.random.choice([(30, 35, 35), (25, 45, 30), (0, 0, 100)])
+        return {
+            "daily_calories_kcal": self.random.randint(1, 10_000),
+            "water_ml": self.random.randint(0, 10_000),
+            **dict(zip(PERCENTS, percents, strict=True)),
+        }
+
+    def new_values(self, table: str, rows: Rows) -> dict[str, Any]:
+        """Return the columns of an update: some that go together, or one."""
+        values = self.values(table, rows)
+        match table:
+            case "portions":
+                del values["product_id"]
+                return values
+            case "food_entries":
+                return values
+            case "goals":
+                targets = self.targets()
+                names = [["daily_calories_kcal"], ["water_ml"], [*PERCENTS]]
+                return {name: targets[name] for name in self.random.choice(names)}
+        name = self.random.choice(sorted(values))
+        return {name: values[name]}
+
     def edit(self, replica: Replica) -> None:
         """Create, change or delete a row offline."""
         rows = replica.rows()
@@ -122,12 +137,7 @@ class History:
             log.info(f"{replica.name} creates in {table}: {values}")
             replica.create(table, self.new_id(), **values)
         elif chance < 0.8:
-            values = self.values(table, rows)
-            if table == "portions":
-                del values["product_id"]
-            elif table != "food_entries":
-                name = self.random.choice(sorted(values))
-                values = {name: values[name]}
+            values = self.new_values(table, rows)
             log.info(f"{replica.name} updates {table} {row_id}: {values}")
             replica.update(table, row_id, **values)
         elif table == "products" and chance < 0.9:
@@ -144,14 +154,18 @@ class History:
         path = f"/v1/{table.replace('_', '-')}"
         row_id = self.live(rows, table)
         chance = self.random.random()
-        values = {k: v for k, v in self.values(table, rows).items() if v is not None}
-        if table == "portions":
-            product = values.pop("product_id", None)
-            if product is None:
-                return
-        if row_id is None or chance < 0.45:
-            owner = f"/v1/products/{product}" if table == "portions" else "/v1"
-            answer = self.rest.post(f"{owner}/{table.replace('_', '-')}", values)
+        is_new = row_id is None or chance < 0.45
+        values = self.values(table, rows) if is_new else self.new_values(table, rows)
+        values = {name: value for name, value in values.items() if value is not None}
+        if is_new:
+            if table == "portions":
+                product = values.pop("product_id", None)
+                if product is None:
+                    return
+                path = f"/v1/products/{product}/portions"
+            if table == "goals":
+                path = f"{path}/{values.pop('goal_type')}"
+            answer = self.rest.post(path, values)
         elif chance < 0.8:
             answer = self.rest.patch(f"{path}/{row_id}", values)
         else:
@@ -160,14 +174,20 @@ class History:
         assert answer.status in (200, 201, 204, 404, 409, 422), answer
 
     def sync(self, replica: Replica) -> None:
-        """Sync, now and then with an accident, or with a write of REST before the push."""
-        accident = self.random.choice(["", "", "lost", "leaves", "REST"])
+        """Sync, now and then with an accident, or with a write of others before the push."""
+        others = [each for each in self.replicas if each != replica]
+        accidents = ["", "", "lost", "leaves", "REST", *(["phone"] if others else [])]
+        accident = self.random.choice(accidents)
         log.info(f"{replica.name} syncs {accident}")
-        if accident == "REST":
+        if accident in ("REST", "phone"):
             if replica.tell("sync", push="waits") == "waiting":
-                self.write_by_rest()
-                synced = replica.go_on()
-                self.settle(replica, synced)
+                if accident == "REST":
+                    self.write_by_rest()
+                else:
+                    other = self.random.choice(others)
+                    log.info(f"{other.name} syncs before the push")
+                    self.settle(other, other.try_sync())
+                self.settle(replica, replica.go_on())
             return
         synced = replica.try_sync(push=accident)
         if not accident:
@@ -180,11 +200,24 @@ class History:
             log.info(f"{replica.name} gives up {synced.rejected}")
             replica.discard(synced.rejected)
 
+    def come_back(self, replica: Replica) -> None:
+        """Sign a phone out, find it refused, and have it join again with its database."""
+        log.info(f"{replica.name} is signed out and joins again")
+        sign_out(replica.phone, by=self.rest)
+        error = replica.try_sync().error
+        assert error is not None
+        assert error["status"] == 401
+        replica.go_on_as(join(self.rest))
+
     def unfold(self, steps: int) -> None:
         doings = [self.edit, self.edit, self.edit, self.edit, self.sync]
         for _ in range(steps):
-            if self.random.random() < 0.15:
+            chance = self.random.random()
+            if chance < 0.15:
                 self.write_by_rest()
+            elif chance < 0.17 and self.replicas[1:]:
+                # REST goes on with the token of the first phone.
+                self.come_back(self.random.choice(self.replicas[1:]))
             else:
                 self.random.choice(doings)(self.random.choice(self.replicas))
 

@@ -6,14 +6,15 @@ import json
 import re
 import select
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from attacks.client import Phone
 from tests.helpers.processes import ROOT
 
 NODE_PROJECT = ROOT / "sync" / "tests" / "watermelondb"
 PAGE = ROOT / "docs" / "sync.md"
-TABLES = ("products", "portions", "food_entries", "body_weights", "water_entries")
+TABLES = ("products", "portions", "food_entries", "goals", "body_weights", "water_entries")
 
 # A printed module's code, by its comment's words.
 PRINTED = r"^```ts\n// {}\n(.*?)^```$"
@@ -78,15 +79,15 @@ class Replicas:
         assert "failed" not in answer, answer["failed"]
         return answer["result"]
 
-    def install(self, token: str, **edits: str) -> Replica:
-        """Return an app that was just installed, with the token of a device.
+    def install(self, phone: Phone, **edits: str) -> Replica:
+        """Return an app that was just installed on a phone.
 
         Args:
             edits: modules that differ from what is printed, by name.
         """
         self.installed += 1
-        replica = Replica(self, f"replica {self.installed}")
-        replica.tell("install", token=token, edits=under_db(edits))
+        replica = Replica(self, f"replica {self.installed}", phone)
+        replica.tell("install", token=phone.token, edits=under_db(edits))
         return replica
 
 
@@ -96,7 +97,7 @@ class Replica:
 
     replicas: Replicas
     name: str
-    waiting: bool = field(default=False)
+    phone: Phone
 
     def tell(self, do: str, **command: Any) -> Any:
         return self.replicas.tell(do, replica=self.name, **command)
@@ -115,6 +116,15 @@ class Replica:
     def call(self, table: str, id: str, method: str, *args: Any) -> Any:
         """Call a method of a record's model."""
         return self.tell("call", table=table, id=id, method=method, args=list(args))
+
+    def set_goal(self, targets: dict[str, int] | None = None, **values: Any) -> str:
+        """Set a goal as the page has an app do it."""
+        goal: str = self.tell("set_goal", values=values, targets=targets)
+        return goal
+
+    def aim(self, id: str, **targets: int) -> None:
+        """Change the targets of a goal as the page has an app do it."""
+        self.tell("aim", id=id, targets=targets)
 
     def try_sync(self, push: str = "") -> Synced:
         """Sync, with an accident to the first push: "lost", "leaves" (it fails to)."""
@@ -147,6 +157,16 @@ class Replica:
     def upgrade(self, **edits: str) -> None:
         """Put another version of the app in the place of this one."""
         self.tell("upgrade", edits=under_db(edits))
+
+    def go_on_as(self, phone: Phone) -> None:
+        """Use the token of a phone with the database as it is."""
+        self.phone = phone
+        self.tell("set_token", token=phone.token)
+
+    def join(self, phone: Phone) -> None:
+        """Take the rows along to the device of a phone, whose token is used from then on."""
+        self.phone = phone
+        self.tell("join", token=phone.token)
 
     def discard(self, rejected: dict[str, dict[str, str]]) -> None:
         self.tell("give_up", rejected=rejected)

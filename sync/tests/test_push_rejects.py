@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.conf import settings as configured
 
+from countonme.api.views import ApiView
+from devices.models import Phone
 from sync.tests.replica import (
     calculated_goal,
     created,
@@ -26,6 +29,7 @@ from sync.tests.replica import (
     water,
     weight,
 )
+from sync.views import SyncView
 from tests.helpers.api import Api, offences
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -277,6 +281,49 @@ def test_days_past_the_quota_are_named(
 
 
 # As a whole.
+
+
+@pytest.fixture
+def second(phone: Api) -> Api:
+    """Another phone of the same device."""
+    assert phone.device is not None
+    row, token = Phone.create_with_token(phone.device, uuid.uuid4())
+    row.save(force_insert=True)
+    return Api(phone.device, token)
+
+
+@pytest.fixture
+def signed_out_meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Api, Api], None]:
+    """Have a phone sign out another once that one's next push is authenticated."""
+
+    def arrange(leaving: Api, by: Api) -> None:
+        phone_id = leaving.get("/v1/auth/device").json()["phone_id"]
+
+        def read_body(view: SyncView, **options: Any) -> dict[str, Any]:
+            assert by.delete(f"/v1/auth/phones/{phone_id}").status_code == 204
+            return ApiView.read_body(view, **options)
+
+        monkeypatch.setattr(SyncView, "read_body", read_body)
+
+    return arrange
+
+
+def test_a_phone_that_is_signed_out_before_its_push_is_applied_gets_401_and_nothing_is_applied(
+    phone: Api, second: Api, signed_out_meanwhile: Any
+) -> None:
+    after = revision(second)
+    signed_out_meanwhile(second, by=phone)
+    assert push(second, after, created(water_entries=[water()])).status_code == 401
+    assert revision(phone) == after
+
+
+def test_a_phone_that_stays_pushes_while_another_is_signed_out(
+    phone: Api, second: Api, signed_out_meanwhile: Any
+) -> None:
+    after, drunk = revision(phone), water()
+    signed_out_meanwhile(second, by=phone)
+    assert push(phone, after, created(water_entries=[drunk])).status_code == 200
+    assert list(live(phone)["water_entries"]) == [drunk["id"]]
 
 
 def test_a_shape_that_is_none_is_refused(phone: Api) -> None:

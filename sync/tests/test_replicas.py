@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,24 +13,16 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from attacks.client import Phone
+from goals.serializers import METRICS
 from products.nutrients import OPTIONAL
 from sync.tests import dirty
-from sync.tests.histories import History, server_rows
-from sync.tests.replicas import NODE_PROJECT, PAGE, TABLES, Replica, Replicas, Rows, Synced, printed
-from tests.helpers.processes import (
-    MANAGE,
-    ROOT,
-    SERVE,
-    Run,
-    copy_of,
-    environment,
-    first_start,
-    query,
-)
+from sync.tests.replicas import NODE_PROJECT, PAGE, TABLES, Replica, Replicas, Synced, printed
+from sync.tests.server import assert_all_equal, post, server_rows
+from tests.helpers.processes import MANAGE, ROOT, Run, environment, query
 
-pytestmark = pytest.mark.xdist_group("replicas")
+pytestmark = pytest.mark.long
 
-MODULES = ("db/schema", "db/migrations", "db/models", "db/index", "db/sync")
+MODULES = ("db/schema", "db/migrations", "db/models", "db/index", "db/sync", "db/join")
 DAY = "2025-02-05"
 RICE: dict[str, Any] = {"name": "Rice", "unit": "g", "kcal_100g": 130, "protein_100g": 2.7}
 SOUP: dict[str, Any] = {
@@ -44,104 +33,6 @@ SOUP: dict[str, Any] = {
     "kcal": 250,
 }
 LUNCH = {"date": DAY, "mealType": "lunch"}
-SETTINGS = {
-    "REGISTER_THROTTLE": "",
-    "DEVICE_THROTTLE": "",
-    "BCRYPT_ROUNDS": "4",
-    "LOG_LEVEL": "WARNING",
-}
-
-
-@pytest.fixture(scope="module")
-def node() -> str:
-    """Node, with WatermelonDB installed."""
-    program = shutil.which("node")
-    if program and (NODE_PROJECT / "node_modules" / "@nozbe" / "watermelondb").exists():
-        return program
-    reason = (
-        f"WatermelonDB is not installed: run npm ci in {NODE_PROJECT.relative_to(ROOT)}"
-        if program
-        else "Node is not installed"
-    )
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")
-def server(node: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """A live server on a PostgreSQL of its own."""
-    with ExitStack() as ends:
-        folder = tmp_path_factory.mktemp("synced")
-        data_dir = ends.enter_context(copy_of(first_start(tmp_path_factory), folder))
-        run = Run(data_dir, SERVE, **SETTINGS)
-        ends.callback(run.kill)
-        yield run.wait_until_ready()
-
-
-@pytest.fixture(scope="module")
-def node_process(node: str, server: Run) -> Iterator[Replicas]:
-    replicas = Replicas(node, f"http://127.0.0.1:{server.port}")
-    yield replicas
-    replicas.stop()
-
-
-@pytest.fixture
-def replicas(node_process: Replicas) -> Iterator[Replicas]:
-    """The library, which must not complain about anything that a test did not take out."""
-    node_process.complaints.clear()
-    yield node_process
-    assert node_process.complaints == []
-
-
-@pytest.fixture
-def rest(server: Run) -> Phone:
-    """A device as REST sees it, registered now."""
-    return Phone(server.port).register()
-
-
-Install = Callable[[], Replica]
-
-
-@pytest.fixture
-def install(replicas: Replicas, rest: Phone) -> Install:
-    """Installs the app once more, with the token of that device."""
-    return lambda: replicas.install(rest.token)
-
-
-@pytest.fixture
-def one(install: Install) -> Replica:
-    return install()
-
-
-@pytest.fixture
-def two(install: Install) -> Replica:
-    return install()
-
-
-def post(rest: Phone, path: str, **body: Any) -> dict[str, Any]:
-    answer = rest.post(path, body)
-    assert answer.status == 201, answer
-    created: dict[str, Any] = answer.json()
-    return created
-
-
-def assert_all_equal(rest: Phone, *replicas: Replica) -> Rows:
-    """Every replica shows what REST lists, and has nothing left to push."""
-    expected = server_rows(rest)
-    for replica in replicas:
-        found = differences(replica.rows(), expected)
-        assert not found, "\n".join(found)
-        assert replica.unsynced() == {}
-    return expected
-
-
-def differences(here: Rows, there: Rows) -> list[str]:
-    """Return what two copies don't have in common, a line a row."""
-    return [
-        f"{table} {row_id}: {here[table].get(row_id)} != {there[table].get(row_id)}"
-        for table in TABLES
-        for row_id in here[table].keys() | there[table].keys()
-        if here[table].get(row_id) != there[table].get(row_id)
-    ]
 
 
 def manage(server: Run, *arguments: str) -> None:
@@ -159,6 +50,7 @@ def test_a_first_sync_brings_everything_live(rest: Phone, one: Replica) -> None:
     post(rest, f"/v1/products/{rice['id']}/portions", name="1 bowl", grams=180, is_default=True)
     post(rest, "/v1/food-entries", product_id=rice["id"], grams=150, date=DAY, meal_type="lunch")
     post(rest, "/v1/food-entries", **SOUP, eaten_at="2025-02-05T12:30:00Z")
+    post(rest, "/v1/goals/calculated", **METRICS)
     post(rest, "/v1/body-weights", date=DAY, weight_kg=80.55)
     post(rest, "/v1/water-entries", date=DAY, ml=250)
     gone = post(rest, "/v1/food-entries", **SOUP)
@@ -166,7 +58,7 @@ def test_a_first_sync_brings_everything_live(rest: Phone, one: Replica) -> None:
 
     assert one.sync().pushes == []
     rows = assert_all_equal(rest, one)
-    assert [len(rows[table]) for table in TABLES] == [1, 2, 2, 1, 1]
+    assert [len(rows[table]) for table in TABLES] == [1, 2, 2, 1, 1, 1]
 
 
 def test_what_is_written_offline_reaches_the_server_and_the_other_replica(
@@ -261,7 +153,7 @@ def test_what_is_in_a_table_that_the_server_does_not_know_blocks_nothing(
         "modelClasses: [class extends (require('@nozbe/watermelondb').Model) "
         "{ static table = 'moods' }, ",
     )
-    replica = replicas.install(rest.token, schema=schema, index=index)
+    replica = replicas.install(rest, schema=schema, index=index)
     soup = replica.create("food_entries", **SOUP)
     replica.sync()
     mood = replica.create("moods", mood="content")
@@ -472,7 +364,7 @@ def test_a_phone_that_was_away_during_a_purge_gets_everything_as_a_replacement(
     assert two.sync().strategies == [None]
     one.sync()
     rows = assert_all_equal(rest, one, two)
-    assert [len(rows[table]) for table in TABLES] == [0, 0, 0, 0, 1]
+    assert [len(rows[table]) for table in TABLES] == [0, 0, 0, 0, 0, 1]
 
 
 def test_a_restored_backup_replaces_what_was_synced_since(
@@ -500,19 +392,19 @@ def test_a_restored_backup_replaces_what_was_synced_since(
 
     assert one.sync().strategies[0] == "replacement"
     rows = assert_all_equal(rest, one)
-    assert [len(rows[table]) for table in TABLES] == [1, 1, 0, 0, 1]
+    assert [len(rows[table]) for table in TABLES] == [1, 1, 0, 0, 0, 1]
     # The library notices, too.
     assert all("previous pulled-at time was greater" in told for told in replicas.complaints)
     replicas.complaints.clear()
 
 
 def test_a_reinstalled_app_gets_everything_again(
-    rest: Phone, one: Replica, install: Install
+    rest: Phone, replicas: Replicas, one: Replica
 ) -> None:
     rice = one.create("products", **RICE)
     one.call("products", rice, "log", 150, LUNCH)
     one.sync()
-    again = install()
+    again = replicas.install(rest)
     assert again.sync().pushes == []
     assert_all_equal(rest, again)
 
@@ -612,7 +504,7 @@ def test_a_wrong_token_is_401_and_loses_nothing(rest: Phone, one: Replica) -> No
     synced = one.try_sync()
     assert synced.error
     assert synced.error["status"] == 401
-    one.tell("set_token", token=rest.token)
+    one.go_on_as(rest)
     one.sync()
     assert len(assert_all_equal(rest, one)["products"]) == 1
 
@@ -643,7 +535,7 @@ def test_a_new_table_comes_with_all_its_rows_after_a_migration(
         r"(    tableSchema\(\{\n      name: 'water_entries'.*\n  \],\n\}\))", schema, flags=re.S
     )
     index = printed("db/index.ts").replace(", WaterEntry]", "]")
-    replica = replicas.install(rest.token, schema=f"{before}  ],\n}})", index=index)
+    replica = replicas.install(rest, schema=f"{before}  ],\n}})", index=index)
     replica.create("food_entries", **SOUP)
     post(rest, "/v1/water-entries", date=DAY, ml=250)
     replica.sync()
@@ -677,7 +569,7 @@ def test_after_two_syncs_both_sides_are_equal_to_the_letter(
 ) -> None:
     node_process.complaints.clear()
     rest = Phone(server.port).register()
-    one = node_process.install(rest.token)
+    one = node_process.install(rest)
     rows = data.draw(dirty.worlds())
     for table, records in rows.items():
         for record in records:
@@ -693,14 +585,3 @@ def test_after_two_syncs_both_sides_are_equal_to_the_letter(
     assert one.sync().pushes == []
     assert_all_equal(rest, one)
     assert node_process.complaints == []
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_any_history_ends_with_all_replicas_equal_to_each_other_and_to_rest(
-    seed: int, rest: Phone, install: Install, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
-    history = History(seed, rest, [install() for _ in range(2 + seed % 2)])
-    history.unfold(120)
-    history.end()
-    assert_all_equal(rest, *history.replicas)

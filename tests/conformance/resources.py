@@ -1,7 +1,8 @@
 """What every resource is: where it lies, what it takes and what it answers.
 
 To add one is to declare it here; the tests beside this file then hold it to what every resource
-does, and its app's tests say what it does beside.
+does, and its app's tests say what it does beside. One whose rows can be written in several ways
+stands here once for each.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Quota:
     sentence: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Resource:
     """A kind of rows, as the contract has it.
 
@@ -51,7 +52,8 @@ class Resource:
         rows: under which path each lies.
         body: what creates one; `required` of it are the fields that can't be left out.
         answer: the fields of an answer, in order.
-        fields: what may be sent to create one, but for the id.
+        fields: what may be sent to create one, but for the id; those that share a rule are tried
+            together.
         updates: what may be sent to change one, where that differs.
         changes: an update of several fields, each of which changes itself alone.
         nth: what the `n`th row of a list differs by; none where a device has one row at most.
@@ -76,8 +78,8 @@ class Resource:
     prepare: Callable[[Api], object] = lambda phone: None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "updates", self.updates or self.fields)
-        object.__setattr__(self, "required", self.required or tuple(self.body))
+        self.updates = self.updates or self.fields
+        self.required = self.required or tuple(self.body)
 
     def __str__(self) -> str:
         return self.name
@@ -138,7 +140,9 @@ PRODUCT_FIELDS = {
     "brand": NAME.nullable(),
     "unit": choice("g", "ml"),
     "kcal_100g": whole(0, 1000),
-    **dict.fromkeys((f"{name}_100g" for name in contract.NUTRIENTS[1:]), AMOUNT),
+    # Macros may be 105 together: each is tried alone.
+    **{f"{name}_100g": decimal("0", "100").nullable() for name in contract.NUTRIENTS[1:4]},
+    **dict.fromkeys((f"{name}_100g" for name in contract.NUTRIENTS[4:]), AMOUNT),
     "barcode": OWN,
 }
 PORTION_FIELDS = {"name": NAME, "grams": GRAMS, "is_default": BOOLEAN}

@@ -108,16 +108,16 @@ class TestId:
         assert state(mine.phone) == before
         assert current is None or mine.get(current) == current
 
-    @pytest.mark.parametrize("is_deleted", [False, True])
-    def test_that_another_device_has_it_changes_nothing(
-        self, mine: Rows, theirs: Rows, is_deleted: bool
+    def test_that_another_device_has_it_or_had_it_changes_nothing(
+        self, mine: Rows, theirs: Rows
     ) -> None:
-        theirs.create(id=ID)
-        if is_deleted:
-            theirs.phone.delete(theirs.path({"id": ID}))
+        deleted = theirs.create()
+        theirs.phone.delete(theirs.path(deleted))
+        live = theirs.create()
         before = state(theirs.phone)
-        row = mine.create(id=ID)
-        assert mine.get({"id": ID}) == row
+        for n, chosen in enumerate((deleted["id"], live["id"])):
+            row = mine.create(n, id=chosen)
+            assert (row["id"], mine.get(row)) == (chosen, row)
         assert state(theirs.phone) == before
 
     def test_of_another_kind_of_row_it_is_free(self, mine: Rows) -> None:

@@ -97,18 +97,16 @@ def test_ties_are_ordered_by_id(mine: Rows) -> None:
 
 
 @each_list
-@pytest.mark.parametrize("limit", [1, 2, 3])
-def test_links_lead_through_all_pages_and_back(
-    mine: Rows, five: list[dict[str, Any]], limit: int
-) -> None:
-    pages = [mine.phone.get(f"{mine.resource.path}?limit={limit}")]
-    while "next" in links(pages[-1]):
-        pages.append(mine.phone.get(links(pages[-1])["next"]))
-    assert [row for page in pages for row in page.json()] == five
-    assert {len(page.json()) for page in pages[:-1]} == {limit}
-    assert "prev" not in links(pages[0])
-    for page, before in zip(pages[1:], pages, strict=False):
-        assert mine.phone.get(links(page)["prev"]).json() == before.json()
+def test_links_lead_through_all_pages_and_back(mine: Rows, five: list[dict[str, Any]]) -> None:
+    for limit in (1, 2, 3):
+        pages = [mine.phone.get(f"{mine.resource.path}?limit={limit}")]
+        while "next" in links(pages[-1]):
+            pages.append(mine.phone.get(links(pages[-1])["next"]))
+        assert [row for page in pages for row in page.json()] == five
+        assert {len(page.json()) for page in pages[:-1]} == {limit}
+        assert "prev" not in links(pages[0])
+        for page, before in zip(pages[1:], pages, strict=False):
+            assert mine.phone.get(links(page)["prev"]).json() == before.json()
 
 
 @each_list

@@ -6,7 +6,6 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
 import time_machine
 
 from tests.conformance.rows import Rows
@@ -51,22 +50,22 @@ def test_an_id_in_a_path_is_read_in_either_case(mine: Rows) -> None:
     assert mine.phone.get(mine.path(row)).status_code == 404
 
 
-@pytest.mark.parametrize("fate", ["unknown", "deleted", "another device's", "another kind's"])
-def test_what_is_not_there_is_404_and_answers_alike(mine: Rows, theirs: Rows, fate: str) -> None:
-    row: dict[str, Any] = {"id": str(uuid.uuid4())}
-    if fate == "deleted":
-        row = mine.create()
-        mine.phone.delete(mine.path(row))
-    elif fate == "another device's":
-        row = theirs.create()
-    elif fate == "another kind's":
-        row = (mine.phone.weight if mine.resource.name == "water" else mine.phone.water)()
+def test_what_is_not_there_is_404_and_answers_alike(mine: Rows, theirs: Rows) -> None:
+    of_another_kind = mine.phone.weight if mine.resource.name == "water" else mine.phone.water
+    gone = {
+        "unknown": {"id": str(uuid.uuid4())},
+        "deleted": mine.create(),
+        "another device's": theirs.create(),
+        "another kind's": of_another_kind(),
+    }
+    mine.phone.delete(mine.path(gone["deleted"]))
     next_transaction()
     before = state(mine.phone), state(theirs.phone)
-    for method in METHODS:
-        response = call(mine.phone, method, mine.path(row), mine.resource.changes)
-        assert response.status_code == 404
-        assert response.content == b'{"detail":"%s not found"}' % mine.resource.noun.encode()
+    for fate, row in gone.items():
+        for method in METHODS:
+            response = call(mine.phone, method, mine.path(row), mine.resource.changes)
+            assert response.status_code == 404, (fate, method)
+            assert response.content == b'{"detail":"%s not found"}' % mine.resource.noun.encode()
     assert (state(mine.phone), state(theirs.phone)) == before
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -171,6 +172,12 @@ def copy_of(first: Path, folder: Path) -> Iterator[Path]:
     subprocess.run(["cp", "-a", first / "data", folder / "data"], check=True)
     (folder / "static").symlink_to(first / "static")
     yield folder / "data"
-    for pid in living_in(folder / "data" / "postgres"):
+    kill_all_in(folder / "data")
+    # pytest would do it in the end, when one process is left to do it: these are many files.
+    shutil.rmtree(folder / "data", ignore_errors=True)
+
+
+def kill_all_in(data_dir: Path) -> None:
+    for pid in living_in(data_dir / "postgres"):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

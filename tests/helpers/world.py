@@ -20,6 +20,7 @@ from devices import maintenance
 from devices.models import Device
 from goals import demo
 from tests.helpers.api import Api, new_phone
+from tests.helpers.phones import another_phone, get_code, get_key, pair, sign_out
 from tests.helpers.samples import sample
 
 TODAY = date(2025, 2, 5)
@@ -29,14 +30,22 @@ class World(NamedTuple):
     """The phones of a filled database.
 
     Attributes:
-        working: their tokens are accepted.
+        working: their tokens are accepted. The last is another phone of the first one's device.
         rotating: it has rotated its token, but the answer was lost.
         refused: their tokens are refused.
+        joining: it has joined the first one's device, and not used its token.
+        moving: it goes as soon as `joining` has used its token.
+        code: a pairing code of the first one's device.
+        key: a recovery key of that device.
     """
 
     working: list[Api]
     rotating: Api
     refused: list[Api]
+    joining: Api
+    moving: Api
+    code: str
+    key: str
 
 
 def fill() -> World:
@@ -50,8 +59,12 @@ def fill() -> World:
     _eat(busy)
     for phone in (busy, *kinds.values()):
         _own_every_kind(_device(phone))
-    for path in ("pairing-code", "recovery-key"):
-        busy.post(f"/v1/auth/{path}")
+
+    tablet, moving, signed_out = (another_phone(busy, name="Tablet") for _ in range(3))
+    joining = pair(get_code(moving, move=True), name="New phone")
+    sign_out(signed_out)
+    code, key = get_code(busy), get_key(busy)
+    get_key(busy)
 
     kinds["rotating"].post("/v1/auth/rotate")
     _device(kinds["erased"]).erase()
@@ -64,8 +77,9 @@ def fill() -> World:
     for scoped in device_scoped_models():
         deleted = scoped.all_objects.across_devices().exclude(deleted_at=None)
         assert deleted.exists(), f"no deleted {scoped._meta.label}"
-    refused = [kinds[kind] for kind in ("erased", "blocked", "revoked")]
-    return World([busy, kinds["purged"]], kinds["rotating"], refused)
+    refused = [signed_out, *(kinds[kind] for kind in ("erased", "blocked", "revoked"))]
+    working = [busy, kinds["purged"], tablet]
+    return World(working, kinds["rotating"], refused, joining, moving, code, key)
 
 
 def _eat(phone: Api) -> None:

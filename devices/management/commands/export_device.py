@@ -12,8 +12,8 @@ from devices.management.arguments import get_device
 
 class Command(BaseCommand):
     help = (
-        "Write a device with all its rows, deleted ones included, as JSON. The file holds health "
-        "data but no token. Keep it as safe as a backup."
+        "Write a device with its phones and all its rows, deleted ones included, as JSON. The file "
+        "holds health data but no token, code or key. Keep it as safe as a backup."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

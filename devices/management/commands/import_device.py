@@ -15,8 +15,8 @@ from devices import transfer
 class Command(BaseCommand):
     help = (
         "Create the device of an export_device file with all its rows, or nothing on an error. "
-        "Prints only a new token for its phone, which is shown this once. The old token is not "
-        "valid here."
+        "Prints only a new token for its first phone, which is shown this once. Old tokens are not "
+        "valid here: other phones pair anew."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

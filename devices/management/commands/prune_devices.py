@@ -13,8 +13,9 @@ from devices.models import Device
 
 class Command(BaseCommand):
     help = (
-        "Erase the devices that were neither registered nor seen within an age. An erased device's "
-        "token is refused for ever; the next purge_deleted removes its rows. Works in batches of "
+        "Erase the devices of which no phone joined or was seen within an age. The tokens of an "
+        "erased device are refused for ever; the next purge_deleted removes its rows. Works in "
+        "batches of "
         f"{maintenance.BATCH}. After an interruption, run it again."
     )
 
@@ -24,7 +25,7 @@ class Command(BaseCommand):
             type=age,
             required=True,
             metavar="AGE",
-            help="how long a device was neither registered nor seen, as 365d or 52w",
+            help="how long no phone of a device joined or was seen, as 365d or 52w",
         )
         parser.add_argument(
             "--dry-run",

@@ -17,7 +17,8 @@ from devices.models import Phone
 class Command(BaseCommand):
     help = (
         "Remove for ever the rows that were soft-deleted longer ago than an age, and all rows of "
-        "erased devices. A row that a remaining row refers to is kept. Works in batches of "
+        "erased devices. A row that a remaining row refers to is kept. Phones that were signed out "
+        "90 days ago are forgotten too. Works in batches of "
         f"{maintenance.BATCH}, each a short transaction, so it can run beside live traffic. After "
         "an interruption, run it again."
     )

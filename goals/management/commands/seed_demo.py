@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser
 from datetime import timedelta
 from typing import Any
@@ -10,7 +11,8 @@ from django.utils import timezone
 from goals import demo
 
 CURL = """\
-Device {id}, with {days} days of meals, a goal, weighings and water. Its token, shown this once:
+Device {id}, with {days} days of meals, a goal, weighings and water.
+The token of its phone, "{phone}", shown this once:
 
 TOKEN={token}
 
@@ -25,20 +27,25 @@ curl -H "Authorization: Bearer $TOKEN" "{url}/v1/water-entries?date={today}"
 curl -H "Authorization: Bearer $TOKEN" "{url}/v1/stats/weight?from={first}&to={today}"
 curl -H "Authorization: Bearer $TOKEN" "{url}/v1/stats/expenditure?from={first}&to={today}"
 curl -H "Authorization: Bearer $TOKEN" "{url}/v1/stats/streak?date={today}"
+curl -H "Authorization: Bearer $TOKEN" "{url}/v1/auth/phones"
+
+A code by which another phone, such as the one with your app, joins the device:
+
+curl -X POST -H "Authorization: Bearer $TOKEN" "{url}/v1/auth/pairing-code"
 """
 
 
 class Command(BaseCommand):
     help = (
         "Register a demo device with a diary, a goal, weighings and water of the last days. Prints "
-        "its token and curl lines that use it. Each run creates another device."
+        "the token of its phone and curl lines that use it. Each run creates another device."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--url",
-            default="http://127.0.0.1:8000",
-            help="the address of the server in the curl lines (default: %(default)s)",
+            default=f"http://127.0.0.1:{os.environ.get('PORT') or 8000}",
+            help="the address of the server in the curl lines (default: %(default)s, by PORT)",
         )
         parser.add_argument(
             "--days", type=int, default=30, help="how many days, up to today (default: %(default)s)"
@@ -51,6 +58,7 @@ class Command(BaseCommand):
         self.stdout.write(
             CURL.format(
                 id=device.pk,
+                phone=demo.PHONE,
                 days=days,
                 token=token,
                 url=options["url"].rstrip("/"),

@@ -42,8 +42,8 @@ for (const [, name, code] of fs
   printed.set(name, code)
 }
 
-// One app: the printed modules, or `edits` of some, loaded afresh on a phone's disk.
-function install(disk, edits) {
+// One app: the printed modules, or `edits` of some, loaded afresh on a phone's disk and network.
+function install(disk, fetch, edits) {
   const provided = standIns(disk)
   const loaded = new Map()
   const load = (name) => {
@@ -64,11 +64,12 @@ function install(disk, edits) {
         wanted.startsWith('.')
           ? load(path.posix.join(path.posix.dirname(name), wanted))
           : (provided[wanted] ?? require(wanted))
-      new Function('require', 'module', 'exports', outputText)(requires, module, module.exports)
+      const run = new Function('require', 'module', 'exports', 'fetch', outputText)
+      run(requires, module, module.exports, fetch)
     }
     return loaded.get(name).exports
   }
-  return { ...load('db/index'), ...load('db/sync') }
+  return { ...load('db/index'), ...load('db/models'), ...load('db/sync'), ...load('db/join') }
 }
 
 class Replica {
@@ -79,9 +80,9 @@ class Replica {
   }
 
   install({ edits = {} }) {
-    const { database, syncOf, discard } = install(this.disk, edits)
-    Object.assign(this, { database, discard })
-    this.runSync = syncOf(database, server, () => this.token)
+    this.app = install(this.disk, (url, init) => this.fetch(url, init), edits)
+    this.database = this.app.database
+    this.runSync = this.app.syncOf(this.database, server, () => this.token)
   }
 
   // Another version of the app on what the one before has left.
@@ -132,6 +133,19 @@ class Replica {
     return result?.id ?? null
   }
 
+  async set_goal({ values, targets }) {
+    const goal = await this.app.setGoal(this.database, (goal) => {
+      for (const [column, value] of Object.entries(values)) goal._setRaw(column, value)
+      if (targets) goal.aim(targets)
+    })
+    return goal.id
+  }
+
+  async aim({ id, targets }) {
+    const goal = await this.record('goals', id)
+    await this.database.write(() => goal.update(() => goal.aim(targets)))
+  }
+
   // What the phone shows: every row of every table, by id.
   async dump() {
     const tables = {}
@@ -158,7 +172,13 @@ class Replica {
   }
 
   async give_up({ rejected }) {
-    await this.discard(this.database, rejected)
+    await this.app.discard(this.database, rejected)
+  }
+
+  // What the app does once it is paired and has rows of its own.
+  async join({ token }) {
+    await this.app.join(this.database)
+    this.token = token
   }
 
   set_token({ token }) {
@@ -169,30 +189,28 @@ class Replica {
   // phone "waits" with it until told to go on. Or sync so many `times` at once.
   async sync({ push, times = 1 }) {
     const requests = []
-    const fetchOf = globalThis.fetch
-    let accident = push
-    globalThis.fetch = async (url, init = {}) => {
-      const method = init.method ?? 'GET'
-      const happens = method === 'POST' ? accident : undefined
-      if (happens) accident = undefined
-      if (happens === 'leaves') throw new TypeError('Network request failed')
-      if (happens === 'waits') await waiting()
-      const answer = await fetchOf(url, init)
-      const body = await answer.clone().text()
-      const strategy = method === 'GET' && answer.ok ? JSON.parse(body).experimentalStrategy : null
-      requests.push({ method, status: answer.status, strategy: strategy ?? null })
-      if (happens === 'lost') throw new TypeError('Network request failed')
-      return answer
-    }
+    Object.assign(this, { accident: push, requests })
     try {
       const [rejected] = await Promise.all(Array.from({ length: times }, () => this.runSync()))
       return { rejected, error: null, requests }
     } catch (error) {
       const { status = 0, retryAfter = 0, message } = error
       return { rejected: {}, error: { status, retry_after: retryAfter, message }, requests }
-    } finally {
-      globalThis.fetch = fetchOf
     }
+  }
+
+  async fetch(url, init = {}) {
+    const method = init.method ?? 'GET'
+    const happens = method === 'POST' ? this.accident : undefined
+    if (happens) this.accident = undefined
+    if (happens === 'leaves') throw new TypeError('Network request failed')
+    if (happens === 'waits') await waiting()
+    const answer = await fetch(url, init)
+    const body = await answer.clone().text()
+    const strategy = method === 'GET' && answer.ok ? JSON.parse(body).experimentalStrategy : null
+    this.requests.push({ method, status: answer.status, strategy: strategy ?? null })
+    if (happens === 'lost') throw new TypeError('Network request failed')
+    return answer
   }
 }
 
