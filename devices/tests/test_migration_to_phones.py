@@ -66,7 +66,7 @@ class Old:
 
     def insert(self, *, has_token: bool = True, has_previous: bool = False, **values: Any) -> None:
         """Write its row as the version before did."""
-        row = {"created_at": REGISTERED, "last_seen_at": SEEN, "blocked_at": None}
+        row: dict[str, Any] = {"created_at": REGISTERED, "last_seen_at": SEEN, "blocked_at": None}
         row |= {"blocked_reason": "", "erased_at": None, **values}
         execute(
             INSERT,
@@ -317,7 +317,7 @@ def test_back_again_a_device_whose_first_phone_was_forgotten_has_no_token(
     forward()
     phone = devices["current"].current
     another_phone(phone)
-    Phone.objects.filter(device=phone.device, id=phone.device and phone.device.pk).delete()
+    Phone.objects.filter(device=device_of(phone), id=device_of(phone).pk).delete()
     back()
     assert not is_good(phone)
     forward()
