@@ -80,9 +80,3 @@ CRASHES = [
     kill_gunicorn,
     kill_a_worker,
 ]
-
-
-def waiting_for_locks(server: Run) -> int:
-    """Return how many sessions of the server's database wait for a lock."""
-    waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-    return len(query(server.data_dir, waiting))

@@ -26,10 +26,10 @@ from attacks.crashes import (
     is_frozen,
     kill,
     start_database,
-    waiting_for_locks,
     workers,
 )
 from attacks.household import Household
+from attacks.locks import waiting_for_locks
 from attacks.servers import Report, Start, check_integrity, starting
 from countonme.server import embedded
 from tests.helpers.processes import Run, living_in, postmaster, query, wait_until

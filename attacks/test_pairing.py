@@ -14,7 +14,7 @@ from attacks.timing import assert_alike
 from devices import codes
 from tests.helpers.processes import Run
 
-ROUNDS = 150
+ROUNDS = 100
 VARYING = {"Date", "X-Request-ID"}
 
 

@@ -14,7 +14,8 @@ import psycopg
 import pytest
 
 from attacks.client import LOST, Answer, Phone
-from attacks.crashes import kill, waiting_for_locks, workers
+from attacks.crashes import kill, workers
+from attacks.locks import waiting_for_locks
 from attacks.servers import Start
 from tests.helpers.processes import Run, query, wait_until
 

@@ -5,23 +5,21 @@ from __future__ import annotations
 import itertools
 import json
 import random
-import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 import pytest
 
-from attacks.client import Answer, Phone
-from attacks.crashes import waiting_for_locks
+from attacks.client import Phone
 from attacks.crowd import RICE, SEED
+from attacks.locks import sent_in_turn
 from attacks.servers import Report, Start
-from tests.helpers.processes import Run, query, wait_until
+from tests.helpers.processes import Run, query
 
 # Of random orders of moves, beside all those of two.
-ORDERS, MOVES_EACH = 40, 6
+ORDERS, MOVES_EACH = 25, 6
 # An hour less than a key is good for that was replaced without showing it.
 LET_NEARLY_SEVEN_DAYS_PASS = """
 UPDATE {} SET expires_at = expires_at - interval '6 days 23 hours' WHERE device_id = %s
@@ -185,35 +183,6 @@ def assert_nothing_is_left(thief: Thief, moves: list[str]) -> None:
         assert stranger.pair(code, phone_id=str(uuid.uuid4())).status == 404, moves
     for code, phone_id in thief.joined:
         assert stranger.pair(code, phone_id=phone_id).status == 404, moves
-
-
-@contextmanager
-def sent_in_turn(
-    server: Run, session: psycopg.Connection[Any], device_id: str
-) -> Iterator[Callable[..., list[Answer]]]:
-    """Give a function that sends calls one after the other, each of which waits for the device.
-
-    At the end of the block they go on, in the order in which they were sent.
-    """
-    session.execute("SELECT FROM devices WHERE id = %s FOR UPDATE", [device_id])
-    threads: list[threading.Thread] = []
-
-    def send(phone: Phone, method: str, path: str, body: Any = None) -> list[Answer]:
-        answers: list[Answer] = []
-        thread = threading.Thread(
-            target=lambda: answers.append(phone.request(method, path, body)), daemon=True
-        )
-        threads.append(thread)
-        thread.start()
-        wait_until(lambda: waiting_for_locks(server) == len(threads) or answers, 5)
-        return answers
-
-    try:
-        yield send
-    finally:
-        session.rollback()
-        for thread in threads:
-            thread.join(30)
 
 
 def writing_calls(server: Run) -> list[tuple[str, str, Any]]:

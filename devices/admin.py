@@ -9,10 +9,9 @@ from uuid import UUID
 import orjson
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import Count, Max, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -23,6 +22,7 @@ from django.utils.timezone import localtime
 from unfold.decorators import display
 
 from countonme.operators.base import OperatorAdmin, id_range, link
+from countonme.scope.exceptions import DeviceGone
 from countonme.scope.models import DeviceScoped, device_scoped_models
 from devices import transfer
 from devices.models import Device, Phone
@@ -249,10 +249,12 @@ class DeviceAdmin(OperatorAdmin):
         device = phone.device
         page = reverse("admin:devices_device_change", args=[device.pk])
         if request.method == "POST":
-            with transaction.atomic():
-                device.lock()
-                device.sign_out(device.phones.filter(id=phone_id))
-                self.note(request, device, f"Phone signed out: {phone_id}.")
+            try:
+                with device.locked():
+                    device.sign_out(device.phones.filter(id=phone_id))
+                    self.note(request, device, f"Phone signed out: {phone_id}.")
+            except DeviceGone as error:
+                raise Http404 from error
             self.message_user(request, f"Phone signed out: {phone}.", messages.SUCCESS)
             return HttpResponseRedirect(page)
         context = {

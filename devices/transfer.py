@@ -56,7 +56,8 @@ def load(exported: Any) -> tuple[Device, str]:
 
     Raises:
         Conflict: a device with this id exists here.
-        ValidationError: this is no export, or a value does not fit its column.
+        ValidationError: this is no export, or a value is none of its column.
+        DataError: a text is too long for its column, or has NUL in it.
         IntegrityError: an id occurs twice, or a row breaks a constraint of the database.
     """
     if not isinstance(exported, dict) or exported.get("format") != FORMAT:

@@ -15,7 +15,7 @@ from django.utils.html import escape
 
 from countonme.operators.names import change_url, name_of
 from devices import dashboard
-from devices.models import Phone
+from devices.models import Device, Phone
 from entries.models import FoodEntry
 from goals.models import Goal
 from products import moderation
@@ -193,6 +193,25 @@ class TestPhones:
             assert client.get(url).status_code == 404
             assert client.post(url).status_code == 404
         assert status(other) == 200
+
+    def test_a_phone_of_a_device_that_is_erased_meanwhile_is_not_found(
+        self, phone: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        client, url = operator(), self.sign_out_url(phone)
+        lock = Device.lock
+
+        def erase_first(device: Device) -> None:
+            Device.objects.get(pk=device.pk).erase()
+            lock(device)
+
+        monkeypatch.setattr(Device, "lock", erase_first)
+        assert client.post(url).status_code == 404
+
+    def test_it_needs_a_csrf_token(self, phone: Api) -> None:
+        client = operator()
+        client.handler.enforce_csrf_checks = True
+        assert client.post(self.sign_out_url(phone)).status_code == 403
+        assert status(phone) == 200
 
     def test_a_phone_that_was_signed_out_is_not_shown(self, phone: Api) -> None:
         sign_out(another_phone(phone, name="Tablet"))

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices import codes, tokens
@@ -30,6 +30,8 @@ SEPARATORS = [
     *"\u2010\u2011\u2012\u2013\u2014\u2015\u2212",
     "\uff0d",
 ]
+# Hypothesis would keep what it finds in a folder of the working tree, and time is not its business.
+without_files = settings(database=None, deadline=None)
 codes_of_people = st.text(codes.CONSONANTS, min_size=12, max_size=12)
 randoms = st.text(codes.CROCKFORD, min_size=25, max_size=25)
 
@@ -64,12 +66,14 @@ class TestCode:
     def test_it_is_printed_in_three_groups_of_four(self) -> None:
         assert codes.printed_code(CODE) == "BCDF-GHJK-LMNP"
 
+    @without_files
     @given(st.data(), codes_of_people)
     def test_case_blanks_and_hyphens_do_not_matter(self, data: Any, code: str) -> None:
         assert (
             codes.digests(written(data, code)) == codes.digests(code) == [codes.signer.sign(code)]
         )
 
+    @without_files
     @given(codes_of_people, codes_of_people)
     def test_another_code_has_another_digest(self, one: str, another: str) -> None:
         assert (codes.digests(one) == codes.digests(another)) == (one == another)
@@ -141,6 +145,7 @@ class TestKey:
     def test_the_check_character_is_the_weighted_sum(self, random: str, check: str) -> None:
         assert codes.check_character(random) == check
 
+    @without_files
     @given(st.data(), randoms)
     def test_case_blanks_hyphens_and_lookalikes_do_not_matter(self, data: Any, random: str) -> None:
         key = random + codes.check_character(random)
@@ -150,6 +155,7 @@ class TestKey:
         assert codes.digests(written(data, typed)) == [expected]
         assert codes.key_digest(written(data, typed)) == expected
 
+    @without_files
     @given(randoms)
     def test_every_wrong_character_is_noticed(self, random: str) -> None:
         key = random + codes.check_character(random)
@@ -158,6 +164,7 @@ class TestKey:
                 changed = key[:place] + wrong + key[place + 1 :]
                 assert (codes.key_digest(changed) is not None) == (wrong == right), changed
 
+    @without_files
     @given(randoms)
     def test_nearly_every_swap_of_neighbours_is_noticed(self, random: str) -> None:
         key = random + codes.check_character(random)
@@ -195,6 +202,7 @@ class TestKey:
         assert codes.is_key(typed) == is_key
 
 
+@without_files
 @given(st.text())
 def test_whatever_is_typed_is_one_code_or_key_or_neither(typed: str) -> None:
     assert len(codes.digests(typed)) <= 1

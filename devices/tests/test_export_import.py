@@ -376,6 +376,19 @@ def test_it_refuses_what_is_no_export(
         load(path)
 
 
+@pytest.mark.parametrize("name", ["x" * 51, "NUL \0"])
+def test_a_text_that_its_column_can_not_hold_imports_nothing(
+    phone: Api, exported: Path, name: str
+) -> None:
+    document = orjson.loads(exported.read_bytes())
+    document["phones"][0]["name"] = name
+    exported.write_bytes(orjson.dumps(document))
+    forget(phone)
+    with pytest.raises(CommandError, match="Nothing was imported"):
+        load(exported)
+    assert not Device.objects.exists()
+
+
 def test_a_value_that_is_none_of_its_columns_is_refused(phone: Api, exported: Path) -> None:
     broken = orjson.loads(exported.read_bytes())
     broken["rows"]["products"][0]["kcal_100g"] = "much"

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django.db import IntegrityError
+from django.db import DataError, IntegrityError
 
 from countonme.scope.exceptions import Conflict
 from devices import transfer
@@ -35,6 +35,6 @@ class Command(BaseCommand):
             raise CommandError(" ".join(error.messages)) from error
         except Conflict as error:
             raise CommandError(f"{error}.") from error
-        except IntegrityError as error:
+        except (DataError, IntegrityError) as error:
             raise CommandError(f"Nothing was imported: {error}".strip()) from error
         self.stdout.write(token)
