@@ -46,7 +46,7 @@ def statements(phone: Api, method: str, path: str, body: Any) -> list[str]:
             ["SELECT"] * 4 + ["INSERT"],
         ),
         ("POST", "/v1/auth/rotate", None, ["SELECT"] * 2 + ["UPDATE"]),
-        # One more than before: the device is locked, since a phone may be signed out meanwhile.
+        # The device is locked, since a phone may be signed out meanwhile.
         ("DELETE", "/v1/auth/device", None, ["SELECT"] * 2 + ["UPDATE"]),
     ],
 )
