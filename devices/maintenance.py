@@ -66,10 +66,9 @@ def forget_phones() -> int:
         The number of phones.
     """
     now = timezone.now()
-    PairingCode.objects.filter(expires_at__lt=now).delete()
-    RecoveryKey.objects.filter(expires_at__lt=now).delete()
-    forgotten: int = Phone.objects.to_forget().delete()[0]
-    return forgotten
+    _delete_in_batches(PairingCode.objects.filter(expires_at__lt=now))
+    _delete_in_batches(RecoveryKey.objects.filter(expires_at__lt=now))
+    return _delete_in_batches(Phone.objects.to_forget())
 
 
 def erase_inactive(since: datetime) -> Iterator[int]:
@@ -123,6 +122,23 @@ def _purge_in_batches(rows: Rows) -> Iterator[int]:
             removed = rows.of_keys(to_delete).hard_delete()
         last = batch[-1]
         yield removed
+
+
+def _delete_in_batches(rows: QuerySet[Any]) -> int:
+    """Delete rows that are no rows of a diary; return their number.
+
+    Rows that somebody else has locked are left for the next time: to wait for them, while others
+    wait for rows of this batch, could be a deadlock.
+    """
+    total = 0
+    while True:
+        with transaction.atomic():
+            batch = list(
+                rows.select_for_update(skip_locked=True).values_list("pk", flat=True)[:BATCH]
+            )
+            total += rows.filter(pk__in=batch).delete()[0]
+        if len(batch) < BATCH:
+            return total
 
 
 def _after(rows: Rows, device_id: UUID, pk: UUID) -> Rows:

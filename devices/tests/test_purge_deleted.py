@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from countonme.scope.models import device_scoped_models
 from devices import maintenance
@@ -241,6 +242,26 @@ class TestPhones:
         self.signed_out(phone, timedelta(days=89))
         with time_machine.travel(NOW, tick=False):
             assert "Rows removed: none." in purge("--older-than", "0d")
+
+    def test_they_go_in_batches(self, phone: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(maintenance, "BATCH", 2)
+        for _ in range(5):
+            self.signed_out(phone, timedelta(days=91))
+        assert "Rows removed: 5 phones." in self.purge()
+
+    @pytest.mark.django_db(transaction=True)
+    def test_one_that_somebody_has_locked_is_left_for_the_next_time(self, phone: Api) -> None:
+        locked, free = (self.signed_out(phone, timedelta(days=91)) for _ in range(2))
+        other = connection.copy()
+        try:
+            other.set_autocommit(False)
+            with other.cursor() as cursor:
+                cursor.execute("SELECT FROM phones WHERE id = %s FOR UPDATE", [id_of(locked)])
+            assert "Rows removed: 1 phones." in self.purge()
+        finally:
+            other.close()
+        assert not Phone.objects.filter(id=id_of(free)).exists()
+        assert "Rows removed: 1 phones." in self.purge()
 
     def test_a_phone_that_is_signed_in_stays(self, phone: Api) -> None:
         assert "Rows removed: none." in self.purge()
