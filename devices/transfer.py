@@ -95,17 +95,16 @@ def _phones(device: Device, exported: dict[str, Any]) -> tuple[list[Phone], str]
         "last_seen_at": exported["device"].get("last_seen_at"),
     }
     fields = _fields(Phone, PHONE_FIELDS)
-    rows = {
-        row["id"]: row for row in (_read(fields, row) for row in exported.get("phones", [earlier]))
-    }
-    own = rows.pop(device.pk, {}) | {"id": device.pk, "signed_out_at": None}
-    first, token = Phone.create_with_token(device, own.pop("id"), **own)
+    rows = [_read(fields, row) for row in exported.get("phones", [earlier])]
+    own = next((row for row in rows if row["id"] == device.pk), {"id": device.pk})
+    first, token = Phone.with_new_token(device, **own | {"signed_out_at": None})
     now = timezone.now()
     others = [
         Phone(
             device=device, **row | {"name": None, "signed_out_at": row.get("signed_out_at") or now}
         )
-        for row in rows.values()
+        for row in rows
+        if row is not own
     ]
     return [first, *others], token
 

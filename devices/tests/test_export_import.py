@@ -347,9 +347,14 @@ def test_ids_that_another_device_has_are_free(phone: Api, other: Api, exported: 
     assert (snapshot(phone), snapshot(other)) == (mine, theirs)
 
 
-def test_an_id_that_is_in_it_twice_imports_nothing(phone: Api, exported: Path) -> None:
+@pytest.mark.parametrize("place", [("rows", "food_entries"), ("phones",)])
+def test_an_id_that_is_in_it_twice_imports_nothing(
+    phone: Api, exported: Path, place: tuple[str, ...]
+) -> None:
     document = orjson.loads(exported.read_bytes())
-    document["rows"]["food_entries"] *= 2
+    *outer, last = place
+    part = document[outer[0]] if outer else document
+    part[last] *= 2
     exported.write_bytes(orjson.dumps(document))
     forget(phone)
     with pytest.raises(CommandError, match="Nothing was imported"):
