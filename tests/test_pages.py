@@ -14,7 +14,6 @@ from tests.helpers.processes import ROOT, SERVE, Run, copy_of
 pytestmark = [
     pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc"),
     pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed"),
-    pytest.mark.xdist_group("pages"),
 ]
 
 DOCS = ROOT / "docs"

@@ -19,7 +19,7 @@ from rest_framework.fields import get_error_detail
 
 from countonme.api import conditional
 from countonme.api.json import JSONAnswer
-from countonme.scope.exceptions import ID_IN_USE, Conflict, DeviceGone, Missing
+from countonme.scope.exceptions import ID_IN_USE, Conflict, DeviceGone, NotFound
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
             return _answer(400, "Bad request")
         case Http404():
             return _answer(404, "Not found")
-        case Missing():
+        case NotFound():
             return _answer(404, str(error))
         case Conflict():
             return _answer(409, str(error))

@@ -19,7 +19,11 @@ class DeviceGone(Exception):
     """The device was erased, blocked or lost its token since it was looked up."""
 
 
-class Missing(Exception):
+class NotFound(Exception):
+    """What was asked for does not exist; the message is a sentence for the client."""
+
+
+class Missing(NotFound):
     """The device has no such live row. The message does not tell whether another has one."""
 
     def __init__(self, model: type[models.Model]) -> None:

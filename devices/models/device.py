@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models, transaction
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Count, F, Max, Q, QuerySet
 from django.utils import timezone
 
 from countonme.scope.exceptions import DeviceGone
@@ -21,16 +20,19 @@ if TYPE_CHECKING:
     from devices.models.phone import Phone, PhoneQuerySet
 
 
+MAX_PHONES = 8
+
+
 class DeviceManager(models.Manager["Device"]):
     def inactive_since(self, moment: datetime) -> QuerySet[Device]:
         """Return the devices of which no phone joined or was seen since a moment.
 
         Erased devices are left out.
         """
-        active = self.model.phones.rel.related_model.objects.filter(
-            Q(created_at__gte=moment) | Q(last_seen_at__gte=moment), device=OuterRef("pk")
+        silent = self.exclude(phones__created_at__gte=moment).exclude(
+            phones__last_seen_at__gte=moment
         )
-        return self.filter(~Exists(active), created_at__lt=moment, erased_at=None)
+        return silent.filter(created_at__lt=moment, erased_at=None)
 
 
 class Device(models.Model):
@@ -57,7 +59,6 @@ class Device(models.Model):
 
     phones: Any  # reverse manager
     pairing_code: Any  # reverse one to one
-    recovery_keys: Any  # reverse manager
     # The phone that calls, where a request was authenticated.
     phone: Phone | None = None
 
@@ -225,20 +226,19 @@ class Device(models.Model):
     @classmethod
     def violations(cls) -> Iterator[tuple[str, QuerySet[Device]]]:
         """Check the stored devices: yield each rule with the devices that break it."""
-        of_device = {"device": OuterRef("pk")}
-        phones = cls.phones.rel.related_model.objects.filter(**of_device)
-        keys = cls.recovery_keys.rel.related_model.objects.filter(**of_device, expires_at=None)
-        live = phones.filter(signed_out_at=None).order_by().values("device")
-        count = Coalesce(Subquery(live.annotate(n=Count("*")).values("n")), 0)
-        devices = cls.objects.all()
-        yield "a device has at most eight phones", devices.alias(live=count).filter(live__gt=8)
-        gone = devices.filter(erased_at__isnull=False)
-        yield "an erased device has no phones", gone.filter(Exists(phones))
-        yield "an erased device has no recovery key", gone.filter(Exists(keys))
+        live = Count("phones__id", filter=Q(phones__signed_out_at=None))
+        too_many = cls.objects.alias(live=live).filter(live__gt=MAX_PHONES)
+        yield f"a device has at most {MAX_PHONES} phones", too_many
+        erased = cls.objects.filter(erased_at__isnull=False)
+        yield "an erased device has no phones", erased.filter(phones__isnull=False).distinct()
+        with_keys = erased.filter(recovery_keys__isnull=False).distinct()
+        yield "an erased device has no recovery key", with_keys
+        is_present = Q(recovery_keys__expires_at=None)
+        present = Max("recovery_keys__created_at", filter=is_present)
         noted = F("recovery_key_created_at")
         yield (
             "recovery_key_created_at is that of the present key",
-            devices.alias(present=Subquery(keys.values("created_at"))).filter(
+            cls.objects.alias(present=present).filter(
                 Q(present__lt=noted)
                 | Q(present__gt=noted)
                 | Q(present=None, recovery_key_created_at__isnull=False)

@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from countonme.scope.exceptions import ID_IN_USE, Conflict, DeviceGone, Missing
+from countonme.scope.exceptions import ID_IN_USE, Conflict, DeviceGone, NotFound
 from devices import codes
 from devices.models.device import Device
 from devices.models.phone import Phone
@@ -20,11 +20,11 @@ CODE_LIFETIME = timedelta(minutes=10)
 KEY_GRACE = timedelta(days=7)
 
 
-class UnknownCode(Missing):
-    """A code or key that lets nobody join. The reason is not told."""
+class UnknownCode(NotFound):
+    """A code or key that lets nobody join. The sentence does not tell why."""
 
     def __init__(self) -> None:
-        Exception.__init__(self, "Code not found or expired")
+        super().__init__("Code not found or expired")
 
 
 class PairingCode(models.Model):
@@ -72,10 +72,11 @@ class PairingCode(models.Model):
 
 
 class RecoveryKey(models.Model):
-    """A key by which phones may join while nobody holds a token any more.
+    """A key by which a phone may join without another phone, when all are lost.
 
-    The present one does not expire. One that was replaced or deleted by somebody who did not show
-    it stays good for seven days, so that the thief of a phone can't lock its owner out.
+    The present key of a device does not expire. If a key is replaced or deleted by somebody who
+    does not show it, it stays good for seven days. So the thief of a phone can't lock its owner
+    out.
     """
 
     device = models.ForeignKey(Device, models.CASCADE, related_name="recovery_keys", editable=False)
@@ -101,10 +102,10 @@ class RecoveryKey(models.Model):
 
     @classmethod
     def create(cls, device: Device, shown: str | None = None) -> tuple[RecoveryKey, str]:
-        """Make the present key of a device; within a locked transaction.
+        """Make a new present key; within a locked transaction. See `withdraw()` for the old one.
 
         Args:
-            shown: a good key, as it was typed, whose place the new one takes at once.
+            shown: a good key of the device, as it was typed.
 
         Returns:
             The row, and the key, which is stored nowhere.
@@ -120,10 +121,10 @@ class RecoveryKey(models.Model):
 
     @classmethod
     def withdraw(cls, device: Device, shown: str | None = None) -> None:
-        """Have a device no present key; within a locked transaction.
+        """End the present key of a device; within a locked transaction.
 
-        Where a good key is shown, it ends at once, and so do all that were made after it. Without
-        one, the present key ends in seven days.
+        If a good key is shown, it ends at once, and so do all keys made after it. If none is shown,
+        the present key ends in seven days.
 
         Raises:
             Conflict: what was shown is no good key of this device.
@@ -140,14 +141,17 @@ class RecoveryKey(models.Model):
 
     @classmethod
     def good(cls) -> models.QuerySet[RecoveryKey]:
-        """Return the keys that are good by now."""
+        """Return the keys that are good at this moment."""
         rows: models.QuerySet[RecoveryKey] = cls.objects.filter(
             Q(expires_at=None) | Q(expires_at__gt=timezone.now())
         )
         return rows
 
-    def prove(self) -> None:
-        """Have this be the present key: whoever holds it outranks who made keys after it."""
+    def make_present(self) -> None:
+        """Make this the present key again, and end all keys made after it.
+
+        Those may be a thief's: an older key outranks them.
+        """
         RecoveryKey.objects.filter(device=self.device_id, pk__gt=self.pk).delete()
         RecoveryKey.objects.filter(pk=self.pk).update(expires_at=None)
         _note_present(self.device, self.created_at)
@@ -185,7 +189,7 @@ def pair(
     if device is None:
         raise UnknownCode
     # bcrypt is slow: done before the row is locked.
-    phone, token = Phone.create_with_token(device, phone_id, name=name)
+    phone, token = Phone.with_new_token(device, phone_id, name=name)
     try:
         with device.locked():
             if not device.is_usable:
@@ -202,14 +206,15 @@ def _join(phone: Phone, digests: list[str], *, revoke_others: bool) -> None:
     again = _joining(digests).filter(device=device, id=phone.id).first()
     code = _unused_codes(digests).filter(device=device).first()
     key = RecoveryKey.good().filter(digest__in=digests, device=device).first()
-    # Also one that joined by a key before does not sign others out by it once the key has ended.
+    # A key that has ended still gives another token to a phone that joined by it, but signs
+    # nobody out.
     if key is None and (revoke_others or (again is None and code is None)):
         raise UnknownCode
     if again is None and device.phones.filter(id=phone.id).exists():
         raise Conflict(ID_IN_USE)
     if key is not None and revoke_others:
         device.sign_out(device.phones.exclude(id=phone.id))
-        key.prove()
+        key.make_present()
     if again is not None:
         phone.joined_by, phone.replaces = again.joined_by, again.replaces
         phone.created_at = again.created_at
@@ -226,7 +231,7 @@ def _join(phone: Phone, digests: list[str], *, revoke_others: bool) -> None:
 
 
 def _unused_codes(digests: list[str]) -> models.QuerySet[PairingCode]:
-    """Return the codes that are good by now."""
+    """Return the codes that are good at this moment."""
     rows: models.QuerySet[PairingCode] = PairingCode.objects.filter(
         digest__in=digests, expires_at__gt=timezone.now()
     )
@@ -234,7 +239,7 @@ def _unused_codes(digests: list[str]) -> models.QuerySet[PairingCode]:
 
 
 def _joining(digests: list[str]) -> models.QuerySet[Phone]:
-    """Return the phones that joined by a code or key, and have not used their token."""
+    """Return the phones that joined by a code or key and have not used their token yet."""
     rows: models.QuerySet[Phone] = Phone.objects.filter(joined_by__in=digests)
     return rows
 

@@ -14,9 +14,8 @@ from django.utils import timezone
 from countonme.scope.exceptions import Conflict, DeviceGone
 from countonme.scope.prepared import Prepared, PreparedInsert
 from devices import tokens
-from devices.models.device import Device
+from devices.models.device import MAX_PHONES, Device
 
-MAX_PHONES = 8
 MAX_NAME_LENGTH = 50
 SEEN_EVERY = timedelta(minutes=5)
 # How long the id of a phone that signed out is refused to others.
@@ -45,7 +44,7 @@ class PhoneQuerySet(models.QuerySet["Phone"]):
         return self.order_by("created_at", "id")
 
     def sign_out(self) -> int:
-        """Forget tokens and names; see `Device.sign_out()`, which does all that goes with it."""
+        """Mark as signed out, without tokens and names. Call `Device.sign_out()` instead."""
         return self.update(signed_out_at=timezone.now(), **dict.fromkeys(OF_SIGNED_IN))
 
     def to_forget(self) -> PhoneQuerySet:
@@ -115,7 +114,7 @@ class Phone(models.Model):
 
     @classmethod
     def register(cls, device_id: uuid.UUID, name: str | None = None) -> tuple[Phone, str]:
-        """Create a device with its first phone, and return that with its token.
+        """Create a device with its first phone; return the phone and its token.
 
         The first phone has the device's id. The token is stored nowhere.
 
@@ -126,7 +125,7 @@ class Phone(models.Model):
         if Device.objects.filter(pk=device_id).exists():
             raise taken
         device = Device(pk=device_id)
-        phone, token = cls.create_with_token(
+        phone, token = cls.with_new_token(
             device, device_id, name=name, created_at=device.created_at
         )
         try:
@@ -157,13 +156,11 @@ class Phone(models.Model):
         return phone
 
     @classmethod
-    def create_with_token(
-        cls, device: Device, phone_id: uuid.UUID, **values: Any
-    ) -> tuple[Phone, str]:
+    def with_new_token(cls, device: Device, id: uuid.UUID, **values: Any) -> tuple[Phone, str]:
         """Return a new phone, unsaved, and its token. Takes a quarter of a second, for bcrypt."""
-        token = tokens.generate(device.pk, phone_id)
+        token = tokens.generate(device.pk, id)
         hashed, signature = tokens.hash_secret(token), tokens.signer.sign(token)
-        phone = cls(device=device, id=phone_id, token_hash=hashed, token_hmac=signature, **values)
+        phone = cls(device=device, id=id, token_hash=hashed, token_hmac=signature, **values)
         return phone, token
 
     @property
@@ -217,7 +214,7 @@ class Phone(models.Model):
             self._complete_joining()
 
     def _complete_joining(self) -> None:
-        """End what waits for the first use of the token: repeated pairing, and moving."""
+        """Note the first use of the token: the code is used up, and a moved phone is signed out."""
         with self.device.writing():
             joined = self._row().filter(token_hash=self.token_hash)
             if not joined.update(joined_by=None, replaces=None):
@@ -232,32 +229,36 @@ class Phone(models.Model):
         Raises:
             DeviceGone: meanwhile the phone was signed out, or `used` is no token of it any more.
         """
-        # bcrypt is slow: done before the row is locked.
-        fresh, token = Phone.create_with_token(self.device, self.id)
         slot = self.match_signature(used)
+        if slot is None:
+            raise DeviceGone
+        # bcrypt is slow: done before the row is locked.
+        fresh, token = Phone.with_new_token(self.device, self.id)
+        is_stored = Q(token_hash=slot.hashed) | Q(previous_token_hash=slot.hashed)
         with self.device.writing():
-            asking = Q(token_hash=slot and slot.hashed) | Q(
-                previous_token_hash=slot and slot.hashed
-            )
-            if slot is None or not self._row().filter(asking).update(
-                token_hash=fresh.token_hash,
-                token_hmac=fresh.token_hmac,
-                previous_token_hash=slot.hashed,
-                previous_token_hmac=slot.signature,
+            if (
+                not self._row()
+                .filter(is_stored)
+                .update(
+                    token_hash=fresh.token_hash,
+                    token_hmac=fresh.token_hmac,
+                    previous_token_hash=slot.hashed,
+                    previous_token_hmac=slot.signature,
+                )
             ):
                 raise DeviceGone
         return token
 
     def issue_token(self) -> str:
-        """Give the phone a new token, on an operator's word. It is signed in with it.
+        """Give the phone a new token and sign it in, for an operator.
 
-        Older tokens are refused from then on, and so is the code that was asked for with one.
+        Its older tokens are refused from then on. So is a pairing code that it asked for.
 
         Raises:
             DeviceGone: the device is erased.
             Conflict: the device has eight other phones.
         """
-        fresh, token = Phone.create_with_token(self.device, self.id)
+        fresh, token = Phone.with_new_token(self.device, self.id)
         with self.device.locked():
             self.check_limit()
             self.device.void_codes([self.id])
@@ -284,7 +285,7 @@ class Phone(models.Model):
             self._row().update(name=name)
 
     def leave(self) -> None:
-        """Sign out, on the word of a phone of the same device; within a locked transaction.
+        """Sign out, as a phone of the same device asks; within a locked transaction.
 
         Raises:
             Conflict: no other phone would be left. One that has not used its token counts: should

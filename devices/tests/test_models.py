@@ -150,18 +150,18 @@ class TestConstraintsOfPhones:
 
     def test_an_id_is_one_phone_of_a_device(self) -> None:
         phone, _ = Phone.register(uuid.uuid4())
-        again, _ = Phone.create_with_token(phone.device, phone.id)
+        again, _ = Phone.with_new_token(phone.device, phone.id)
         with pytest.raises(IntegrityError, match="phones_pkey"), transaction.atomic():
             again.save(force_insert=True)
 
     def test_two_devices_may_have_phones_of_the_same_id(self) -> None:
         phone_id = uuid.uuid4()
         for device in (registered(), registered()):
-            Phone.create_with_token(device, phone_id)[0].save(force_insert=True)
+            Phone.with_new_token(device, phone_id)[0].save(force_insert=True)
         assert Phone.objects.filter(id=phone_id).count() == 2
 
     def test_a_phone_has_a_device(self) -> None:
-        nobody, _ = Phone.create_with_token(Device(), uuid.uuid4())
+        nobody, _ = Phone.with_new_token(Device(), uuid.uuid4())
         nobody.save(force_insert=True)
         with pytest.raises(IntegrityError, match="phones_device_id"), transaction.atomic():
             execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -420,7 +420,7 @@ class TestInactiveSince:
         device.phones.all().delete()
         update(device, created_at=NOW + timedelta(seconds=created))
         for joined, seen in phones:
-            row, _ = Phone.create_with_token(device, uuid.uuid4())
+            row, _ = Phone.with_new_token(device, uuid.uuid4())
             row.created_at = NOW + timedelta(seconds=joined)
             row.last_seen_at = None if seen is None else NOW + timedelta(seconds=seen)
             row.save(force_insert=True)

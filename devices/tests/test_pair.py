@@ -408,6 +408,13 @@ class TestOnceMore:
         pair(code, PHONE_ID)
         assert status(pair(code, PHONE_ID)) == 200
 
+    def test_also_by_a_key_that_has_ended(self, phone: Api) -> None:
+        key = get_key(phone)
+        pair(key, PHONE_ID)
+        get_key(phone, key)
+        assert is_unknown(try_pair(key))
+        assert status(pair(key, PHONE_ID)) == 200
+
     def test_not_once_it_was_signed_out(self, phone: Api) -> None:
         code = get_code(phone)
         pair(code, PHONE_ID)
@@ -698,6 +705,19 @@ class TestRevokeOthers:
         new = pair(key, PHONE_ID, revoke_others=True)
         assert (status(phone), status(new)) == (401, 200)
         assert is_unknown(try_pair(code))
+
+    def test_at_the_second_try_the_key_becomes_the_present_one(self, phone: Api) -> None:
+        key = get_key(phone)
+        pair(key, PHONE_ID)
+        later = get_key(phone)
+        pair(key, PHONE_ID, revoke_others=True)
+        assert is_unknown(try_pair(later))
+        assert RecoveryKey.objects.get().expires_at is None
+
+    def test_once_more_it_does_not_sign_the_phone_itself_out(self, phone: Api) -> None:
+        key = get_key(phone)
+        pair(key, PHONE_ID, revoke_others=True)
+        assert status(pair(key, PHONE_ID, revoke_others=True)) == 200
 
     def test_once_more_with_a_key_that_has_ended_is_unknown(self, phone: Api) -> None:
         key = get_key(phone)

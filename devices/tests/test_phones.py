@@ -81,7 +81,7 @@ class TestList:
             phone = new_phone()
             device = device_of(phone)
             for number in (3, 1, 2):
-                row, _ = Phone.create_with_token(device, uuid.UUID(int=number))
+                row, _ = Phone.with_new_token(device, uuid.UUID(int=number))
                 row.save(force_insert=True)
         with time_machine.travel(NOW - timedelta(days=1), tick=False):
             oldest = another_phone(phone)
@@ -232,6 +232,19 @@ class TestSignOut:
         assert response.json() == {"detail": "Erase the device instead"}
         assert status(phone) == 200
 
+    def test_the_device_may_be_left_to_one_that_asks_again_after_a_lost_answer(
+        self, phone: Api
+    ) -> None:
+        code, phone_id = get_code(phone), uuid.uuid4()
+        pair(code, phone_id)
+        assert phone.delete(path(phone)).status_code == 204
+        assert status(pair(code, phone_id)) == 200
+
+    def test_one_that_never_called_is_signed_out_too(self, phone: Api) -> None:
+        new = pair(get_code(phone))
+        assert phone.delete(path(new)).status_code == 204
+        assert status(new) == 401
+
     def test_the_rows_of_the_device_stay(self, phone: Api) -> None:
         second = another_phone(phone)
         product = second.product()
@@ -326,7 +339,7 @@ class TestOne:
         self, phone: Api, other: Api, method: str, body: Any
     ) -> None:
         for each in (phone, other):
-            row, _ = Phone.create_with_token(device_of(each), uuid.UUID(WELL_FORMED))
+            row, _ = Phone.with_new_token(device_of(each), uuid.UUID(WELL_FORMED))
             row.save(force_insert=True)
         assert phone.request(method, f"{PHONES}/{WELL_FORMED}", body).status_code < 300
         theirs = Phone.objects.get(device=device_of(other), id=WELL_FORMED)

@@ -13,8 +13,6 @@ from sync.tests.phones import join, sign_out
 from sync.tests.replicas import TABLES, Replica, Replicas, Rows
 from sync.tests.server import assert_all_equal, server_rows
 
-pytestmark = pytest.mark.xdist_group("replicas")
-
 DAY = "2025-02-05"
 RICE: dict[str, Any] = {"name": "Rice", "unit": "g", "kcal_100g": 130, "protein_100g": 2.7}
 SOUP: dict[str, Any] = {

@@ -287,7 +287,7 @@ def test_days_past_the_quota_are_named(
 def second(phone: Api) -> Api:
     """Another phone of the same device."""
     assert phone.device is not None
-    row, token = Phone.create_with_token(phone.device, uuid.uuid4())
+    row, token = Phone.with_new_token(phone.device, uuid.uuid4())
     row.save(force_insert=True)
     return Api(phone.device, token)
 

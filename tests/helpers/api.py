@@ -94,7 +94,7 @@ class Api:
 def new_phone() -> Api:
     """Return a phone of a new device that has called before, past the throttle."""
     device = Device()
-    phone, token = Phone.create_with_token(device, device.pk, last_seen_at=timezone.now())
+    phone, token = Phone.with_new_token(device, device.pk, last_seen_at=timezone.now())
     device.save()
     phone.save(force_insert=True)
     return Api(device, token)

@@ -66,7 +66,7 @@ def pair(code: str, phone_id: uuid.UUID | str | None = None, **body: Any) -> Api
 
 def another_phone(phone: Api, **values: Any) -> Api:
     """Sign another phone in to the device of a phone, past the throttle; it has called before."""
-    row, token = Phone.create_with_token(device_of(phone), uuid.uuid4(), **values)
+    row, token = Phone.with_new_token(device_of(phone), uuid.uuid4(), **values)
     row.save(force_insert=True)
     row.seen()
     return Api(row.device, token)
