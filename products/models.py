@@ -12,9 +12,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
-from django.db.models import Count, F, Prefetch, Q, Value
-from django.db.models.functions import Coalesce
-from django.db.models.lookups import LessThanOrEqual
+from django.db.models import Count, Prefetch, Q
 from django.utils import timezone
 
 from countonme.scope.bounds import bounded
@@ -25,14 +23,16 @@ from countonme.scope.models import DeviceScoped
 from countonme.scope.query import AllObjectsManager, DeviceScopedQuerySet, LiveManager
 from products import gtin
 from products.names import FoldedField, NameField, WordsField, name_constraint, search_condition
-from products.nutrients import MACROS, MAX_GRAMS, NUTRIENTS
+from products.nutrients import (
+    MACROS_100G,
+    MAX_GRAMS,
+    MAX_MACROS_100G,
+    NUTRIENTS,
+    macros_constraint,
+)
 
 CENT = Decimal("0.01")
-MACROS_100G = tuple(f"{macro}_100g" for macro in MACROS)
-# The exact macros of 100 g weigh at most 100 g, but a label may round each of them up.
-MAX_MACROS_100G = 105
 UNIT_IS_KEPT = "The unit of a product can't be changed"
-ZERO = Value(Decimal(0), output_field=models.DecimalField())
 
 
 def rounded(value: Decimal) -> Decimal:
@@ -65,6 +65,20 @@ def grams_field(**kwargs: Any) -> models.DecimalField[Any, Any]:
         validators=[MinValueValidator(CENT), MaxValueValidator(MAX_GRAMS)],
         **kwargs,
     )
+
+
+def check_macros(food: models.Model) -> None:
+    """Check that the macros of a food fit into 100 g.
+
+    Raises:
+        ValidationError: protein, carbs and fat weigh more than 105 g together.
+    """
+    if sum(getattr(food, macro) or 0 for macro in MACROS_100G) > MAX_MACROS_100G:
+        *others, last = MACROS_100G
+        raise ValidationError(
+            f"{', '.join(others)} and {last} must not exceed {MAX_MACROS_100G} together.",
+            code="max_value",
+        )
 
 
 # The columns that a search looks in.
@@ -115,6 +129,8 @@ class Product(DeviceScoped):
     vars().update({nutrient.column_100g: nutrient.field_100g() for nutrient in NUTRIENTS})
     barcode = gtin.BarcodeField()
     gtin_14 = gtin.NormalizedField("barcode", null=True)
+    # The catalog's food that it was copied from. No foreign key: the catalog comes and goes.
+    catalog_id = models.UUIDField(null=True, blank=True)
 
     kcal_100g: int
     objects: ClassVar[Any] = LiveManager.from_queryset(ProductQuerySet)()
@@ -134,21 +150,17 @@ class Product(DeviceScoped):
                 name="products_by_barcode",
                 condition=Q(deleted_at=None, gtin_14__isnull=False),
             ),
+            models.Index(
+                fields=["device", "catalog_id"],
+                name="products_by_catalog_id",
+                condition=Q(deleted_at=None, catalog_id__isnull=False),
+            ),
         ]
         constraints = [
             name_constraint("products"),
             name_constraint("products", "brand"),
             unit_constraint("products"),
-            models.CheckConstraint(
-                name="products_macros_fit_100g",
-                condition=LessThanOrEqual(
-                    sum(
-                        (Coalesce(F(macro), ZERO) for macro in MACROS_100G[1:]),
-                        start=Coalesce(F(MACROS_100G[0]), ZERO),
-                    ),
-                    Value(MAX_MACROS_100G),
-                ),
-            ),
+            macros_constraint("products"),
         ]
 
     def __str__(self) -> str:
@@ -164,12 +176,7 @@ class Product(DeviceScoped):
         Raises:
             ValidationError: protein, carbs and fat weigh more than 105 g together.
         """
-        if sum(getattr(self, macro) or 0 for macro in MACROS_100G) > MAX_MACROS_100G:
-            *others, last = MACROS_100G
-            raise ValidationError(
-                f"{', '.join(others)} and {last} must not exceed {MAX_MACROS_100G} together.",
-                code="max_value",
-            )
+        check_macros(self)
 
     def change(self, **values: Any) -> bool:
         """Update the product. Its unit can't change: portions and entries are counted in it.

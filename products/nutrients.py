@@ -14,6 +14,9 @@ from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models import F, Value
+from django.db.models.functions import Coalesce
+from django.db.models.lookups import LessThanOrEqual
 
 # The greatest weight of an entry or a portion.
 MAX_GRAMS = 10_000
@@ -99,6 +102,19 @@ COLUMNS_100G = tuple(nutrient.column_100g for nutrient in NUTRIENTS)
 OPTIONAL = tuple(nutrient.name for nutrient in NUTRIENTS if not nutrient.is_required)
 # Nutrients that count towards the weight of 100 g.
 MACROS = tuple(nutrient.name for nutrient in NUTRIENTS if nutrient.is_macro)
+MACROS_100G = tuple(nutrient.column_100g for nutrient in NUTRIENTS if nutrient.is_macro)
+# The exact macros of 100 g weigh at most 100 g, but a label may round each of them up.
+MAX_MACROS_100G = 105
+
+
+def macros_constraint(table: str) -> models.CheckConstraint:
+    """Return the CHECK that a table's macros fit into 100 g; unknown ones count as 0."""
+    zero = Value(Decimal(0), output_field=models.DecimalField())
+    first, *others = (Coalesce(F(macro), zero) for macro in MACROS_100G)
+    return models.CheckConstraint(
+        name=f"{table}_macros_fit_100g",
+        condition=LessThanOrEqual(sum(others, start=first), Value(MAX_MACROS_100G)),
+    )
 
 
 def per_100g(values: Iterable[float | None]) -> dict[str, Any]:

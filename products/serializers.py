@@ -33,6 +33,7 @@ PRODUCT = {
     "unit": "g",
     **PER_100G,
     "barcode": None,
+    "catalog_id": None,
     "created_at": "2025-02-05T08:30:00Z",
     "updated_at": None,
 }
@@ -87,6 +88,7 @@ class ProductSerializer(StrictModelSerializer):
             "unit",
             *COLUMNS_100G,
             "barcode",
+            "catalog_id",
             "created_at",
             "updated_at",
         ]

@@ -17,6 +17,7 @@ from tests.helpers.processes import ROOT
 ORDER = [
     "goals",
     "entries",
+    "catalog",
     "products",
     "sync",
     "devices",

@@ -210,6 +210,7 @@ class Migration(migrations.Migration):
                         blank=True, db_collation="C", editable=False, null=True, source="barcode"
                     ),
                 ),
+                ("catalog_id", models.UUIDField(blank=True, null=True)),
                 (
                     "device",
                     countonme.scope.keys.ScopedForeignKey(
@@ -302,6 +303,14 @@ class Migration(migrations.Migration):
                 condition=models.Q(("deleted_at", None), ("gtin_14__isnull", False)),
                 fields=["device", "gtin_14"],
                 name="products_by_barcode",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="product",
+            index=models.Index(
+                condition=models.Q(("catalog_id__isnull", False), ("deleted_at", None)),
+                fields=["device", "catalog_id"],
+                name="products_by_catalog_id",
             ),
         ),
         migrations.AddConstraint(

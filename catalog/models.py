@@ -1,0 +1,430 @@
+"""The catalog: foods that everybody may look up, where they come from, and what is said of them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
+from django.core.validators import RegexValidator
+from django.db import models, transaction
+from django.db.models import Q, Sum
+from django.utils import timezone
+
+from countonme.api.text import compounds, is_unspaced, words
+from countonme.scope.bounds import bounded
+from countonme.scope.derived import DerivedField
+from countonme.scope.exceptions import Conflict, NotFound
+from products import gtin
+from products.models import check_macros, unit_constraint, unit_field
+from products.names import NameField, name_constraint
+from products.nutrients import COLUMNS_100G, MACROS_100G, NUTRIENTS, macros_constraint
+
+# Ids of foods are UUIDs of version 5 in this namespace: the same in every installation.
+NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "countonme:catalog")
+# How often a branded food must have been scanned to be among the popular ones: a few per cent are.
+POPULAR_SCANS = 20
+# kcal of a gram: Regulation (EU) No 1169/2011, annex XIV.
+ENERGY_OF_MACROS = {"protein": 4, "carbs": 4, "fat": 9}
+ENERGY_OF_FIBER, ENERGY_OF_ALCOHOL = 2, 7
+# What an operator may correct. The next import keeps it.
+CORRECTABLE = ("name", "brand", "unit", *COLUMNS_100G, "barcode", "is_doubtful", "is_hidden")
+
+
+class FoodNotFound(NotFound):
+    def __init__(self) -> None:
+        super().__init__("Food not found")
+
+
+def food_id(source: str, source_id: str) -> uuid.UUID:
+    """Return the id of a source's food, the same in every installation and after every import."""
+    return uuid.uuid5(NAMESPACE, f"{source}:{source_id}")
+
+
+def name_key(text: str) -> str:
+    """Return the letters and digits of a name, folded, by which names are compared as a whole."""
+    return "".join(piece for pieces in compounds(text) for piece in pieces)
+
+
+def search_words(*texts: str | None) -> list[str]:
+    """Return the words by which a food is found, sorted; a search finds the start of any of them.
+
+    A word of a script without blanks is found anywhere, so each of its ends is a word as well.
+    """
+    found = set()
+    for text in texts:
+        for word in words(text or ""):
+            ends = range(len(word)) if is_unspaced(word) else [0]
+            found.update(word[start:] for start in ends)
+    return sorted(found)
+
+
+def quoted(word: str) -> str:
+    """Return a word as PostgreSQL reads it in a `tsvector` or `tsquery`."""
+    escaped = word.replace("\\", "\\\\").replace("'", "''")
+    return f"'{escaped}'"
+
+
+def energy_fits(
+    kcal: float, macros: Iterable[float | None], fiber: float | None, alcohol: float | None = None
+) -> bool:
+    """Return whether an energy can come from the macros; true where one of them is unknown.
+
+    Some countries count fiber as carbohydrates and some do not, polyols have 2.4 kcal/g, and labels
+    round. So the energy may be a third lower than the macros', or a fifth higher with fiber and
+    alcohol, and 25 kcal more either way.
+
+    Args:
+        kcal: in 100 g.
+        macros: protein, carbs and fat in grams, in the order of `MACROS`.
+        fiber, alcohol: in grams.
+    """
+    known = list(macros)
+    if None in known:
+        return True
+    pairs = zip(ENERGY_OF_MACROS.values(), known, strict=True)
+    expected = sum(per_gram * float(grams or 0) for per_gram, grams in pairs)
+    more = ENERGY_OF_FIBER * float(fiber or 0) + ENERGY_OF_ALCOHOL * float(alcohol or 0)
+    return expected * 2 / 3 - 25 <= kcal <= (expected + more) * 1.2 + 25
+
+
+class Source(models.Model):
+    """Where foods come from. Its triggers count the live foods and raise the revision."""
+
+    source = models.CharField(
+        primary_key=True, max_length=32, validators=[RegexValidator(r"^[a-z][a-z0-9_]*$")]
+    )
+    name = models.CharField(max_length=100)
+    licence = models.CharField(max_length=200)
+    url = models.URLField()
+    imported_at = models.DateTimeField(null=True, editable=False)
+    foods = models.IntegerField(default=0, editable=False, help_text="Foods that can be found.")
+    revision = models.BigIntegerField(default=1, editable=False)
+
+    class Meta:
+        db_table = "catalog_sources"
+        default_permissions = ("view", "change")
+
+    def __str__(self) -> str:
+        return self.name
+
+    @classmethod
+    def revision_of_all(cls) -> int:
+        """Return a number that every change of the catalog raises."""
+        return cls.objects.aggregate(revision=Sum("revision"))["revision"] or 0
+
+
+class WordsVector(DerivedField):
+    """The words of name and brand, as a `tsvector` without positions."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.db_collation = None
+
+    def db_type(self, connection: Any) -> str:
+        return "tsvector"
+
+    def derived(self, row: models.Model) -> str:
+        food: Any = row
+        return " ".join(map(quoted, search_words(food.name, food.brand)))
+
+
+class NameKeyField(DerivedField):
+    """See `name_key()`."""
+
+    def derive(self, value: str) -> str:
+        return name_key(value)
+
+
+@bounded(**{nutrient.column_100g: nutrient.name for nutrient in NUTRIENTS})
+class Food(models.Model):
+    """A food of one source, as the source describes it or an operator corrected it.
+
+    It keeps all rules of a product, so that it can be copied. Rows are written by imports and
+    operators, and never deleted: what a source lacks is withdrawn, what must not be seen is hidden.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    # The key of a `Source`; the database has the foreign key. A field of Django's would take the
+    # name of the next column.
+    source = models.CharField(max_length=32, editable=False)
+    source_id = models.CharField(max_length=64, editable=False)
+    name = NameField()
+    name_key = NameKeyField()
+    brand = NameField(null=True, blank=True)
+    words = WordsVector()
+    unit = unit_field()
+    language = models.CharField(max_length=2, null=True, blank=True)
+    vars().update({nutrient.column_100g: nutrient.field_100g() for nutrient in NUTRIENTS})
+    barcode = gtin.BarcodeField()
+    gtin_14 = gtin.NormalizedField("barcode", null=True)
+    # [{"name": "1 cup", "grams": 240}, …]: the first is the default portion of a copy.
+    portions = models.JSONField(default=list, blank=True)
+    is_doubtful = models.BooleanField(
+        default=False, help_text="Its energy does not fit its macros. Searches show it last."
+    )
+    is_generic = models.BooleanField(default=False, editable=False)
+    popularity = models.IntegerField(
+        default=0, editable=False, help_text="How many people scanned it, as its source says."
+    )
+    is_hidden = models.BooleanField(default=False, help_text="Nobody can find it.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # When something that phones see changed.
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+    source_updated_at = models.DateTimeField(null=True, editable=False)
+    withdrawn_at = models.DateTimeField(null=True, editable=False)
+    is_live = models.GeneratedField(
+        expression=Q(withdrawn_at=None, is_hidden=False),
+        output_field=models.BooleanField(),
+        db_persist=True,
+    )
+    is_popular = models.GeneratedField(
+        expression=Q(is_generic=True) | Q(popularity__gte=POPULAR_SCANS),
+        output_field=models.BooleanField(),
+        db_persist=True,
+    )
+
+    kcal_100g: int
+    objects: ClassVar[Any] = models.Manager()
+
+    class Meta:
+        db_table = "catalog_foods"
+        default_permissions = ("view", "change")
+        indexes = [
+            GinIndex(
+                fields=["words"],
+                name="catalog_foods_popular_words",
+                condition=Q(is_live=True, is_popular=True),
+                fastupdate=False,
+            ),
+            GinIndex(
+                fields=["words"],
+                name="catalog_foods_other_words",
+                condition=Q(is_live=True, is_popular=False),
+                fastupdate=False,
+            ),
+            models.Index(
+                fields=["name_key"], name="catalog_foods_by_name", condition=Q(is_live=True)
+            ),
+            models.Index(
+                fields=["gtin_14"],
+                name="catalog_foods_by_barcode",
+                condition=Q(is_live=True, gtin_14__isnull=False),
+            ),
+        ]
+        constraints = [
+            name_constraint("catalog_foods"),
+            name_constraint("catalog_foods", "brand"),
+            unit_constraint("catalog_foods"),
+            macros_constraint("catalog_foods"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @classmethod
+    def fetch(cls, id: uuid.UUID) -> Food:
+        """Return a food, also one that its source withdrew.
+
+        Raises:
+            FoodNotFound: there is none with this id, or it is hidden.
+        """
+        found: Food | None = cls.objects.filter(pk=id, is_hidden=False).first()
+        if found is None:
+            raise FoodNotFound
+        return found
+
+    @classmethod
+    def locked(cls, id: uuid.UUID) -> Food:
+        """Return a food for an operator's change, with its row locked."""
+        food: Food = cls.objects.select_for_update(no_key=True).get(pk=id)
+        return food
+
+    def clean(self) -> None:
+        """Check that the macros fit into 100 g, as a product's do."""
+        check_macros(self)
+
+    def assign(self, values: dict[str, Any]) -> None:
+        """Set values and save them.
+
+        Raises:
+            ValidationError: they break a rule of a product.
+        """
+        for name, value in values.items():
+            setattr(self, name, value)
+        self.full_clean()
+        self.updated_at = timezone.now()
+        self.save()
+
+    def energy_fits(self) -> bool:
+        """See `energy_fits()`."""
+        macros = (getattr(self, macro) for macro in MACROS_100G)
+        return energy_fits(self.kcal_100g, macros, getattr(self, "fiber_100g", None))
+
+    def correct(self, values: dict[str, Any], reason: str, user_id: int) -> list[Correction]:
+        """Change values against what the source says; the next import keeps them.
+
+        The food has to be locked. Whether it is doubtful follows from new values, unless that is
+        corrected too.
+
+        Raises:
+            ValidationError: the values break a rule of a product.
+        """
+        before = {name: getattr(self, name) for name in CORRECTABLE}
+        with transaction.atomic():
+            self.assign(values)
+            if "is_doubtful" not in values and {"kcal_100g", *MACROS_100G} & values.keys():
+                self.assign({"is_doubtful": not self.energy_fits()})
+            return [
+                Correction.make(self, name, before[name], reason, user_id)
+                for name in CORRECTABLE
+                if getattr(self, name) != before[name]
+            ]
+
+
+class CorrectionQuerySet(models.QuerySet["Correction"]):
+    def in_force(self) -> CorrectionQuerySet:
+        """Return the corrections that were not undone or replaced by a later one."""
+        return self.filter(undone_at=None)
+
+
+class Correction(models.Model):
+    """One value of a food that an operator changed, why, and what the source says instead."""
+
+    food = models.ForeignKey(Food, models.CASCADE, related_name="corrections", editable=False)
+    field = models.CharField(
+        max_length=30, choices=[(name, name) for name in CORRECTABLE], editable=False
+    )
+    value = models.JSONField(null=True, editable=False)
+    source_value = models.JSONField(null=True, editable=False)
+    reason = models.CharField(max_length=500)
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", editable=False
+    )
+    made_at = models.DateTimeField(default=timezone.now, editable=False)
+    # Since when the source says something else than at the time of the correction.
+    review_since = models.DateTimeField(null=True, editable=False)
+    undone_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", editable=False
+    )
+    undone_at = models.DateTimeField(null=True, editable=False)
+
+    food_id: uuid.UUID
+    objects: ClassVar[Any] = CorrectionQuerySet.as_manager()
+
+    class Meta:
+        db_table = "catalog_corrections"
+        default_permissions = ("view", "change")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["food", "field"],
+                name="catalog_corrections_one_in_force",
+                condition=Q(undone_at=None),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.field} of {self.food}"
+
+    @classmethod
+    def make(cls, food: Food, field: str, before: Any, reason: str, user_id: int) -> Correction:
+        """Record what was changed. An earlier correction of the field is replaced.
+
+        Args:
+            before: the value before the change.
+        """
+        earlier = cls.objects.in_force().filter(food=food, field=field).first()
+        source_value = plain(before)
+        if earlier is not None:
+            source_value = earlier.source_value
+            earlier.end(user_id)
+        return cls.objects.create(
+            food=food,
+            field=field,
+            value=plain(getattr(food, field)),
+            source_value=source_value,
+            reason=reason,
+            made_by_id=user_id,
+        )
+
+    def end(self, user_id: int) -> None:
+        """Mark the correction as no longer in force."""
+        self.undone_by_id, self.undone_at, self.review_since = user_id, timezone.now(), None
+        self.save()
+
+    def undo(self, user_id: int) -> None:
+        """Give the food the source's value again. The food has to be locked.
+
+        Raises:
+            Conflict: the correction is undone already.
+            ValidationError: a rule of a product is broken by the source's value beside others.
+        """
+        self.refresh_from_db()
+        if self.undone_at is not None:
+            raise Conflict("This correction is undone already")
+        with transaction.atomic():
+            self.food.assign({self.field: parsed(self.field, self.source_value)})
+            self.end(user_id)
+
+    def keep(self) -> None:
+        """Keep the correction, although the source says something else by now."""
+        self.review_since = None
+        self.save()
+
+
+class Report(models.Model):
+    """What a phone said is wrong with a food. Nothing tells which device it was."""
+
+    class Reason(models.TextChoices):
+        WRONG_VALUES = "wrong_values", "wrong values"
+        WRONG_NAME = "wrong_name", "wrong name"
+        WRONG_BARCODE = "wrong_barcode", "wrong barcode"
+        DUPLICATE = "duplicate", "duplicate"
+        OFFENSIVE = "offensive", "offensive"
+        OTHER = "other", "other"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    food = models.ForeignKey(Food, models.CASCADE, related_name="reports", editable=False)
+    reason = models.CharField(max_length=20, choices=Reason)
+    note = models.CharField(max_length=500, null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    closed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", editable=False
+    )
+    closed_at = models.DateTimeField(null=True, editable=False)
+
+    food_id: uuid.UUID
+    objects: ClassVar[Any] = models.Manager()
+
+    class Meta:
+        db_table = "catalog_reports"
+        default_permissions = ("view", "change")
+        indexes = [
+            models.Index(
+                fields=["created_at", "id"],
+                name="catalog_reports_open",
+                condition=Q(closed_at=None),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_reason_display()}: {self.food}"
+
+    def close(self, user_id: int) -> None:
+        """Mark the report as dealt with; a closed one stays as it is."""
+        if self.closed_at is None:
+            self.closed_by_id, self.closed_at = user_id, timezone.now()
+            self.save()
+
+
+def plain(value: Any) -> Any:
+    """Return a value of a food as JSON keeps it: a decimal as text."""
+    return str(value) if isinstance(value, Decimal) else value
+
+
+def parsed(field: str, value: Any) -> Any:
+    """Return the value of a food's field from what `plain()` made of it."""
+    return Food._meta.get_field(field).to_python(value)
