@@ -175,6 +175,8 @@ class Food(models.Model):
     # When something that phones see changed.
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
     source_updated_at = models.DateTimeField(null=True, editable=False)
+    # Of all that the source says, so that an import sees at once what is unchanged.
+    source_digest = models.BigIntegerField(default=0, editable=False)
     withdrawn_at = models.DateTimeField(null=True, editable=False)
     is_live = models.GeneratedField(
         expression=Q(withdrawn_at=None, is_hidden=False),
@@ -283,6 +285,21 @@ class Food(models.Model):
                 for name in CORRECTABLE
                 if getattr(self, name) != before[name]
             ]
+
+
+class Seen(models.Model):
+    """A food that a running import has met in its file. The table is unlogged."""
+
+    pk = models.CompositePrimaryKey("run", "food_id")
+    run = models.DateTimeField()
+    food_id = models.UUIDField()
+
+    class Meta:
+        db_table = "catalog_seen"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.food_id)
 
 
 class CorrectionQuerySet(models.QuerySet["Correction"]):

@@ -282,6 +282,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(default=django.utils.timezone.now, editable=False),
                 ),
                 ("source_updated_at", models.DateTimeField(editable=False, null=True)),
+                ("source_digest", models.BigIntegerField(default=0, editable=False)),
                 ("withdrawn_at", models.DateTimeField(editable=False, null=True)),
                 (
                     "is_live",
@@ -558,12 +559,37 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.CreateModel(
+            name="Seen",
+            fields=[
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "run",
+                        "food_id",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("run", models.DateTimeField()),
+                ("food_id", models.UUIDField()),
+            ],
+            options={
+                "db_table": "catalog_seen",
+                "default_permissions": (),
+            },
+        ),
         migrations.RunSQL(
             KEYS,
             """
             ALTER TABLE catalog_foods DROP CONSTRAINT catalog_foods_source_fk;
             ALTER TABLE catalog_foods DROP CONSTRAINT catalog_foods_barcode_is_gtin;
             """,
+        ),
+        migrations.RunSQL(
+            "ALTER TABLE catalog_seen SET UNLOGGED", "ALTER TABLE catalog_seen SET LOGGED"
         ),
         migrations.RunSQL(NOTE_CHANGE, "DROP FUNCTION note_catalog_change() CASCADE"),
         migrations.RunSQL(REFUSE_DELETE, "DROP FUNCTION refuse_catalog_delete() CASCADE"),

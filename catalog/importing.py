@@ -1,0 +1,349 @@
+"""Bring foods into the catalog: in batches, each one transaction, beside live traffic.
+
+A batch first asks what is stored: what its source says the same of is left alone. The rest is
+copied into a temporary table, from which rows are updated and inserted by set. So a file that
+changes nothing writes nothing to the foods, unlike `ON CONFLICT`, which locks and logs each row that
+it meets. After an interruption a second run does the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from catalog.models import (
+    Correction,
+    Food,
+    Seen,
+    Source,
+    food_id,
+    name_key,
+    parsed,
+    plain,
+    quoted,
+    search_words,
+)
+from catalog.records import CleanFood, Record, Refused, Unreadable, clean_food
+from countonme.scope.exceptions import Conflict
+from products import gtin
+from products.nutrients import COLUMNS_100G, MACROS_100G, MAX_MACROS_100G
+
+BATCH = 5_000
+# Without `force` an import withdraws no more of a source's foods than this part.
+MAX_WITHDRAWN = 0.05
+# What an interrupted import noted is removed by one that starts this much later.
+LONGEST_RUN = timedelta(days=2)
+# Raised when the columns that follow from others follow by another rule: all foods are then written
+# anew by the next import.
+DERIVED_VERSION = 1
+# What phones see; a change of it counts as an update.
+SERVED = (
+    *("name", "brand", "unit", "language", *COLUMNS_100G),
+    *("barcode", "portions", "is_doubtful"),
+)
+WRITTEN = (
+    *SERVED,
+    *("name_key", "words", "gtin_14"),
+    *("is_generic", "popularity", "source_updated_at", "source_digest"),
+)
+STAGED = ("id", "source_id", *WRITTEN)
+
+
+def _columns(names: Iterable[str], table: str = "") -> str:
+    return ", ".join(f"{table}.{name}" if table else name for name in names)
+
+
+# What is stored of the foods with these ids, and which of them this run has not met before.
+STORED = """
+WITH asked AS (SELECT unnest(%(ids)s::uuid[]) AS id),
+first AS (
+    INSERT INTO catalog_seen (run, food_id) SELECT %(run)s, id FROM asked
+    ON CONFLICT DO NOTHING RETURNING food_id
+)
+SELECT id, first.food_id IS NOT NULL, source_digest, source_updated_at, withdrawn_at IS NOT NULL,
+    catalog_foods.id IS NOT NULL
+FROM asked LEFT JOIN first ON food_id = id LEFT JOIN catalog_foods USING (id)
+"""
+CREATE = f"""
+CREATE TEMPORARY TABLE staged ON COMMIT DROP AS
+SELECT {_columns(STAGED)} FROM catalog_foods WITH NO DATA
+"""  # noqa: S608  # our own columns, here and below
+COPY = f"COPY staged ({_columns(STAGED)}) FROM STDIN"
+UPDATE = f"""
+UPDATE catalog_foods SET ({_columns(WRITTEN)}) = ROW ({_columns(WRITTEN, "staged")}),
+    withdrawn_at = NULL,
+    updated_at = CASE
+        WHEN withdrawn_at IS NULL AND ({_columns(SERVED, "catalog_foods")})
+            IS NOT DISTINCT FROM ({_columns(SERVED, "staged")})
+        THEN updated_at ELSE %(now)s
+    END
+FROM staged WHERE catalog_foods.id = staged.id
+"""  # noqa: S608
+INSERT = f"""
+INSERT INTO catalog_foods
+    ({_columns(STAGED)}, source, is_hidden, created_at, updated_at)
+SELECT {_columns(STAGED)}, %(source)s, false, %(now)s, %(now)s FROM staged
+WHERE NOT EXISTS (SELECT FROM catalog_foods WHERE catalog_foods.id = staged.id)
+ON CONFLICT DO NOTHING
+"""  # noqa: S608
+
+
+@dataclass
+class Stored:
+    """What is known of a food before a batch is written."""
+
+    is_first: bool
+    digest: int | None
+    updated_at: datetime | None
+    is_withdrawn: bool
+    exists: bool
+
+    def is_newer_than(self, food: CleanFood) -> bool:
+        stored, new = self.updated_at, food.updated_at
+        return stored is not None and new is not None and stored > new
+
+
+@dataclass
+class Filters:
+    """Which of a file's records are wanted. What is empty filters nothing."""
+
+    languages: frozenset[str] = frozenset()
+    countries: frozenset[str] = frozenset()
+    min_scans: int = 0
+
+    def want(self, record: Record) -> bool:
+        return (
+            record.popularity >= self.min_scans
+            and (not self.languages or record.language in self.languages)
+            and (not self.countries or not self.countries.isdisjoint(record.countries))
+        )
+
+
+@dataclass
+class Import:
+    """One run over the files of a source.
+
+    Attributes:
+        source: whose foods they are.
+        filters: which of them are wanted.
+        is_dry: whether to write nothing.
+        refuse: called with place, source id and reason for each record that is refused.
+        counts: how many records were `new`, `changed`, `unchanged`, `older` than what is stored,
+            `repeated` in the file, `unwanted` by the filters, `refused`, and foods `withdrawn`.
+        reasons: how many records were refused for each reason.
+    """
+
+    source: Source
+    filters: Filters = field(default_factory=Filters)
+    is_dry: bool = False
+    refuse: Callable[[str, str, str], Any] = lambda place, source_id, reason: None
+    counts: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    run: datetime = field(default_factory=timezone.now)
+
+    def records(self, records: Iterable[Record | Unreadable]) -> Iterator[int]:
+        """Import records, and yield after each batch how many records it had."""
+        Seen.objects.filter(run__lt=self.run - LONGEST_RUN).delete()
+        left = iter(records)
+        while batch := list(islice(left, BATCH)):
+            self._batch(batch)
+            yield len(batch)
+
+    def finish(self) -> None:
+        """Note that the files were imported to their end."""
+        if not self.is_dry:
+            Source.objects.filter(pk=self.source.pk).update(
+                imported_at=timezone.now(), revision=F("revision") + 1
+            )
+
+    def forget(self) -> None:
+        """Remove what was noted during the run."""
+        for slice_ in _slices("food_id"):
+            Seen.objects.filter(run=self.run, **slice_).delete()
+
+    def withdraw(self, *, force: bool = False) -> None:
+        """Withdraw the foods of the source that no file of this run had.
+
+        Args:
+            force: also if they are many.
+
+        Raises:
+            Conflict: they are more than 5 % of the source's foods; nothing was withdrawn.
+        """
+        missing = sum(self._missing(slice_).count() for slice_ in _slices("id"))
+        self.source.refresh_from_db()
+        if missing > self.source.foods * MAX_WITHDRAWN and not force:
+            raise Conflict(
+                f"{missing} of {self.source.foods} foods are not in the file. That is more than "
+                f"{MAX_WITHDRAWN:.0%}: nothing was withdrawn"
+            )
+        if self.is_dry:
+            self.counts["withdrawn"] += missing
+            return
+        now = timezone.now()
+        for slice_ in _slices("id"):
+            self.counts["withdrawn"] += self._missing(slice_).update(withdrawn_at=now)
+
+    def _missing(self, slice_: Mapping[str, Any]) -> Any:
+        seen = Seen.objects.filter(run=self.run).values("food_id")
+        foods = Food.objects.filter(source=self.source.pk, withdrawn_at=None, **slice_)
+        return foods.exclude(id__in=seen)
+
+    def _batch(self, batch: list[Record | Unreadable]) -> None:
+        foods: dict[UUID, CleanFood] = {}
+        # What the file has, wanted or not, is not withdrawn.
+        met: set[UUID] = set()
+        for record in batch:
+            if record.source_id:
+                met.add(food_id(self.source.pk, record.source_id))
+            try:
+                if isinstance(record, Unreadable):
+                    raise Refused(record.reason)
+                if not self.filters.want(record):
+                    self.counts["unwanted"] += 1
+                    continue
+                food = clean_food(self.source.pk, record)
+            except Refused as refusal:
+                self._refuse(record, str(refusal))
+                continue
+            other = foods.get(food.id)
+            if other is not None:
+                self.counts["repeated"] += 1
+                if not is_newer(food, other):
+                    continue
+            foods[food.id] = food
+        with transaction.atomic():
+            self._write(foods, met)
+
+    def _refuse(self, record: Record | Unreadable, reason: str) -> None:
+        self.counts["refused"] += 1
+        self.reasons[reason] += 1
+        self.refuse(record.place, record.source_id, reason)
+
+    def _write(self, foods: dict[UUID, CleanFood], met: set[UUID]) -> None:
+        """Write what is new or changed of a batch."""
+        stored = self._stored(met)
+        rows = {}
+        for key, food in foods.items():
+            digest = digest_of(food)
+            kind = self._kind(food, digest, stored[key])
+            self.counts[kind] += 1
+            if kind in ("new", "changed"):
+                rows[key] = row_of(food, digest)
+        if rows and not self.is_dry:
+            self._correct(rows)
+            self._save(rows)
+
+    def _stored(self, ids: set[UUID]) -> dict[UUID, Stored]:
+        with connection.cursor() as cursor:
+            # In the order of ids, so that two imports lock in the same order.
+            cursor.execute(STORED, {"ids": sorted(ids), "run": self.run})
+            return {key: Stored(*values) for key, *values in cursor.fetchall()}
+
+    def _kind(self, food: CleanFood, digest: int, stored: Stored) -> str:
+        if not stored.exists:
+            return "new"
+        if stored.is_newer_than(food):
+            return "older"
+        if stored.digest == digest and not stored.is_withdrawn:
+            return "unchanged"
+        if not stored.is_first and stored.updated_at == food.updated_at:
+            return "repeated"
+        return "changed"
+
+    def _correct(self, rows: dict[UUID, dict[str, Any]]) -> None:
+        """Put operators' corrections into rows; note for review where the source changed its mind.
+
+        The rows are locked first, so that no correction is made in between. A row that breaks a
+        rule together with its corrections is left out.
+        """
+        locked = Food.objects.filter(pk__in=list(rows)).order_by("pk")
+        list(locked.select_for_update(no_key=True).values_list("pk"))
+        corrections = Correction.objects.in_force().filter(food__in=list(rows))
+        for correction in corrections.exclude(field="is_hidden"):
+            row, name = rows[correction.food_id], correction.field
+            said = plain(row[name])
+            if said != correction.source_value:
+                correction.source_value, correction.review_since = said, timezone.now()
+                correction.save()
+            row[name] = parsed(name, correction.value)
+            row["is_corrected"] = True
+        for key in [key for key, row in rows.items() if row.pop("is_corrected", False)]:
+            if sum(rows[key][macro] or 0 for macro in MACROS_100G) > MAX_MACROS_100G:
+                del rows[key]
+                self.reasons["macros over 105 g, beside a correction"] += 1
+
+    def _save(self, rows: dict[UUID, dict[str, Any]]) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(CREATE)
+            with cursor.cursor.copy(COPY) as copy:
+                for row in rows.values():
+                    derive(row)
+                    copy.write_row([row[name] for name in STAGED])
+            cursor.execute("ANALYZE staged")
+            values = {"now": timezone.now(), "source": self.source.pk}
+            cursor.execute(UPDATE, values)
+            cursor.execute(INSERT, values)
+
+
+def is_newer(food: CleanFood, other: CleanFood) -> bool:
+    """Return whether a record is newer than another of the same food that came before it."""
+    return (
+        food.updated_at is not None
+        and other.updated_at is not None
+        and food.updated_at > other.updated_at
+    )
+
+
+def digest_of(food: CleanFood) -> int:
+    """Return 64 bits of a digest of all that the source says of a food."""
+    said = (DERIVED_VERSION, *(getattr(food, name) for name in CleanFood.__slots__))
+    digest = hashlib.blake2b(repr(said).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, signed=True)
+
+
+def row_of(food: CleanFood, digest: int) -> dict[str, Any]:
+    """Return the columns of a food, without those that follow from others."""
+    return {
+        "id": food.id,
+        "source_id": food.source_id,
+        "name": food.name,
+        "brand": food.brand,
+        "unit": food.unit,
+        "language": food.language,
+        **dict(zip(COLUMNS_100G, (food.kcal, *food.values), strict=True)),
+        "barcode": food.barcode,
+        "portions": food.portions,
+        "is_doubtful": food.is_doubtful,
+        "is_generic": food.is_generic,
+        "popularity": food.popularity,
+        "source_updated_at": food.updated_at,
+        "source_digest": digest,
+    }
+
+
+def derive(row: dict[str, Any]) -> None:
+    """Add the columns that follow from others, and make JSON of the portions."""
+    row["name_key"] = name_key(row["name"])
+    row["words"] = " ".join(map(quoted, search_words(row["name"], row["brand"])))
+    row["gtin_14"] = gtin.to_gtin_14(row["barcode"]) if row["barcode"] else None
+    row["portions"] = orjson.dumps(row["portions"]).decode()
+
+
+def _slices(column: str) -> Iterator[dict[str, Any]]:
+    """Yield filters that cut all ids into 256 parts, so that a statement stays short."""
+    for byte in range(256):
+        first = UUID(bytes=bytes([byte]) + bytes(15))
+        last = UUID(bytes=bytes([byte]) + b"\xff" * 15)
+        yield {f"{column}__range": (first, last)}

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import csv
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import islice
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from catalog.formats import fdc, openfoodfacts, table
+from catalog.formats.files import BrokenFile, size_of
+from catalog.importing import BATCH, Filters, Import
+from catalog.models import Source
+from countonme.scope.exceptions import Conflict
+
+FORMATS = {"csv": table, "fdc": fdc, "openfoodfacts": openfoodfacts}
+
+
+def words(text: str) -> frozenset[str]:
+    """Read an option that lists words, separated by commas."""
+    return frozenset(word.strip().lower() for word in text.split(",") if word.strip())
+
+
+class Command(BaseCommand):
+    help = (
+        "Bring the foods of a file into the catalog. Works in batches of "
+        f"{BATCH}, each a short transaction, so it can run beside live traffic. After an "
+        "interruption, run it again. A second run of the same file changes nothing. Records that "
+        "can't be foods are refused, and counted by reason."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("format", choices=sorted(FORMATS), help="what the files are")
+        parser.add_argument(
+            "files", nargs="+", metavar="FILE", help="gzipped or not; - is standard input"
+        )
+        parser.add_argument("--full", action="store_true", help="withdraw foods that the files lack")
+        parser.add_argument("--force", action="store_true", help="even if they are over 5 %%")
+        parser.add_argument(
+            "--languages", type=words, default=frozenset(), metavar="LIST", help="only these: en,de"
+        )
+        parser.add_argument(
+            "--countries",
+            type=words,
+            default=frozenset(),
+            metavar="LIST",
+            help="only foods that are sold in one of these: germany,austria",
+        )
+        parser.add_argument(
+            "--min-scans",
+            type=int,
+            default=0,
+            metavar="N",
+            help="only foods that at least N people scanned",
+        )
+        parser.add_argument("--limit", type=int, metavar="N", help="read the first N records only")
+        parser.add_argument("--dry-run", action="store_true", help="count, and write nothing")
+        parser.add_argument(
+            "--report", metavar="FILE", help="write each refused record and its reason as CSV"
+        )
+        source = parser.add_argument_group(
+            "the source of csv files", "needed when it is imported for the first time"
+        )
+        source.add_argument("--source", metavar="ID", help="a short name of it, as ciqual")
+        source.add_argument("--name", help="its full name")
+        source.add_argument("--licence", help="the licence of its data")
+        source.add_argument("--url", help="where it is")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["full"] and options["limit"] is not None:
+            raise CommandError("--full needs the whole file: leave out --limit.")
+        source = self.source(options)
+        with ExitStack() as stack:
+            refuse = self.report(stack, options["report"])
+            run = Import(
+                source,
+                Filters(options["languages"], options["countries"], options["min_scans"]),
+                options["dry_run"],
+                refuse,
+            )
+            try:
+                self.run_files(run, options)
+                if options["full"]:
+                    run.withdraw(force=options["force"])
+                run.finish()
+            except BrokenFile as error:
+                raise CommandError(f"{error} What came before that is imported.") from error
+            except Conflict as error:
+                raise CommandError(f"{error}. Use --force if that is right.") from error
+            finally:
+                run.forget()
+                self.summary(run)
+
+    def source(self, options: dict[str, Any]) -> Source:
+        """Return the source of the files; a new one is created.
+
+        Raises:
+            CommandError: it is not named, or not described.
+        """
+        info = FORMATS[options["format"]].SOURCE
+        if info is not None:
+            known, _ = Source.objects.get_or_create(
+                source=info.source,
+                defaults={"name": info.name, "licence": info.licence, "url": info.url},
+            )
+            return known
+        if not options["source"]:
+            raise CommandError("Say with --source whose foods these are.")
+        given = {name: options[name] for name in ("name", "licence", "url") if options[name]}
+        source = Source.objects.filter(pk=options["source"]).first() or Source(pk=options["source"])
+        for name, value in given.items():
+            setattr(source, name, value)
+        try:
+            source.full_clean(validate_unique=False)
+        except ValidationError as error:
+            listed = "; ".join(f"{name}: {' '.join(e)}" for name, e in error.message_dict.items())
+            raise CommandError(f"--source, --name, --licence and --url are needed: {listed}") from error
+        source.save()
+        return source
+
+    def report(self, stack: ExitStack, path: str | None) -> Any:
+        """Return what is called with each record that is refused."""
+        if path is None:
+            return lambda *refusal: None
+        try:
+            file = stack.enter_context(open(path, "w", encoding="utf-8", newline=""))
+        except OSError as error:
+            raise CommandError(f"{path} can't be written: {error.strerror}.") from error
+        rows = csv.writer(file)
+        rows.writerow(["place", "source_id", "reason"])
+        return lambda *refusal: rows.writerow(refusal)
+
+    def run_files(self, run: Import, options: dict[str, Any]) -> None:
+        """Import the files, with a progress bar on a terminal, else with a line a batch."""
+        read = FORMATS[options["format"]].read
+        sizes = [size_of(path) for path in options["files"]]
+        total = None if None in sizes else sum(size or 0 for size in sizes)
+        with tqdm(
+            total=total, unit="B", unit_scale=True, disable=not sys.stderr.isatty(), leave=False
+        ) as bar:
+
+            def records() -> Iterator[Any]:
+                for path in options["files"]:
+                    yield from read(path, bar.update)
+
+            done = 0
+            for count in run.records(islice(records(), options["limit"])):
+                done += count
+                if bar.disable:
+                    self.stdout.write(f"{done} records")
+
+    def summary(self, run: Import) -> None:
+        """Write what became of the records."""
+        for kind, count in run.counts.items():
+            self.stdout.write(f"{kind:>10} {count}")
+        for reason, count in run.reasons.most_common():
+            self.stdout.write(f"{'':>10} {count} {reason}")
