@@ -138,6 +138,7 @@ def environment(url: str) -> dict[str, str]:
         "ALLOWED_HOSTS": "127.0.0.1",
         "CACHE_URL": "",
         "DEVICE_THROTTLE": "",
+        "SEARCH_THROTTLE": "",
         "LOG_LEVEL": "INFO",
         "WEB_CONCURRENCY": str(WORKERS),
     }

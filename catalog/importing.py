@@ -1,9 +1,9 @@
 """Bring foods into the catalog: in batches, each one transaction, beside live traffic.
 
-A batch first asks what is stored: what its source says the same of is left alone. The rest is
+A batch first asks what is stored, and leaves alone what its source says the same of. The rest is
 copied into a temporary table, from which rows are updated and inserted by set. So a file that
-changes nothing writes nothing to the foods, unlike `ON CONFLICT`, which locks and logs each row that
-it meets. After an interruption a second run does the rest.
+changes nothing writes nothing to the foods. `ON CONFLICT` would lock and log each row that it
+meets. After an interruption a second run does the rest.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
@@ -39,6 +38,7 @@ from countonme.scope.exceptions import Conflict
 from products import gtin
 from products.nutrients import COLUMNS_100G, MACROS_100G, MAX_MACROS_100G
 
+T = TypeVar("T")
 BATCH = 5_000
 # Without `force` an import withdraws no more of a source's foods than this part.
 MAX_WITHDRAWN = 0.05
@@ -50,7 +50,7 @@ DERIVED_VERSION = 1
 # What phones see; a change of it counts as an update.
 SERVED = (
     *("name", "brand", "unit", "language", *COLUMNS_100G),
-    *("barcode", "portions", "is_doubtful"),
+    *("barcode", "portions", "doubtful"),
 )
 WRITTEN = (
     *SERVED,
@@ -155,8 +155,7 @@ class Import:
     def records(self, records: Iterable[Record | Unreadable]) -> Iterator[int]:
         """Import records, and yield after each batch how many records it had."""
         Seen.objects.filter(run__lt=self.run - LONGEST_RUN).delete()
-        left = iter(records)
-        while batch := list(islice(left, BATCH)):
+        for batch in _batches(records):
             self._batch(batch)
             yield len(batch)
 
@@ -325,7 +324,7 @@ def row_of(food: CleanFood, digest: int) -> dict[str, Any]:
         **dict(zip(COLUMNS_100G, (food.kcal, *food.values), strict=True)),
         "barcode": food.barcode,
         "portions": food.portions,
-        "is_doubtful": food.is_doubtful,
+        "doubtful": food.is_doubtful,
         "is_generic": food.is_generic,
         "popularity": food.popularity,
         "source_updated_at": food.updated_at,
@@ -339,6 +338,23 @@ def derive(row: dict[str, Any]) -> None:
     row["words"] = " ".join(map(quoted, search_words(row["name"], row["brand"])))
     row["gtin_14"] = gtin.to_gtin_14(row["barcode"]) if row["barcode"] else None
     row["portions"] = orjson.dumps(row["portions"]).decode()
+
+
+def _batches(records: Iterable[T]) -> Iterator[list[T]]:
+    """Yield lists of records. Where reading fails, first those that were read."""
+    batch: list[T] = []
+    try:
+        for record in records:
+            batch.append(record)
+            if len(batch) == BATCH:
+                yield batch
+                batch = []
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
 
 
 def _slices(column: str) -> Iterator[dict[str, Any]]:

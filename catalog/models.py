@@ -19,7 +19,7 @@ from countonme.scope.bounds import bounded
 from countonme.scope.derived import DerivedField
 from countonme.scope.exceptions import Conflict, NotFound
 from products import gtin
-from products.models import check_macros, unit_constraint, unit_field
+from products.models import Product, check_macros, unit_constraint, unit_field
 from products.names import NameField, name_constraint
 from products.nutrients import COLUMNS_100G, MACROS_100G, NUTRIENTS, macros_constraint
 
@@ -30,8 +30,9 @@ POPULAR_SCANS = 20
 # kcal of a gram: Regulation (EU) No 1169/2011, annex XIV.
 ENERGY_OF_MACROS = {"protein": 4, "carbs": 4, "fat": 9}
 ENERGY_OF_FIBER, ENERGY_OF_ALCOHOL = 2, 7
+COPIED = ("name", "brand", "unit", *COLUMNS_100G, "barcode")
 # What an operator may correct. The next import keeps it.
-CORRECTABLE = ("name", "brand", "unit", *COLUMNS_100G, "barcode", "is_doubtful", "is_hidden")
+CORRECTABLE = (*COPIED, "doubtful", "is_hidden")
 
 
 class FoodNotFound(NotFound):
@@ -163,7 +164,7 @@ class Food(models.Model):
     gtin_14 = gtin.NormalizedField("barcode", null=True)
     # [{"name": "1 cup", "grams": 240}, …]: the first is the default portion of a copy.
     portions = models.JSONField(default=list, blank=True)
-    is_doubtful = models.BooleanField(
+    doubtful = models.BooleanField(
         default=False, help_text="Its energy does not fit its macros. Searches show it last."
     )
     is_generic = models.BooleanField(default=False, editable=False)
@@ -261,6 +262,26 @@ class Food(models.Model):
         self.updated_at = timezone.now()
         self.save()
 
+    def copy_to(self, device_id: uuid.UUID, id: uuid.UUID | None = None) -> tuple[Product, bool]:
+        """Make a product of this food, unless the device has one; within a locked transaction.
+
+        Returns:
+            The product, and whether it was created now.
+
+        Raises:
+            Conflict: the id is in use, or the device has as many products as allowed.
+        """
+        copies: Any = Product.objects.for_device(device_id).filter(catalog_id=self.pk)
+        known = Product.existing(device_id, id) or copies.order_by("created_at", "id").first()
+        if known is not None:
+            return known, False
+        values = {name: getattr(self, name) for name in COPIED}
+        product, _ = Product.add(device_id, id=id, catalog_id=self.pk, **values)
+        product.add_portions(
+            (portion["name"], Decimal(str(portion["grams"]))) for portion in self.portions
+        )
+        return product, True
+
     def energy_fits(self) -> bool:
         """See `energy_fits()`."""
         macros = (getattr(self, macro) for macro in MACROS_100G)
@@ -278,8 +299,8 @@ class Food(models.Model):
         before = {name: getattr(self, name) for name in CORRECTABLE}
         with transaction.atomic():
             self.assign(values)
-            if "is_doubtful" not in values and {"kcal_100g", *MACROS_100G} & values.keys():
-                self.assign({"is_doubtful": not self.energy_fits()})
+            if "doubtful" not in values and {"kcal_100g", *MACROS_100G} & values.keys():
+                self.assign({"doubtful": not self.energy_fits()})
             return [
                 Correction.make(self, name, before[name], reason, user_id)
                 for name in CORRECTABLE

@@ -1,4 +1,4 @@
-"""What every format's records have in common: they are dirty, and become foods by the same rules."""
+"""Records of all formats: they are dirty, and become foods by the same rules."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Refused(Exception):
 class Record:
     """One food as its source has it, before anything is checked.
 
-    Numbers may be numbers or text; what is no number counts as unknown. Values are per 100 g, or per
-    100 ml where `unit` is `ml`.
+    Numbers may be numbers or text; what is no number counts as unknown. Values are per 100 g, or
+    per 100 ml where `unit` is `ml`.
 
     Attributes:
         source_id: the food's id in its source.

@@ -245,6 +245,7 @@ BCRYPT_ROUNDS = env.int("BCRYPT_ROUNDS", 12)
 REGISTER_THROTTLE = env.str("REGISTER_THROTTLE", "10/min")
 PAIR_THROTTLE = env.str("PAIR_THROTTLE", "10/min")
 DEVICE_THROTTLE = env.str("DEVICE_THROTTLE", "600/min")
+SEARCH_THROTTLE = env.str("SEARCH_THROTTLE", "240/min")
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["devices.authentication.DeviceTokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import path, re_path
 from django.views.generic import RedirectView
 
+from catalog.urls import urlpatterns as catalog
 from countonme import health
 from countonme.api import docs, errors
 from devices.urls import urlpatterns as devices
@@ -16,6 +17,7 @@ admin.site.index_title = "Dashboard"
 
 urlpatterns = [
     *products,
+    *catalog,
     *entries,
     *goals,
     *sync,

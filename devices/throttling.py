@@ -67,7 +67,7 @@ class DeviceThrottle(WindowThrottle):
         return settings.DEVICE_THROTTLE or None
 
     def get_cache_key(self, request: Request, view: Any) -> str:
-        return f"throttle:device:{request.user.pk}"
+        return f"throttle:{self.scope}:{request.user.pk}"
 
 
 class AddressThrottle(WindowThrottle):

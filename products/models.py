@@ -12,9 +12,10 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
-from django.db.models import Count, Prefetch, Q
+from django.db.models import Case, Count, Prefetch, Q, Value, When
 from django.utils import timezone
 
+from countonme.api.text import fold
 from countonme.scope.bounds import bounded
 from countonme.scope.constraints import DeviceUniqueConstraint
 from countonme.scope.exceptions import Conflict
@@ -98,6 +99,13 @@ class ProductQuerySet(DeviceScopedQuerySet["Product"]):
     def in_order(self) -> Self:
         """Sort by the folded name."""
         return self.order_by("name_folded", "id")
+
+    def best_first(self, text: str) -> ProductQuerySet:
+        """Sort as a search does: the whole name, then names that start with the text, the rest."""
+        folded = fold(text)
+        whole, start = Q(name_folded=folded), Q(name_folded__startswith=folded)
+        match = Case(When(whole, Value(0)), When(start, Value(1)), default=Value(2))
+        return self.order_by(match, "name_folded", "id")
 
     def with_portions(self) -> ProductQuerySet:
         """Prefetch the live portions, in order, with one more query."""
@@ -187,6 +195,17 @@ class Product(DeviceScoped):
         if values.get("unit", self.unit) != self.unit:
             raise Conflict(UNIT_IS_KEPT)
         return super().change(**values)
+
+    def add_portions(self, portions: Iterable[tuple[str, Decimal]]) -> None:
+        """Give a product that was created just now further portions; the first is its default."""
+        rows = [
+            Portion(device_id=self.device_id, product=self, name=name, grams=grams)
+            for name, grams in portions
+        ]
+        if rows:
+            rows[0].is_default = True
+            rows[0].others().filter(is_default=True).update(is_default=False)
+            Portion.objects.for_device(self.device_id).bulk_create(rows)
 
     @classmethod
     def quota(cls) -> tuple[int, str]:

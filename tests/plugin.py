@@ -33,6 +33,7 @@ os.environ.update(
     REGISTER_THROTTLE="10/min",
     PAIR_THROTTLE="10/min",
     DEVICE_THROTTLE="",
+    SEARCH_THROTTLE="",
     NUM_PROXIES="0",
     CORS_ORIGINS="*",
     MAX_PRODUCTS_PER_DEVICE="5000",

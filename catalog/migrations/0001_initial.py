@@ -257,7 +257,7 @@ class Migration(migrations.Migration):
                 ),
                 ("portions", models.JSONField(blank=True, default=list)),
                 (
-                    "is_doubtful",
+                    "doubtful",
                     models.BooleanField(
                         default=False,
                         help_text="Its energy does not fit its macros. Searches show it last.",
@@ -440,7 +440,7 @@ class Migration(migrations.Migration):
                             ("saturated_fat_100g", "saturated_fat_100g"),
                             ("salt_100g", "salt_100g"),
                             ("barcode", "barcode"),
-                            ("is_doubtful", "is_doubtful"),
+                            ("doubtful", "doubtful"),
                             ("is_hidden", "is_hidden"),
                         ],
                         editable=False,

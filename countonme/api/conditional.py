@@ -22,6 +22,15 @@ class ConditionalGetMixin(APIView):
 
     is_conditional = True
 
+    def state(self) -> tuple[Any, ...]:
+        """Return what the answer depends on, beside the URL: it changes whenever that does.
+
+        It is read before the rows. After a write in between, the tag is older than the answer,
+        never newer: the phone then asks once too often, but never keeps a stale answer.
+        """
+        device = cast("Owner", self.request.user)
+        return device.pk, device.revision
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, throttle, and stop here where nothing has changed.
 
@@ -31,7 +40,7 @@ class ConditionalGetMixin(APIView):
         """
         super().initial(request, *args, **kwargs)
         if request.method in ("GET", "HEAD"):
-            self.etag = etag(request)
+            self.etag = etag(request, self.state())
             if "HTTP_IF_NONE_MATCH" in request.META:
                 named = parse_etags(request.META["HTTP_IF_NONE_MATCH"])
                 if self.etag.removeprefix("W/") in (tag.removeprefix("W/") for tag in named):
@@ -45,15 +54,11 @@ class ConditionalGetMixin(APIView):
         return super().finalize_response(request, response, *args, **kwargs)
 
 
-def etag(request: Request) -> str:
-    """Return the weak ETag of a device's answer to this URL at its current revision.
-
-    The revision is read before the rows. After a write in between, the tag is older than the
-    answer, never newer: the phone then asks once too often, but never keeps a stale answer.
-    """
-    device = cast("Owner", request.user)
+def etag(request: Request, state: tuple[Any, ...]) -> str:
+    """Return the weak ETag of an answer to this URL in a state."""
     meta = request.META
     url = (request.scheme, meta.get("HTTP_HOST", ""), request.path, meta["QUERY_STRING"])
-    parts = (settings.RELEASE, device.pk, device.revision, *url)
-    digest = hashlib.blake2b("\n".join(map(str, parts)).encode(), digest_size=12)
+    digest = hashlib.blake2b(
+        "\n".join(map(str, (settings.RELEASE, *state, *url))).encode(), digest_size=12
+    )
     return f'W/"{digest.hexdigest()}"'

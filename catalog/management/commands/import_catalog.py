@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -39,7 +40,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "files", nargs="+", metavar="FILE", help="gzipped or not; - is standard input"
         )
-        parser.add_argument("--full", action="store_true", help="withdraw foods that the files lack")
+        parser.add_argument("--full", action="store_true", help="withdraw what the files lack")
         parser.add_argument("--force", action="store_true", help="even if they are over 5 %%")
         parser.add_argument(
             "--languages", type=words, default=frozenset(), metavar="LIST", help="only these: en,de"
@@ -118,8 +119,8 @@ class Command(BaseCommand):
         try:
             source.full_clean(validate_unique=False)
         except ValidationError as error:
-            listed = "; ".join(f"{name}: {' '.join(e)}" for name, e in error.message_dict.items())
-            raise CommandError(f"--source, --name, --licence and --url are needed: {listed}") from error
+            listed = (f"--{name}: {' '.join(said)}" for name, said in error.message_dict.items())
+            raise CommandError(" ".join(listed)) from error
         source.save()
         return source
 
@@ -128,7 +129,7 @@ class Command(BaseCommand):
         if path is None:
             return lambda *refusal: None
         try:
-            file = stack.enter_context(open(path, "w", encoding="utf-8", newline=""))
+            file = stack.enter_context(Path(path).open("w", encoding="utf-8", newline=""))
         except OSError as error:
             raise CommandError(f"{path} can't be written: {error.strerror}.") from error
         rows = csv.writer(file)
