@@ -44,9 +44,11 @@ BATCH = 5_000
 MAX_WITHDRAWN = 0.05
 # What an interrupted import noted is removed by one that starts this much later.
 LONGEST_RUN = timedelta(days=2)
-# Raised when the columns that follow from others follow by another rule: all foods are then written
-# anew by the next import.
-DERIVED_VERSION = 1
+# Part of each digest: with another number the next import writes all foods anew. Raise it when
+# records become foods by other rules.
+RULES = b"1"
+# What a digest is made of: all but where the record stands, and what only filters look at.
+SAID = tuple(name for name in Record.__slots__ if name not in ("place", "countries"))
 # What phones see; a change of it counts as an update.
 SERVED = (
     *("name", "brand", "unit", "language", *COLUMNS_100G),
@@ -108,10 +110,6 @@ class Stored:
     updated_at: datetime | None
     is_withdrawn: bool
     exists: bool
-
-    def is_newer_than(self, food: CleanFood) -> bool:
-        stored, new = self.updated_at, food.updated_at
-        return stored is not None and new is not None and stored > new
 
 
 @dataclass
@@ -200,46 +198,45 @@ class Import:
         return foods.exclude(id__in=seen)
 
     def _batch(self, batch: list[Record | Unreadable]) -> None:
-        foods: dict[UUID, CleanFood] = {}
+        records: dict[UUID, Record] = {}
         # What the file has, wanted or not, is not withdrawn.
         met: set[UUID] = set()
         for record in batch:
+            key = food_id(self.source.pk, record.source_id)
             if record.source_id:
-                met.add(food_id(self.source.pk, record.source_id))
-            try:
-                if isinstance(record, Unreadable):
-                    raise Refused(record.reason)
-                if not self.filters.want(record):
-                    self.counts["unwanted"] += 1
-                    continue
-                food = clean_food(self.source.pk, record)
-            except Refused as refusal:
-                self._refuse(record, str(refusal))
-                continue
-            other = foods.get(food.id)
-            if other is not None:
-                self.counts["repeated"] += 1
-                if not is_newer(food, other):
-                    continue
-            foods[food.id] = food
+                met.add(key)
+            if isinstance(record, Unreadable):
+                self._refuse(record, record.reason)
+            elif not self.filters.want(record):
+                self.counts["unwanted"] += 1
+            else:
+                other = records.setdefault(key, record)
+                if other is not record:
+                    self.counts["repeated"] += 1
+                    if is_newer(record.updated_at, other.updated_at):
+                        records[key] = record
         with transaction.atomic():
-            self._write(foods, met)
+            self._write(records, met)
 
     def _refuse(self, record: Record | Unreadable, reason: str) -> None:
         self.counts["refused"] += 1
         self.reasons[reason] += 1
         self.refuse(record.place, record.source_id, reason)
 
-    def _write(self, foods: dict[UUID, CleanFood], met: set[UUID]) -> None:
+    def _write(self, records: dict[UUID, Record], met: set[UUID]) -> None:
         """Write what is new or changed of a batch."""
         stored = self._stored(met)
         rows = {}
-        for key, food in foods.items():
-            digest = digest_of(food)
-            kind = self._kind(food, digest, stored[key])
-            self.counts[kind] += 1
+        for key, record in records.items():
+            digest = digest_of(record)
+            kind = kind_of(record, digest, stored[key])
             if kind in ("new", "changed"):
-                rows[key] = row_of(food, digest)
+                try:
+                    rows[key] = row_of(clean_food(self.source.pk, record), digest)
+                except Refused as refusal:
+                    self._refuse(record, str(refusal))
+                    continue
+            self.counts[kind] += 1
         if rows and not self.is_dry:
             self._correct(rows)
             self._save(rows)
@@ -249,17 +246,6 @@ class Import:
             # In the order of ids, so that two imports lock in the same order.
             cursor.execute(STORED, {"ids": sorted(ids), "run": self.run})
             return {key: Stored(*values) for key, *values in cursor.fetchall()}
-
-    def _kind(self, food: CleanFood, digest: int, stored: Stored) -> str:
-        if not stored.exists:
-            return "new"
-        if stored.is_newer_than(food):
-            return "older"
-        if stored.digest == digest and not stored.is_withdrawn:
-            return "unchanged"
-        if not stored.is_first and stored.updated_at == food.updated_at:
-            return "repeated"
-        return "changed"
 
     def _correct(self, rows: dict[UUID, dict[str, Any]]) -> None:
         """Put operators' corrections into rows; note for review where the source changed its mind.
@@ -296,19 +282,28 @@ class Import:
             cursor.execute(INSERT, values)
 
 
-def is_newer(food: CleanFood, other: CleanFood) -> bool:
-    """Return whether a record is newer than another of the same food that came before it."""
-    return (
-        food.updated_at is not None
-        and other.updated_at is not None
-        and food.updated_at > other.updated_at
-    )
+def is_newer(moment: datetime | None, other: datetime | None) -> bool:
+    """Return whether a moment is known to be later than another."""
+    return moment is not None and other is not None and moment > other
 
 
-def digest_of(food: CleanFood) -> int:
+def kind_of(record: Record, digest: int, stored: Stored) -> str:
+    """Return what a record means for what is stored; see `Import.counts`."""
+    if not stored.exists:
+        return "new"
+    if is_newer(stored.updated_at, record.updated_at):
+        return "older"
+    if stored.digest == digest and not stored.is_withdrawn:
+        return "unchanged"
+    if not stored.is_first and not is_newer(record.updated_at, stored.updated_at):
+        return "repeated"
+    return "changed"
+
+
+def digest_of(record: Record) -> int:
     """Return 64 bits of a digest of all that the source says of a food."""
-    said = (DERIVED_VERSION, *(getattr(food, name) for name in CleanFood.__slots__))
-    digest = hashlib.blake2b(repr(said).encode(), digest_size=8).digest()
+    said = [getattr(record, name) for name in SAID]
+    digest = hashlib.blake2b(repr(said).encode(), digest_size=8, salt=RULES).digest()
     return int.from_bytes(digest, signed=True)
 
 

@@ -199,12 +199,6 @@ class Food(models.Model):
         indexes = [
             GinIndex(
                 fields=["words"],
-                name="catalog_foods_popular_words",
-                condition=Q(is_live=True, is_popular=True),
-                fastupdate=False,
-            ),
-            GinIndex(
-                fields=["words"],
                 name="catalog_foods_other_words",
                 condition=Q(is_live=True, is_popular=False),
                 fastupdate=False,
@@ -306,6 +300,33 @@ class Food(models.Model):
                 for name in CORRECTABLE
                 if getattr(self, name) != before[name]
             ]
+
+
+class PopularFood(models.Model):
+    """What a search needs of a popular food, close together on the disk. Triggers keep the rows.
+
+    A short word begins thousands of them: in the table of all foods each would be on another page.
+    """
+
+    food = models.OneToOneField(
+        Food, models.DO_NOTHING, primary_key=True, db_constraint=False, related_name="+"
+    )
+    name_key = models.TextField(db_collation="C")
+    words = WordsVector()
+    language = models.CharField(max_length=2, null=True)
+    doubtful = models.BooleanField()
+    is_generic = models.BooleanField()
+    popularity = models.IntegerField()
+
+    food_id: uuid.UUID
+
+    class Meta:
+        db_table = "catalog_popular_foods"
+        default_permissions = ()
+        indexes = [GinIndex(fields=["words"], name="catalog_popular_foods_words", fastupdate=False)]
+
+    def __str__(self) -> str:
+        return self.name_key
 
 
 class Seen(models.Model):

@@ -24,8 +24,8 @@ from products.models import Product
 # The most foods that a search finds in each index; also its last page ends there.
 CANDIDATES = 200
 # The most rows that are sorted of those that only the index of all other foods finds.
-UNSORTED = 1000
-# Words this short begin too many others to be looked up among all foods.
+UNSORTED = 300
+# Words of so many letters are short.
 SHORT = 2
 # Only longer words may have a letter wrong.
 SHORTEST_MISTYPED = 4
@@ -52,8 +52,8 @@ NOT is_generic,
 -popularity, name_key, id
 """
 POPULAR = f"""
-SELECT {RANK} FROM catalog_foods
-WHERE is_live AND is_popular AND words @@ %(query)s::tsquery
+SELECT {RANK.replace(", id", ", food_id")} FROM catalog_popular_foods
+WHERE words @@ %(query)s::tsquery
 ORDER BY 1, 2, 3, 4, 5, 6, 7 LIMIT {CANDIDATES}
 """  # noqa: S608  # our own SQL, here and below
 OTHERS = f"""
@@ -110,20 +110,20 @@ def find(text: str, language: str = "") -> list[Hit]:
     if not typed:
         return []
     key = name_key(text)
-    words = [word for pieces in typed for word in pieces]
-    is_short = any(len(word) <= SHORT and not is_unspaced(word) for word in words)
+    has_short = any(map(is_short, map("".join, typed)))
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(SETTINGS)
         for mistyped in (False, True):
             query = to_tsquery(typed, mistyped=mistyped)
             values = {"query": query, "key": key, "language": language}
             hits = _ask(cursor, POPULAR, values)
-            more = WHOLE_NAME if len(hits) == CANDIDATES else "" if is_short else OTHERS
+            more = WHOLE_NAME if len(hits) == CANDIDATES else "" if has_short else OTHERS
             if more:
+                values["query"] = to_tsquery(typed, mistyped=mistyped, short=False)
                 # Too slow: then the popular foods are all that is found.
                 with suppress(OperationalError), transaction.atomic():
                     hits = sorted({*hits, *_ask(cursor, more, values)})
-            if hits or is_short:
+            if hits:
                 break
     return sorted(_as_if_typed_right(hits, key)) if mistyped else hits
 
@@ -157,7 +157,8 @@ def find_with_own(
     listed = set()
     for product in own:
         own_key = name_key(product.name)
-        match = WHOLE if own_key == key else START if own_key.startswith(key) else WITHIN
+        is_whole = gtin_14 is not None or own_key == key
+        match = WHOLE if is_whole else START if own_key.startswith(key) else WITHIN
         ranked.append(((False, match, False, len(ranked)), product, None))
         listed.add(product.pk)
     for place, hit in enumerate(foods):
@@ -171,25 +172,38 @@ def find_with_own(
     return [(product, food) for _, product, food in ranked[:limit]]
 
 
-def to_tsquery(typed: Iterable[Sequence[str]], *, mistyped: bool = False) -> str:
+def to_tsquery(
+    typed: Sequence[Sequence[str]], *, mistyped: bool = False, short: bool = True
+) -> str:
     """Return the `tsquery` for words as `compounds()` yields them; each may be half typed.
 
     Args:
-        mistyped: whether each longer word may have one letter wrong.
+        mistyped: whether each longer word may have one letter wrong. Only the last may then be half
+            typed as well: other words are looked up whole, which takes less time.
+        short: whether to look up short pieces of words, as the letter in O'Brien.
     """
+    last = typed[-1][-1]
 
     def has(word: str) -> str:
-        forms = [word]
-        if mistyped and len(word) >= SHORTEST_MISTYPED and not is_unspaced(word):
-            forms = sorted({word, *one_letter_off(word)})
-        listed = " | ".join(f"{quoted(form)}:*" for form in forms)
-        return f"({listed})" if forms[1:] else listed
+        found = f"{quoted(word)}:*"
+        if not mistyped or len(word) < SHORTEST_MISTYPED or is_unspaced(word):
+            return found
+        end = ":*" if word == last else ""
+        forms = {*one_letter_off(word)} - {word}
+        return f"({found} | {' | '.join(quoted(form) + end for form in sorted(forms))})"
 
     def is_found(pieces: Sequence[str]) -> str:
         joined = has("".join(pieces))
-        return f"({joined} | ({' & '.join(map(has, pieces))}))" if pieces[1:] else joined
+        if not pieces[1:] or (not short and any(map(is_short, pieces))):
+            return joined
+        return f"({joined} | ({' & '.join(map(has, pieces))}))"
 
     return " & ".join(map(is_found, typed))
+
+
+def is_short(word: str) -> bool:
+    """Return whether a word begins too many others to be looked up among all foods."""
+    return len(word) <= SHORT and not is_unspaced(word)
 
 
 def one_letter_off(word: str) -> Iterable[str]:

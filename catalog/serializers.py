@@ -23,7 +23,7 @@ from products.serializers import PER_100G, PRODUCT, BarcodeField, ProductSeriali
 
 FOOD = {
     # The version 5 of `fdc:171477`.
-    "id": "2b4f1e0e-6b0c-5a55-9d52-1f0f3a8d6c11",
+    "id": "2c94a01b-4fe7-5e45-8f16-9e931a58bc50",
     "source": "fdc",
     "source_id": "171477",
     "name": "Chicken Breast",

@@ -20,8 +20,8 @@ import products.gtin
 import products.names
 from countonme.scope.migrations import grant
 
-# Whoever writes foods: their source's revision rises, and the number of its foods that can be found
-# is kept, so that nobody has to count them.
+# Whoever writes foods: their source's revision rises, the number of its foods that can be found is
+# kept, so that nobody has to count them, and so are the popular foods.
 NOTE_CHANGE = """
 CREATE FUNCTION note_catalog_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -32,6 +32,7 @@ BEGIN
         ) AS change
         WHERE catalog_sources.source = change.source;
     ELSE
+        DELETE FROM catalog_popular_foods USING old_foods WHERE food_id = id;
         UPDATE catalog_sources SET revision = revision + 1, foods = foods + change.live
         FROM (
             SELECT source, sum(live) AS live FROM (
@@ -41,6 +42,10 @@ BEGIN
         ) AS change
         WHERE catalog_sources.source = change.source;
     END IF;
+    INSERT INTO catalog_popular_foods
+        (food_id, name_key, words, language, doubtful, is_generic, popularity)
+    SELECT id, name_key, words, language, doubtful, is_generic, popularity
+    FROM new_foods WHERE is_live AND is_popular;
     RETURN NULL;
 END $$;
 
@@ -308,12 +313,6 @@ class Migration(migrations.Migration):
                 "default_permissions": ("view", "change"),
                 "indexes": [
                     django.contrib.postgres.indexes.GinIndex(
-                        condition=models.Q(("is_live", True), ("is_popular", True)),
-                        fastupdate=False,
-                        fields=["words"],
-                        name="catalog_foods_popular_words",
-                    ),
-                    django.contrib.postgres.indexes.GinIndex(
                         condition=models.Q(("is_live", True), ("is_popular", False)),
                         fastupdate=False,
                         fields=["words"],
@@ -555,6 +554,37 @@ class Migration(migrations.Migration):
                         condition=models.Q(("closed_at", None)),
                         fields=["created_at", "id"],
                         name="catalog_reports_open",
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="PopularFood",
+            fields=[
+                (
+                    "food",
+                    models.OneToOneField(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to="catalog.food",
+                    ),
+                ),
+                ("name_key", models.TextField(db_collation="C")),
+                ("words", catalog.models.WordsVector(blank=True, editable=False, source="name")),
+                ("language", models.CharField(max_length=2, null=True)),
+                ("doubtful", models.BooleanField()),
+                ("is_generic", models.BooleanField()),
+                ("popularity", models.IntegerField()),
+            ],
+            options={
+                "db_table": "catalog_popular_foods",
+                "default_permissions": (),
+                "indexes": [
+                    django.contrib.postgres.indexes.GinIndex(
+                        fastupdate=False, fields=["words"], name="catalog_popular_foods_words"
                     )
                 ],
             },

@@ -33,8 +33,8 @@ class AnyOf(models.Lookup):
 
     lookup_name = "any_of"
 
-    def get_prep_lookup(self) -> list[Any]:
-        return list(self.rhs)
+    def get_prep_lookup(self) -> Any:
+        return self.rhs if isinstance(self.rhs, models.Expression) else list(self.rhs)
 
     def as_sql(self, compiler: Any, connection: Any) -> Any:
         lhs, parameters = self.process_lhs(compiler, connection)

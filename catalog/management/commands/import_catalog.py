@@ -129,7 +129,7 @@ class Command(BaseCommand):
         if path is None:
             return lambda *refusal: None
         try:
-            file = stack.enter_context(Path(path).open("w", encoding="utf-8", newline=""))
+            file = stack.enter_context(Path(path).open("w", encoding="utf-8", newline=""))  # noqa: SIM115  # the stack is
         except OSError as error:
             raise CommandError(f"{path} can't be written: {error.strerror}.") from error
         rows = csv.writer(file)
