@@ -78,7 +78,7 @@ SELECT id, first.food_id IS NOT NULL, source_digest, source_updated_at, withdraw
 FROM asked LEFT JOIN first ON food_id = id LEFT JOIN catalog_foods USING (id)
 """
 CREATE = f"""
-CREATE TEMPORARY TABLE staged ON COMMIT DROP AS
+CREATE TEMPORARY TABLE staged AS
 SELECT {_columns(STAGED)} FROM catalog_foods WITH NO DATA
 """  # noqa: S608  # our own columns, here and below
 COPY = f"COPY staged ({_columns(STAGED)}) FROM STDIN"
@@ -238,7 +238,7 @@ class Import:
                     continue
             self.counts[kind] += 1
         if rows and not self.is_dry:
-            self._correct(rows)
+            self._correct(rows, records)
             self._save(rows)
 
     def _stored(self, ids: set[UUID]) -> dict[UUID, Stored]:
@@ -247,7 +247,7 @@ class Import:
             cursor.execute(STORED, {"ids": sorted(ids), "run": self.run})
             return {key: Stored(*values) for key, *values in cursor.fetchall()}
 
-    def _correct(self, rows: dict[UUID, dict[str, Any]]) -> None:
+    def _correct(self, rows: dict[UUID, dict[str, Any]], records: dict[UUID, Record]) -> None:
         """Put operators' corrections into rows; note for review where the source changed its mind.
 
         The rows are locked first, so that no correction is made in between. A row that breaks a
@@ -267,7 +267,7 @@ class Import:
         for key in [key for key, row in rows.items() if row.pop("is_corrected", False)]:
             if sum(rows[key][macro] or 0 for macro in MACROS_100G) > MAX_MACROS_100G:
                 del rows[key]
-                self.reasons["macros over 105 g, beside a correction"] += 1
+                self._refuse(records[key], "macros over 105 g, beside a correction")
 
     def _save(self, rows: dict[UUID, dict[str, Any]]) -> None:
         with connection.cursor() as cursor:
@@ -280,6 +280,7 @@ class Import:
             values = {"now": timezone.now(), "source": self.source.pk}
             cursor.execute(UPDATE, values)
             cursor.execute(INSERT, values)
+            cursor.execute("DROP TABLE staged")
 
 
 def is_newer(moment: datetime | None, other: datetime | None) -> bool:
