@@ -31,7 +31,7 @@ import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, compress
 from operator import itemgetter
 
 from catalog.formats import SourceInfo
@@ -61,8 +61,7 @@ COLUMNS = (
 )
 NUTRIENT_COLUMNS = tuple(nutrient.column_100g for nutrient in OTHERS)
 NUTRIENT_NAMES = tuple(nutrient.name for nutrient in OTHERS)
-UNITS = {"": "g", "g": "g", "ml": "ml"}
-TRUE = ("1", "true", "yes")
+UNITS = ("g", "ml", "")
 MAX_ID_LENGTH: int = Food._meta.get_field("source_id").max_length or 0
 
 
@@ -116,30 +115,28 @@ def _record(own: tuple[str, ...], nutrients: tuple[str, ...], place: str) -> Rec
         updated_at,
         countries,
     ) = own
-    source_id = source_id.strip()
     if not source_id:
         return Unreadable("no source_id", place)
     if len(source_id) > MAX_ID_LENGTH:
         return Unreadable(f"source_id over {MAX_ID_LENGTH} characters", place)
-    known_unit = UNITS.get(unit.strip().lower())
-    if known_unit is None:
+    if unit not in UNITS:
         return Unreadable("unit is neither g nor ml", place, source_id)
     return Record(
         source_id=source_id,
         name=name,
         brand=brand,
-        unit=known_unit,
-        language=language.strip().lower() or None,
+        unit=unit or "g",
+        language=language.lower() or None,
         kcal=kcal or None,
         kj=kj or None,
-        values={name: text for name, text in zip(NUTRIENT_NAMES, nutrients, strict=True) if text},
+        values=dict(compress(zip(NUTRIENT_NAMES, nutrients, strict=True), nutrients)),
         alcohol=alcohol or None,
         barcode=barcode,
         portions=[(serving_name or "serving", serving_grams)] if serving_grams else (),
-        is_generic=generic.strip().lower() in TRUE,
-        popularity=int(popularity) if popularity.isascii() and popularity.isdigit() else 0,
-        countries=countries.split(),
-        updated_at=to_time(updated_at),
+        is_generic=generic == "1",
+        popularity=int(popularity) if popularity.isdecimal() else 0,
+        countries=countries.split() if countries else (),
+        updated_at=to_time(updated_at) if updated_at else None,
         place=place,
     )
 

@@ -151,7 +151,7 @@ def test_row_with_wrong_quotes_is_left_out(file: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        (" ,Apple,52,g", "no source_id"),
+        (",Apple,52,g", "no source_id"),
         (f"{'1' * 65},Apple,52,g", "source_id over 64 characters"),
         ("1,Apple,52,kg", "unit is neither g nor ml"),
     ],
