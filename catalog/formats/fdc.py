@@ -14,7 +14,7 @@ import sqlite3
 import string
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from decimal import Decimal
 from operator import itemgetter
@@ -108,9 +108,6 @@ def read(path: str, progress: Progress) -> Iterator[Record | Unreadable]:
     """
     with ExitStack() as stack:
         files = stack.enter_context(_files(path, progress))
-        for name in REQUIRED_FILES:
-            if files(name) is None:
-                raise BrokenFile(f"{path} has no {name}.")
         folder = stack.enter_context(TemporaryDirectory(prefix="fdc-"))
         database = stack.enter_context(closing(sqlite3.connect(f"{folder}/fdc.sqlite3")))
         database.executescript(SCHEMA)
@@ -147,16 +144,17 @@ def _files(path: str, progress: Progress) -> Iterator[Files]:
     """Open a folder or a ZIP, in which the files may lie in a folder.
 
     Raises:
-        BrokenFile: it is neither of the two, or damaged.
+        BrokenFile: it is neither of the two, is damaged, or lacks a required file.
     """
     if Path(path).is_dir():
+        found = {file.name.removesuffix(".gz"): str(file) for file in Path(path).iterdir()}
+        _check_required(path, found)
         with ExitStack() as stack:
 
             def from_folder(name: str) -> IO[bytes] | None:
-                for found in (Path(path, name), Path(path, f"{name}.gz")):
-                    if found.is_file():
-                        return stack.enter_context(opened(str(found), progress))
-                return None
+                if name not in found:
+                    return None
+                return stack.enter_context(opened(found[name], progress))
 
             yield from_folder
         return
@@ -166,6 +164,7 @@ def _files(path: str, progress: Progress) -> Iterator[Files]:
             zipfile.ZipFile(file) as archive,
         ):
             members = {Path(member).name: member for member in archive.namelist()}
+            _check_required(path, members)
 
             def from_archive(name: str) -> IO[bytes] | None:
                 return archive.open(members[name]) if name in members else None
@@ -177,6 +176,12 @@ def _files(path: str, progress: Progress) -> Iterator[Files]:
         raise BrokenFile(f"{path} is no ZIP, or damaged.") from error
     except OSError as error:
         raise BrokenFile(f"{path} can't be read: {error.strerror or error}.") from error
+
+
+def _check_required(path: str, names: Container[str]) -> None:
+    for name in REQUIRED_FILES:
+        if name not in names:
+            raise BrokenFile(f"{path} has no {name}.")
 
 
 def _rows(files: Files, name: str, columns: str) -> Iterator[Any]:
