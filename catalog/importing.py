@@ -235,11 +235,12 @@ class Import:
                     rows[key] = row_of(clean_food(self.source.pk, record), digest)
                 except Refused as refusal:
                     self._refuse(record, str(refusal))
-                    continue
-            self.counts[kind] += 1
+            else:
+                self.counts[kind] += 1
         if rows and not self.is_dry:
             self._correct(rows, records)
             self._save(rows)
+        self.counts.update("changed" if stored[key].exists else "new" for key in rows)
 
     def _stored(self, ids: set[UUID]) -> dict[UUID, Stored]:
         with connection.cursor() as cursor:
