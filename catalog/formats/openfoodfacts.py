@@ -15,6 +15,7 @@ Nutrition.pm). Before, `nutriments` had `fat_100g` in grams (energy in kJ), work
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from catalog.records import (
     filled,
     to_number,
 )
+from products import gtin
 
 SOURCE = Source(
     source="openfoodfacts",
@@ -118,7 +120,7 @@ COLUMNS = re.compile(
     r"|(product|generic)_name(_[a-z]{2})?"
     r"|tags_sources\.(brands|countries)\.[^.]+\.tags"
     rf"|({'|'.join(READ)})_(100g|serving|value|unit)"
-    r"|nutrition\.input_sets\..*"
+    r"|nutrition\.input_sets(\.[^.]+){4,6}"
 )
 
 Product = dict[str, Any]
@@ -181,11 +183,12 @@ def read_json(first: bytes, lines: Lines) -> Iterator[Record | Unreadable]:
             yield Unreadable("empty line", place)
         else:
             try:
-                product = orjson.loads(line)
-            except orjson.JSONDecodeError:
+                product = parsed(line)
+            except (ValueError, RecursionError) as error:
                 if not lines.is_whole:
                     raise lines.end() from None
-                yield Unreadable(reason_of(line), place)
+                is_text = not isinstance(error, UnicodeDecodeError)
+                yield Unreadable("not JSON" if is_text else "not UTF-8", place)
             else:
                 if isinstance(product, dict):
                     yield to_record(product, place)
@@ -194,13 +197,16 @@ def read_json(first: bytes, lines: Lines) -> Iterator[Record | Unreadable]:
         line = next(lines, None)
 
 
-def reason_of(line: bytes) -> str:
-    """Return why a line can't be read."""
+def parsed(line: bytes) -> Any:
+    """Return the value of a line of JSON. NaN and halves of surrogate pairs are let through.
+
+    Raises:
+        ValueError, RecursionError: it is not JSON, or not UTF-8.
+    """
     try:
-        line.decode()
-    except UnicodeDecodeError:
-        return "not UTF-8"
-    return "not JSON"
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return json.loads(line.decode())
 
 
 @dataclass
@@ -226,7 +232,7 @@ def header_of(line: bytes, path: str) -> Header:
     """
     text = line.decode(errors="replace").strip("\r\n")
     for separator in "\t,;":
-        names = next(csv.reader([text], delimiter=separator), [])
+        names = [name.strip('"') for name in text.split(separator)]
         if CODE in names and any(map(NAME_COLUMN.fullmatch, names)):
             is_dump = separator == "\t" and any(name.endswith("_100g") for name in names)
             return Header(names, separator, not is_dump)
@@ -381,7 +387,8 @@ def source_id_of(code: str | None, description: str) -> str | None:
     A code that is not made of digits, as 3.05E+12, is that of many: the description tells them
     apart.
     """
-    if code is None or not any(map(str.isdigit, code)):
+    code = gtin.compact(code or "")
+    if not any(map(str.isdigit, code)):
         return None
     if code.isascii() and code.isdigit():
         return filled(code)
