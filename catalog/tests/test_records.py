@@ -17,7 +17,8 @@ BARCODE = "4006381333931"
 
 def food(**values: Any) -> CleanFood:
     """Return the food of a record of 372 kcal without macros, with these values."""
-    return clean_food("test", Record(**{"source_id": "1", "name": "Oats", "kcal": 372} | values))
+    given: dict[str, Any] = {"source_id": "1", "name": "Oats", "kcal": 372} | values
+    return clean_food("test", Record(**given))
 
 
 def value(nutrient: str, given: Any) -> Decimal | None:
