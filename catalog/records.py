@@ -24,7 +24,8 @@ KJ_PER_KCAL = 4.184
 # How far apart kcal and kJ may be and yet be one number: some sources round one of them.
 SAME_ENERGY = 0.03
 MAX_KCAL = next(nutrient.max_100g for nutrient in NUTRIENTS if nutrient.name == "kcal")
-OTHERS = tuple(nutrient for nutrient in NUTRIENTS if nutrient.name != "kcal")
+# The greatest values of the others.
+MAXIMA = {nutrient.name: nutrient.max_100g for nutrient in NUTRIENTS if nutrient.name != "kcal"}
 MAX_PORTIONS = 20
 MAX_SOURCE_ID_LENGTH = Food._meta.get_field("source_id").max_length or 0
 # Numbers that a shop gives its own goods, as GTIN-14: GTIN-8 from 0 and 2, and GTIN-13 from 02, 04
@@ -130,16 +131,13 @@ def clean_food(source: str, record: Record) -> CleanFood:
     name = clean_name(record.name)
     if name is None:
         raise Refused("no name")
-    given = {nutrient.name: to_cents(record.values.get(nutrient.name)) for nutrient in OTHERS}
-    if sum(max(given[macro] or 0, 0) for macro in MACROS) > MAX_MACROS_100G:
+    values = {name: to_cents(record.values.get(name)) for name in MAXIMA}
+    if sum(max(values[macro] or 0, 0) for macro in MACROS) > MAX_MACROS_100G:
         raise Refused("macros over 105 g")
     doubtful = False
-    values: dict[str, Decimal | None] = {}
-    for nutrient in OTHERS:
-        number = given[nutrient.name]
-        if number is not None and not 0 <= number <= nutrient.max_100g:
-            number, doubtful = None, True
-        values[nutrient.name] = number
+    for nutrient, number in values.items():
+        if number is not None and not 0 <= number <= MAXIMA[nutrient]:
+            values[nutrient], doubtful = None, True
     macros = [values[macro] for macro in MACROS]
     low, high = energy_range(macros, values.get("fiber"), to_number(record.alcohol))
     kcal = choose_energy(to_number(record.kcal), to_number(record.kj), low, high)
@@ -283,7 +281,7 @@ def clean_barcode(code: str | None) -> tuple[str | None, str | None]:
     Sources add and lose leading zeros: a GTIN is filled up to 8, 13 or 14 digits. What is valid
     both as a UPC-E and as a shop's own GTIN-8 counts as the latter: shops have many of these.
     """
-    code = gtin.compact(code or "")
+    code = gtin.compact(code) if code and not code.isdigit() else code or ""
     if not code.isascii() or not code.isdigit():
         return None, None
     digits = filled(code)
