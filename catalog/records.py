@@ -163,7 +163,7 @@ def clean_food(source: str, record: Record) -> CleanFood:
 
 def to_number(value: Any) -> float | None:
     """Return a number or the text of one, with a decimal point or comma; None for anything else."""
-    # Not isinstance(): True is an int. A list can't be a key of the cache below.
+    # Not isinstance(): True is an int. In the cache below it would be 1, and a list no key.
     return _parsed(value)[0] if type(value) in NUMBERS else None
 
 
@@ -173,7 +173,7 @@ def to_cents(value: Any) -> Decimal | None:
 
 
 # Foods have the same few thousand numbers again and again.
-@lru_cache(maxsize=2**15, typed=True)
+@lru_cache(maxsize=2**15)
 def _parsed(value: str | float | Decimal) -> tuple[float, Decimal] | tuple[None, None]:
     """Return a number as it is, and rounded."""
     if isinstance(value, str):

@@ -476,7 +476,8 @@ class Serving:
             # The amount is in the parentheses or before them; any other text stays whole.
             before, inside = found.groups()
             text = inside if is_amount(before) else before if is_amount(inside) else text
-        text = text.strip(" |,;:")
+        # "3 PIECES | ABOUT (40 g)"
+        text = text.partition("|")[0].strip(" ,;:")
         if is_amount(text):
             return None
         # Labels shout.
