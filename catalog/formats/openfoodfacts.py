@@ -589,7 +589,7 @@ def values_of_set(found: Product, serving: Serving) -> tuple[dict[str, Any], str
     nutrients = found.get("nutrients")
     if found.get("preparation") == "prepared" or not isinstance(nutrients, dict):
         return {}, None
-    per = found.get("per")
+    per = str(found.get("per"))
     if per in AMOUNTS_OF_SETS:
         amount, unit = AMOUNTS_OF_SETS[per]
     else:

@@ -274,6 +274,11 @@ def test_nutriments_of_another_kind_are_no_energy(record: Any, dirt: Any) -> Non
         clean_food("test", record(nutriments=dirt))
 
 
+@pytest.mark.parametrize("dirt", [{"per": []}, {"per": "cup"}, {"nutrients": []}])
+def test_a_set_of_another_kind_does_not_count(food: Any, dirt: dict[str, Any]) -> None:
+    assert food(nutrition={"aggregated_set": new({"energy-kcal": 60}) | dirt}).kcal == 372
+
+
 # Units and portions
 
 
