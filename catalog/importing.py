@@ -321,7 +321,7 @@ def row_of(food: CleanFood, digest: int) -> dict[str, Any]:
         **dict(zip(COLUMNS_100G, (food.kcal, *food.values), strict=True)),
         "barcode": food.barcode,
         "portions": food.portions,
-        "doubtful": food.is_doubtful,
+        "doubtful": food.doubtful,
         "is_generic": food.is_generic,
         "popularity": food.popularity,
         "source_updated_at": food.updated_at,

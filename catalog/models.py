@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Iterable
 from decimal import Decimal
+from math import inf
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -42,7 +44,10 @@ class FoodNotFound(NotFound):
 
 def food_id(source: str, source_id: str) -> uuid.UUID:
     """Return the id of a source's food, the same in every installation and after every import."""
-    return uuid.uuid5(NAMESPACE, f"{source}:{source_id}")
+    # What uuid.uuid5() does, in half of its time.
+    name = f"{source}:{source_id}".encode()
+    digest = hashlib.sha1(NAMESPACE.bytes + name, usedforsecurity=False).digest()
+    return uuid.UUID(bytes=digest[:16], version=5)
 
 
 def name_key(text: str) -> str:
@@ -69,27 +74,28 @@ def quoted(word: str) -> str:
     return f"'{escaped}'"
 
 
-def energy_fits(
-    kcal: float, macros: Iterable[float | None], fiber: float | None, alcohol: float | None = None
-) -> bool:
-    """Return whether an energy can come from the macros; true where one of them is unknown.
+def energy_range(
+    macros: Iterable[Decimal | float | None],
+    fiber: Decimal | float | None,
+    alcohol: float | None = None,
+) -> tuple[float, float]:
+    """Return the least and the greatest energy that can come from the macros of 100 g.
 
     Some countries count fiber as carbohydrates and some do not, polyols have 2.4 kcal/g, and labels
     round. So the energy may be a third lower than the macros', or a fifth higher with fiber and
-    alcohol, and 25 kcal more either way.
+    alcohol, and 25 kcal more either way. Where a macro is unknown, it may be anything.
 
     Args:
-        kcal: in 100 g.
         macros: protein, carbs and fat in grams, in the order of `MACROS`.
         fiber, alcohol: in grams.
     """
-    known = list(macros)
-    if None in known:
-        return True
-    pairs = zip(ENERGY_OF_MACROS.values(), known, strict=True)
-    expected = sum(per_gram * float(grams or 0) for per_gram, grams in pairs)
-    more = ENERGY_OF_FIBER * float(fiber or 0) + ENERGY_OF_ALCOHOL * float(alcohol or 0)
-    return expected * 2 / 3 - 25 <= kcal <= (expected + more) * 1.2 + 25
+    expected = 0.0
+    for per_gram, grams in zip(ENERGY_OF_MACROS.values(), macros, strict=True):
+        if grams is None:
+            return -inf, inf
+        expected += per_gram * float(grams)
+    more = ENERGY_OF_FIBER * float(fiber or 0) + ENERGY_OF_ALCOHOL * (alcohol or 0)
+    return expected * 2 / 3 - 25, (expected + more) * 1.2 + 25
 
 
 class Source(models.Model):
@@ -277,9 +283,10 @@ class Food(models.Model):
         return product, True
 
     def energy_fits(self) -> bool:
-        """See `energy_fits()`."""
+        """Return whether its energy can come from its macros: see `energy_range()`."""
         macros = (getattr(self, macro) for macro in MACROS_100G)
-        return energy_fits(self.kcal_100g, macros, getattr(self, "fiber_100g", None))
+        low, high = energy_range(macros, getattr(self, "fiber_100g", None))
+        return low <= self.kcal_100g <= high
 
     def correct(self, values: dict[str, Any], reason: str, user_id: int) -> list[Correction]:
         """Change values against what the source says; the next import keeps them.

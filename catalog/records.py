@@ -1,34 +1,48 @@
-"""Records of all formats: they are dirty, and become foods by the same rules."""
+"""What all formats' records have in common: they are dirty, and become foods by the same rules."""
 
 from __future__ import annotations
 
 import html
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import lru_cache
+from math import inf
 from typing import Any
 from uuid import UUID
 
-from catalog.models import energy_fits, food_id
+from catalog.models import Food, energy_range, food_id
 from countonme.api.text import FORBIDDEN, clean
 from products import gtin
 from products.names import MAX_NAME_LENGTH
 from products.nutrients import MACROS, MAX_GRAMS, MAX_MACROS_100G, NUTRIENTS
 
 KJ_PER_KCAL = 4.184
+# How far apart kcal and kJ may be and yet be one number: some sources round one of them.
+SAME_ENERGY = 0.03
 MAX_KCAL = next(nutrient.max_100g for nutrient in NUTRIENTS if nutrient.name == "kcal")
-OTHERS = tuple(nutrient for nutrient in NUTRIENTS if nutrient.name != "kcal")
+# The greatest values of the others.
+MAXIMA = {nutrient.name: nutrient.max_100g for nutrient in NUTRIENTS if nutrient.name != "kcal"}
 MAX_PORTIONS = 20
+MAX_SOURCE_ID_LENGTH = Food._meta.get_field("source_id").max_length or 0
 # Numbers that a shop gives its own goods, as GTIN-14: GTIN-8 from 0 and 2, and GTIN-13 from 02, 04
-# and 20 to 29 (GS1 General Specifications, 1.4, GS1 prefixes).
-SHOPS_OWN = re.compile(r"0{6}[02]|0(02|04|2)")
+# and 20 to 29 (GS1 General Specifications, 1.4, GS1 prefixes). The first digit tells packages.
+SHOPS_OWN = re.compile(r"0{6}[02]|[0-9](02|04|2)")
+# The lengths of a code that may be a UPC-E: 8, or 7 where a spreadsheet lost its leading zero.
+UPC_E_LENGTHS = (7, 8)
 CENT = Decimal("0.01")
+# Far beyond any column, and so small that rounding can't fail.
+MAX_NUMBER = 10**12
+# Longer than any number that a source writes.
+MAX_NUMBER_LENGTH = 50
+NUMBERS = frozenset({str, float, int, Decimal})
 # How often a name may have been escaped for HTML.
 MAX_ESCAPES = 3
-LONGEST_BARCODE = 14
+# Open Food Facts writes it where nobody said.
+UNKNOWN_LANGUAGE = "xx"
 
 
 class Refused(Exception):
@@ -66,7 +80,7 @@ class Record:
     values: Mapping[str, Any] = field(default_factory=dict)
     alcohol: Any = None
     barcode: str | None = None
-    portions: Iterable[tuple[str | None, Any]] = ()
+    portions: Sequence[tuple[str | None, Any]] = ()
     is_generic: bool = False
     popularity: int = 0
     countries: Collection[str] = ()
@@ -98,7 +112,7 @@ class CleanFood:
     barcode: str | None
     gtin_14: str | None
     portions: list[dict[str, Any]]
-    is_doubtful: bool
+    doubtful: bool
     is_generic: bool
     popularity: int
     updated_at: datetime | None
@@ -108,93 +122,108 @@ def clean_food(source: str, record: Record) -> CleanFood:
     """Return the food that a record describes.
 
     Raises:
-        Refused: it has no name or no possible energy, or its macros weigh over 105 g in 100 g.
+        Refused: it has no id, no name or no possible energy, or its macros weigh over 105 g in
+            100 g.
     """
+    source_id = record.source_id
+    if not 0 < len(source_id) <= MAX_SOURCE_ID_LENGTH or not source_id.isprintable():
+        raise Refused("no code")
     name = clean_name(record.name)
     if name is None:
         raise Refused("no name")
-    doubtful = False
-    values: dict[str, Decimal | None] = {}
-    for nutrient in OTHERS:
-        number = to_number(record.values.get(nutrient.name))
-        if number is not None:
-            number = number.quantize(CENT, ROUND_HALF_UP)
-            if not 0 <= number <= nutrient.max_100g:
-                number, doubtful = None, True
-        values[nutrient.name] = number
-    macros = [values[name] for name in MACROS]
-    if sum(macro or 0 for macro in macros) > MAX_MACROS_100G:
+    values = {name: to_cents(record.values.get(name)) for name in MAXIMA}
+    if sum(max(values[macro] or 0, 0) for macro in MACROS) > MAX_MACROS_100G:
         raise Refused("macros over 105 g")
-    alcohol = to_number(record.alcohol)
-
-    def fits(kcal: float) -> bool:
-        return energy_fits(kcal, macros, values.get("fiber"), alcohol)
-
-    kcal = choose_energy(to_number(record.kcal), to_number(record.kj), fits)
+    doubtful = False
+    for nutrient, number in values.items():
+        if number is not None and not 0 <= number <= MAXIMA[nutrient]:
+            values[nutrient], doubtful = None, True
+    macros = [values[macro] for macro in MACROS]
+    low, high = energy_range(macros, values.get("fiber"), to_number(record.alcohol))
+    kcal = choose_energy(to_number(record.kcal), to_number(record.kj), low, high)
     barcode, gtin_14 = clean_barcode(record.barcode)
     return CleanFood(
-        id=food_id(source, record.source_id),
-        source_id=record.source_id,
+        id=food_id(source, source_id),
+        source_id=source_id,
         name=name,
         brand=clean_name(record.brand),
         unit=record.unit,
-        language=record.language,
+        language=clean_language(record.language),
         kcal=kcal,
         values=tuple(values.values()),
         barcode=barcode,
         gtin_14=gtin_14,
-        portions=clean_portions(record.portions, record.unit),
-        is_doubtful=doubtful or not fits(kcal),
+        portions=clean_portions(record.portions, record.unit) if record.portions else [],
+        doubtful=doubtful or not low <= kcal <= high,
         is_generic=record.is_generic,
         popularity=max(0, min(record.popularity, 2**31 - 1)),
         updated_at=record.updated_at,
     )
 
 
-def to_number(value: Any) -> Decimal | None:
+def to_number(value: Any) -> float | None:
     """Return a number or the text of one, with a decimal point or comma; None for anything else."""
-    if value is None or isinstance(value, bool):
-        return None
+    # Not isinstance(): True is an int. In the cache below it would be 1, and a list no key.
+    return _parsed(value)[0] if type(value) in NUMBERS else None
+
+
+def to_cents(value: Any) -> Decimal | None:
+    """Return a number rounded half up to 2 decimals; None as in `to_number()`."""
+    return _parsed(value)[1] if type(value) in NUMBERS else None
+
+
+# Foods have the same few thousand numbers again and again.
+@lru_cache(maxsize=2**15)
+def _parsed(value: str | float | Decimal) -> tuple[float, Decimal] | tuple[None, None]:
+    """Return a number as it is, and rounded."""
     if isinstance(value, str):
+        if len(value) > MAX_NUMBER_LENGTH:
+            return None, None
         value = value.strip().replace(",", ".")
-    elif not isinstance(value, int | float | Decimal):
-        return None
     try:
         number = Decimal(repr(value) if isinstance(value, float) else value)
     except InvalidOperation:
-        return None
-    # Far beyond any column, so that rounding can't fail.
-    return number if number.is_finite() and abs(number) < 10**9 else None
+        return None, None
+    if not number.is_finite() or not -MAX_NUMBER < number < MAX_NUMBER:
+        return None, None
+    # Adding 0 makes a negative zero positive.
+    return float(number), number.quantize(CENT, ROUND_HALF_UP) + 0
 
 
-def choose_energy(kcal: Decimal | None, kj: Decimal | None, fits: Any) -> int:
+def choose_energy(kcal: float | None, kj: float | None, low: float, high: float) -> int:
     """Return the kcal of 100 g, rounded half up.
 
-    What is given in kcal counts. Where it does not fit the macros, people may have written kJ for
-    kcal: then what is given in kJ, or the kcal read as kJ, is taken if it does fit.
+    What is given in kcal counts, unless it can't come from the macros and what is given in kJ can.
+    People also write kJ for kcal. What is over 1000 is read so, and what is too much for the macros
+    while as kJ it would be theirs. Where kcal and kJ are one number, the reading counts that is
+    nearer to the middle of the range, or else kJ.
 
     Args:
-        fits: called with kcal; returns whether they fit the macros.
+        low, high: the range of the energy that can come from the macros.
 
     Raises:
         Refused: there is no energy, or none that is possible.
     """
     given = []
     if kcal is not None:
-        given.append(float(kcal))
+        given.append(kcal)
     if kj is not None:
-        given.append(float(kj) / KJ_PER_KCAL)
+        given.append(kj / KJ_PER_KCAL)
     if not given:
         raise Refused("no energy")
-    if kcal is not None and (kcal > MAX_KCAL or kcal == kj):
-        given.append(float(kcal) / KJ_PER_KCAL)
+    if kcal is not None:
+        as_kj = kcal / KJ_PER_KCAL
+        if kj is not None and abs(kcal - kj) <= SAME_ENERGY * abs(kj):
+            given.reverse()
+            if high < inf:
+                given.sort(key=lambda value: abs(2 * value - low - high))
+        # Foods with alcohol have more energy than their macros: a part of theirs is not enough.
+        elif kcal > MAX_KCAL or (kj is None and as_kj > 1.2 * (low + 25) and low > 0):
+            given.append(as_kj)
     possible = [value for value in map(rounded, given) if 0 <= value <= MAX_KCAL]
     if not possible:
         raise Refused("energy over 1000 kcal" if max(given) > 0 else "energy below 0")
-    # Water is 0 kcal and 0 kJ: equal, and right.
-    if kcal is not None and kcal == kj and len(possible) > 1 and possible[0] != possible[-1]:
-        possible = [value for value in possible if fits(value)] or possible[1:]
-    return next(filter(fits, possible), possible[0])
+    return next((value for value in possible if low <= value <= high), possible[0])
 
 
 def rounded(number: float) -> int:
@@ -206,7 +235,7 @@ def clean_name(text: str | None) -> str | None:
     """Return a name without HTML entities and control characters, cut at 100 characters at a word.
 
     Bytes that were meant for Windows-1252 (C1) become the letters that they were meant for, as in
-    HTML. What is left empty is None.
+    HTML. What has no letter or digit is None: no search could find it.
     """
     if not text:
         return None
@@ -216,49 +245,70 @@ def clean_name(text: str | None) -> str | None:
         if "&" not in text:
             break
         text = html.unescape(text)
-    if not text.isascii() or not text.isprintable():
-        text = FORBIDDEN.sub(_replacement, text)
-    return cut(clean(text)) or None
+    if text.isascii() and text.isprintable():
+        text = " ".join(text.split())
+    else:
+        text = clean(FORBIDDEN.sub(_replacement, text))
+    text = cut(text)
+    return text if any(map(str.isalnum, text)) else None
 
 
 def _replacement(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return bytes([code]).decode("cp1252", "replace").replace("\ufffd", " ") if code < 256 else " "
+    if "\x80" <= found[0] <= "\x9f":
+        # Five of these bytes stand for nothing.
+        return found[0].encode("latin-1").decode("cp1252", "ignore")
+    return " "
 
 
 def cut(text: str, length: int = MAX_NAME_LENGTH) -> str:
     """Return the start of a text, cut after its last whole word that fits."""
     if len(text) <= length:
         return text
-    start, blank, _ = text[: length + 1].rpartition(" ")
-    return start.rstrip(" ,;-") if blank and start.rstrip(" ,;-") else text[:length]
+    start, _, _ = text[: length + 1].rpartition(" ")
+    return start.rstrip(" ,;-") or text[:length]
+
+
+@lru_cache
+def clean_language(code: str | None) -> str | None:
+    """Return the two letters of a language, or None where it is not known."""
+    code = (code or "").strip().lower()
+    return code if re.fullmatch("[a-z]{2}", code) and code != UNKNOWN_LANGUAGE else None
 
 
 def clean_barcode(code: str | None) -> tuple[str | None, str | None]:
     """Return a barcode and its GTIN-14, or None twice for what is none, or a shop's own.
 
-    Spreadsheets lose leading zeros: they are put back.
+    Sources add and lose leading zeros: a GTIN is filled up to 8, 13 or 14 digits. What is valid
+    both as a UPC-E and as a shop's own GTIN-8 counts as the latter: shops have many of these.
     """
-    digits = gtin.compact(code or "")
-    if not digits.isascii() or not digits.isdigit() or len(digits) > LONGEST_BARCODE:
+    code = gtin.compact(code) if code and not code.isdigit() else code or ""
+    if not code.isascii() or not code.isdigit():
         return None, None
-    length = next(length for length in (8, 12, 13, 14) if len(digits) <= length)
-    digits = digits.zfill(length)
-    gtin_14 = gtin.to_gtin_14(digits)
-    if gtin_14 is None or SHOPS_OWN.match(gtin_14):
+    digits = filled(code)
+    gtin_14 = digits.zfill(gtin.LENGTH)
+    if len(gtin_14) > gtin.LENGTH:
         return None, None
-    return digits, gtin_14
+    if gtin.has_right_check_digit(gtin_14):
+        return (None, None) if SHOPS_OWN.match(gtin_14) else (digits, gtin_14)
+    upc_e = gtin.to_gtin_14(digits) if len(code) in UPC_E_LENGTHS else None
+    return (digits, upc_e) if upc_e is not None else (None, None)
+
+
+def filled(digits: str) -> str:
+    """Return a number of goods without leading zeros, filled up to 8 or 13 digits with them."""
+    significant = digits.lstrip("0")
+    return significant.zfill(8 if len(significant) <= 8 else 13)
 
 
 def clean_portions(portions: Iterable[tuple[str | None, Any]], unit: str) -> list[dict[str, Any]]:
     """Return portions as `Food.portions` has them: each name once, without the one of 100 g."""
     found: dict[str, float] = {}
     for text, amount in portions:
-        name, grams = clean_name(text), to_number(amount)
+        name, grams = clean_name(text), to_cents(amount)
         if name is None or grams is None:
             continue
-        grams = grams.quantize(CENT, ROUND_HALF_UP)
-        if CENT <= grams <= MAX_GRAMS and name != f"100{unit}" and name not in found:
+        is_new = name not in found and name.replace(" ", "").lower() != f"100{unit}"
+        if CENT <= grams <= MAX_GRAMS and is_new:
             found[name] = float(grams)
         if len(found) == MAX_PORTIONS:
             break

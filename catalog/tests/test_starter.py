@@ -18,7 +18,7 @@ def foods() -> list[CleanFood]:
 
 def test_every_line_is_a_food_without_doubt(foods: list[CleanFood]) -> None:
     assert len(foods) == len(STARTER.read_text().splitlines()) - 1
-    assert [food.name for food in foods if food.is_doubtful] == []
+    assert [food.name for food in foods if food.doubtful] == []
 
 
 def test_there_are_some_hundred_foods(foods: list[CleanFood]) -> None:

@@ -104,6 +104,10 @@ def compounds(text: str) -> Iterator[list[str]]:
     folded = fold(text)
     if folded.isascii():
         folded = SEPARATOR.sub(" ", folded)
+        if not JOINERS.search(folded):
+            # By far the most names: the same as below, in a third of the time.
+            yield from ([word] for word in folded.split())
+            return
     else:
         folded = "".join(
             c if c in "'&-" or unicodedata.category(c)[0] in "LNM" else " " for c in folded
