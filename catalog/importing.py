@@ -278,7 +278,7 @@ class Import:
                     derive(row)
                     copy.write_row([row[name] for name in STAGED])
             cursor.execute("ANALYZE staged")
-            values = {"now": timezone.now(), "source": self.source.pk}
+            values: dict[str, Any] = {"now": timezone.now(), "source": self.source.pk}
             cursor.execute(UPDATE, values)
             cursor.execute(INSERT, values)
             cursor.execute("DROP TABLE staged")

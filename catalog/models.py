@@ -60,7 +60,7 @@ def search_words(*texts: str | None) -> list[str]:
 
     A word of a script without blanks is found anywhere, so each of its ends is a word as well.
     """
-    found = set()
+    found: set[str] = set()
     for text in texts:
         for word in words(text or ""):
             ends = range(len(word)) if is_unspaced(word) else [0]
@@ -186,12 +186,12 @@ class Food(models.Model):
     source_digest = models.BigIntegerField(default=0, editable=False)
     withdrawn_at = models.DateTimeField(null=True, editable=False)
     is_live = models.GeneratedField(
-        expression=Q(withdrawn_at=None, is_hidden=False),
+        expression=Q(withdrawn_at=None, is_hidden=False),  # type: ignore[arg-type]  # a condition is one
         output_field=models.BooleanField(),
         db_persist=True,
     )
     is_popular = models.GeneratedField(
-        expression=Q(is_generic=True) | Q(popularity__gte=POPULAR_SCANS),
+        expression=Q(is_generic=True) | Q(popularity__gte=POPULAR_SCANS),  # type: ignore[arg-type]  # likewise
         output_field=models.BooleanField(),
         db_persist=True,
     )
@@ -493,4 +493,5 @@ def plain(value: Any) -> Any:
 
 def parsed(field: str, value: Any) -> Any:
     """Return the value of a food's field from what `plain()` made of it."""
-    return Food._meta.get_field(field).to_python(value)
+    column: Any = Food._meta.get_field(field)
+    return column.to_python(value)

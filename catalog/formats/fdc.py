@@ -16,7 +16,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Container, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from decimal import Decimal
 from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -73,15 +72,15 @@ NUTRIENT_IDS = {
 NUTRIENTS = tuple(dict.fromkeys(NUTRIENT_IDS.values()))
 PLACES = {key: NUTRIENTS.index(name) for key, name in NUTRIENT_IDS.items()}
 # Salt is sodium times 2.5: Regulation (EU) No 1169/2011, annex I.
-SALT_PER_SODIUM_MG = Decimal("0.0025")
+SODIUM_MG_PER_SALT = 400
 # Units of a serving, as their owners write them: the unit of the food, and how many of it.
 SERVING_UNITS = {
-    "g": ("g", Decimal(1)),
-    "gm": ("g", Decimal(1)),
-    "grm": ("g", Decimal(1)),
-    "mg": ("g", Decimal("0.001")),
-    "ml": ("ml", Decimal(1)),
-    "mlt": ("ml", Decimal(1)),
+    "g": ("g", 1),
+    "gm": ("g", 1),
+    "grm": ("g", 1),
+    "mg": ("g", 1000),
+    "ml": ("ml", 1),
+    "mlt": ("ml", 1),
 }
 # GS1's codes of units, which some household servings have.
 HOUSEHOLD_UNITS = {"onz": "oz", "oza": "fl oz", "grm": "g", "mlt": "ml"}
@@ -362,7 +361,7 @@ def _add_nutrients(record: Record, database: sqlite3.Connection) -> None:
         "fiber": amounts["fiber"],
         "sugars": first("sugars", "sugars_nlea"),
         "saturated_fat": amounts["saturated_fat"],
-        "salt": None if sodium is None else sodium * SALT_PER_SODIUM_MG,
+        "salt": None if sodium is None else sodium / SODIUM_MG_PER_SALT,
     }
 
 
@@ -376,9 +375,9 @@ def _add_brand(record: Record, database: sqlite3.Connection) -> None:
         return
     record.brand, record.barcode, size, unit, name = row
     if (known := SERVING_UNITS.get(unit.strip().lower())) is not None:
-        record.unit, factor = known
+        record.unit, divisor = known
         number = to_number(size)
-        record.portions = [(serving_name(name), number and number * factor)]
+        record.portions = [(serving_name(name), number and number / divisor)]
 
 
 def serving_name(text: str) -> str:

@@ -38,7 +38,7 @@ from catalog.formats import SourceInfo
 from catalog.formats.files import BrokenFile, Progress, opened
 from catalog.formats.rows import Rows
 from catalog.models import Food
-from catalog.records import OTHERS, Record, Unreadable
+from catalog.records import MAXIMA, Record, Unreadable
 
 # The caller names the source.
 SOURCE: SourceInfo | None = None
@@ -59,8 +59,8 @@ COLUMNS = (
     "updated_at",
     "countries",
 )
-NUTRIENT_COLUMNS = tuple(nutrient.column_100g for nutrient in OTHERS)
-NUTRIENT_NAMES = tuple(nutrient.name for nutrient in OTHERS)
+NUTRIENT_NAMES = tuple(MAXIMA)
+NUTRIENT_COLUMNS = tuple(f"{name}_100g" for name in NUTRIENT_NAMES)
 UNITS = ("g", "ml", "")
 MAX_ID_LENGTH: int = Food._meta.get_field("source_id").max_length or 0
 

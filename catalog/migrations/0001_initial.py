@@ -293,7 +293,7 @@ class Migration(migrations.Migration):
                     "is_live",
                     models.GeneratedField(
                         db_persist=True,
-                        expression=models.Q(("is_hidden", False), ("withdrawn_at", None)),
+                        expression=models.Q(("is_hidden", False), ("withdrawn_at", None)),  # type: ignore[arg-type]
                         output_field=models.BooleanField(),
                     ),
                 ),
@@ -301,7 +301,7 @@ class Migration(migrations.Migration):
                     "is_popular",
                     models.GeneratedField(
                         db_persist=True,
-                        expression=models.Q(
+                        expression=models.Q(  # type: ignore[arg-type]
                             ("is_generic", True), ("popularity__gte", 20), _connector="OR"
                         ),
                         output_field=models.BooleanField(),

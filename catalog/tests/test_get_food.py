@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -46,7 +47,7 @@ def test_sources_say_whom_to_name_and_how_many_of_their_foods_can_be_found(phone
     run_import(record("1"), record("2"), record("3"))
     Food.objects.filter(source_id="1").update(withdrawn_at=timezone.now())
     Food.objects.filter(source_id="2").update(is_hidden=True)
-    imported_at = Source.objects.get(pk="fdc").imported_at
+    imported_at: Any = Source.objects.get(pk="fdc").imported_at
     assert phone.get("/v1/catalog/sources").json() == [
         {
             "source": "fdc",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from products.models import MACROS_100G, Portion, Product
-from products.nutrients import COLUMNS_100G
+from products.models import Portion, Product
+from products.nutrients import COLUMNS_100G, MACROS_100G
 from tests.helpers.api import Api, offences, request_body
 
 BODY = {"name": "Chicken Breast", "kcal_100g": 165}

@@ -9,8 +9,7 @@ import pytest
 from django.db import DatabaseError, IntegrityError
 
 from devices.models import Device
-from products.models import MACROS_100G
-from products.nutrients import COLUMNS_100G
+from products.nutrients import COLUMNS_100G, MACROS_100G
 from tests.helpers.api import Api
 from tests.helpers.sql import execute, insert
 from tests.helpers.values import NO_NAMES

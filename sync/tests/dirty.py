@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from goals import formulas
 from goals.formulas import GRAMS, PERCENTS
 from goals.models import CHOICES, ENERGY, SHAPE
-from products.models import MACROS_100G
-from products.nutrients import COLUMNS_100G, OPTIONAL
+from products.nutrients import COLUMNS_100G, MACROS_100G, OPTIONAL
 from sync.registry import synced
 from sync.tests.replica import new_id
 

@@ -22,7 +22,7 @@ def new_source(source: str = "fdc") -> Source:
 def new_food(name: str = "Chicken Breast", source: str = "fdc", **values: Any) -> Food:
     """Create a food with columns of its own."""
     new_source(source)
-    values = {"kcal_100g": 165, "source_id": str(next(NUMBERS))} | values
+    values = {"kcal_100g": 165, "source_id": str(next(NUMBERS)), **values}
     key = food_id(source, values["source_id"])
     food: Food = Food.objects.create(id=key, source=source, name=name, **values)
     food.refresh_from_db()
