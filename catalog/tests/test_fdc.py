@@ -7,7 +7,6 @@ import tempfile
 import zipfile
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +101,7 @@ def test_generic_food_is_read(path: Path) -> None:
             "fiber": "2.4",
             "sugars": "10.39",
             "saturated_fat": "0.028",
-            "salt": Decimal("0.0025"),
+            "salt": 0.0025,
         },
         alcohol="0",
         portions=[],
