@@ -42,6 +42,7 @@ from countonme.operators.base import OperatorAdmin, sentence
 from countonme.operators.names import change_url
 from products import gtin
 from products.names import CleanFormField
+from products.nutrients import COLUMNS_100G
 
 # The most foods on a list, and the most corrections and reports on a food's page.
 MOST_FOODS, MOST_SAID = 500, 100
@@ -189,6 +190,9 @@ class FoodForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
     def corrected(self) -> list[str]:
         return [name for name in CORRECTABLE if name in self.changed_data]
 
+    def validate_constraints(self) -> None:
+        """Leave out the database's constraints: the fields and the model check the same."""
+
     def clean(self) -> None:
         """Lock the food, so that it stays as it is until it is corrected."""
         food = Food.locked(self.instance.pk)
@@ -227,10 +231,20 @@ class FoodAdmin(OperatorAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show everything; ask for a reason only those who may correct."""
         asked = ("reason", "seen") if self.has_change_permission(request, obj) else ()
-        return [
-            (None, {"fields": [*CORRECTABLE, *asked]}),
-            ("From the source", {"fields": self.readonly_fields}),
+        lines = [
+            "name",
+            ("brand", "barcode", "unit"),
+            COLUMNS_100G[:4],
+            COLUMNS_100G[4:],
+            ("is_doubtful", "is_hidden"),
         ]
+        told = [
+            ("source", "source_id", "id"),
+            ("language", "is_generic", "popularity"),
+            "portions",
+            ("created_at", "updated_at", "source_updated_at", "withdrawn_at"),
+        ]
+        return [(None, {"fields": [*lines, *asked]}), ("From the source", {"fields": told})]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         opened = Report.objects.filter(food=OuterRef("pk"), closed_at=None).order_by()
@@ -382,6 +396,11 @@ class SaidAdmin(OperatorAdmin):
         return format_html('<a href="{}">{}</a>', change_url(row.food), row.food)
 
 
+def as_text(value: Any) -> str:
+    """Return a corrected value as people read it, not as JSON."""
+    return "–" if value is None else str(value)
+
+
 class CorrectionStateFilter(admin.SimpleListFilter):
     title = "state"
     parameter_name = "state"
@@ -405,8 +424,8 @@ class CorrectionAdmin(SaidAdmin):
     list_display = [
         "of_food",
         "field",
-        "value",
-        "source_value",
+        "new_value",
+        "of_source",
         "state",
         "reason",
         "made_by",
@@ -416,6 +435,14 @@ class CorrectionAdmin(SaidAdmin):
     list_select_related = ["food", "made_by"]
     ordering = ["-pk"]
     actions = ["undo", "keep"]
+
+    @display(description="value")
+    def new_value(self, correction: Correction) -> str:
+        return as_text(correction.value)
+
+    @display(description="source's value")
+    def of_source(self, correction: Correction) -> str:
+        return as_text(correction.source_value)
 
     @display(
         description="state",
