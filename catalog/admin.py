@@ -5,7 +5,7 @@ There may be millions of foods, so their list is what an index finds, and is sho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from itertools import chain
 from typing import Any, ClassVar
@@ -36,8 +36,9 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from catalog.models import CORRECTABLE, Correction, Food, Report, Source, food_id, name_key, quoted
-from countonme.api.text import clean, compounds, is_unspaced
+from catalog.models import CORRECTABLE, Correction, Food, Report, Source, food_id
+from catalog.search import find, to_tsquery
+from countonme.api.text import clean, compounds
 from countonme.operators.base import OperatorAdmin, sentence
 from countonme.operators.names import change_url
 from products import gtin
@@ -48,38 +49,16 @@ from products.nutrients import COLUMNS_100G
 MOST_FOODS, MOST_SAID = 500, 100
 # How many rows of another list are counted, and can be paged through.
 MOST_COUNTED = 10_000
-# Words this short begin too many others to be looked up among all foods.
-SHORT = 2
 MAX_REASON = 500
 CHANGED_MEANWHILE = "The food has changed since you opened this page. Load it again to correct it."
-
-
-def has_words(typed: Iterable[Sequence[str]]) -> Func:
-    """Return the condition that words, as `compounds()` yields them, start words of a food.
-
-    A compound matches joined or piece by piece: `coca-cola` finds Coca-Cola and Cocacola.
-    """
-
-    def starts(word: str) -> str:
-        return f"{quoted(word)}:*"
-
-    found = [
-        f"({starts(''.join(pieces))} | ({' & '.join(map(starts, pieces))}))" for pieces in typed
-    ]
-    return Func(
-        F("words"),
-        Value(" & ".join(found)),
-        template="%(expressions)s::tsquery",
-        arg_joiner=" @@ ",
-        output_field=BooleanField(),
-    )
 
 
 def search(term: str) -> list[UUID]:
     """Return the ids of foods that may be meant, the best first; some may not exist.
 
-    A search is the id of a food here or in its source, a barcode, or starts of words of name and
-    brand. What a source withdrew is found by the first two only: no index has its words.
+    A search is the id of a food here or in its source, a barcode, or what phones search for. Unlike
+    theirs, it finds all foods with a barcode, and hidden ones. What a source withdrew is found by
+    an id only, or a barcode that is one: no index has its words.
     """
     term = term.strip()
     try:
@@ -89,22 +68,23 @@ def search(term: str) -> list[UUID]:
     gtin_14 = gtin.to_gtin_14(gtin.compact(term))
     if gtin_14 is not None:
         rows = Food.objects.filter(gtin_14=gtin_14)
-        found = [*rows.filter(is_live=True), *hidden(rows)]
-        return [*(food.pk for food in found), *ids_in_sources(source_id_of(gtin_14))]
+        found = [food.pk for food in chain(rows.filter(is_live=True), hidden(rows))]
+        return found + ids_in_sources(source_id_of(gtin_14))
     typed = list(compounds(term))
     if not typed:
         return []
-    # All that match are sorted: asked for any, the planner would rather read the table.
-    rows = Food.objects.filter(has_words(typed)).order_by("-popularity")
-    popular, others = (rows.filter(is_live=True, is_popular=each) for each in (True, False))
-    words = chain.from_iterable(typed)
-    is_short = any(len(word) <= SHORT and not is_unspaced(word) for word in words)
-    found = []
-    for part in (hidden(rows), popular) if is_short else (hidden(rows), popular, others):
-        found += part[: MOST_FOODS - len(found)]
-    key = name_key(term)
-    found.sort(key=lambda food: (food.name_key != key, not food.name_key.startswith(key)))
-    return [*ids_in_sources(term), *(food.pk for food in found)]
+    found = ids_in_sources(term) + [hit.id for hit in find(term)]
+    out_of_sight = hidden(Food.objects.filter(has_words(to_tsquery(typed))))
+    return found + [food.pk for food in out_of_sight[:MOST_FOODS]]
+
+
+def has_words(tsquery: str) -> Func:
+    """Return the condition for foods that a `tsquery` matches."""
+    template = "%(expressions)s::tsquery"
+    field = BooleanField()
+    return Func(
+        F("words"), Value(tsquery), template=template, arg_joiner=" @@ ", output_field=field
+    )
 
 
 def ids_in_sources(source_id: str) -> list[UUID]:
@@ -190,9 +170,6 @@ class FoodForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
     def corrected(self) -> list[str]:
         return [name for name in CORRECTABLE if name in self.changed_data]
 
-    def validate_constraints(self) -> None:
-        """Leave out the database's constraints: the fields and the model check the same."""
-
     def clean(self) -> None:
         """Lock the food, so that it stays as it is until it is corrected."""
         food = Food.locked(self.instance.pk)
@@ -209,7 +186,7 @@ class FoodAdmin(OperatorAdmin):
     list_filter: ClassVar[Any] = [ShownFilter, SourceFilter]
     search_fields = ["name"]
     search_help_text = (
-        "Starts of words of name or brand, a barcode, or an id. "
+        "Words of name or brand, a barcode, or an id. "
         "Without a search: the foods with open reports."
     )
     actions = ["hide", "unhide"]
@@ -236,7 +213,7 @@ class FoodAdmin(OperatorAdmin):
             ("brand", "barcode", "unit"),
             COLUMNS_100G[:4],
             COLUMNS_100G[4:],
-            ("is_doubtful", "is_hidden"),
+            ("doubtful", "is_hidden"),
         ]
         told = [
             ("source", "source_id", "id"),

@@ -257,6 +257,9 @@ class Food(models.Model):
         """Check that the macros fit into 100 g, as a product's do."""
         check_macros(self)
 
+    def validate_constraints(self, exclude: Any = None) -> None:
+        """Leave them to the database: fields and `clean()` check the same, in better words."""
+
     def assign(self, values: dict[str, Any]) -> None:
         """Set values and save them.
 
@@ -265,8 +268,7 @@ class Food(models.Model):
         """
         for name, value in values.items():
             setattr(self, name, value)
-        # The fields and `clean()` check what the database's constraints do, in better words.
-        self.full_clean(validate_constraints=False)
+        self.full_clean()
         self.updated_at = timezone.now()
         self.save()
 
