@@ -21,6 +21,7 @@ from django.db.models import (
     Count,
     F,
     Func,
+    Max,
     OuterRef,
     QuerySet,
     Subquery,
@@ -53,29 +54,33 @@ MAX_REASON = 500
 CHANGED_MEANWHILE = "The food has changed since you opened this page. Load it again to correct it."
 
 
-def search(term: str) -> list[UUID]:
+def search(term: str, few: QuerySet[Food]) -> list[UUID]:
     """Return the ids of foods that may be meant, the best first; some may not exist.
 
     A search is the id of a food here or in its source, a barcode, or what phones search for. Unlike
-    theirs, it finds all foods with a barcode, and hidden ones. What a source withdrew is found by
-    an id only, or a barcode that is one: no index has its words.
+    theirs, it finds all foods with a barcode. What a source withdrew is found by an id only, or a
+    barcode that is one, as no index has its words; and among `few`.
+
+    Args:
+        few: foods that are looked through one by one, such as the hidden ones.
     """
     term = term.strip()
     try:
         return [UUID(term)]
     except ValueError:
         pass
+    few = few.order_by()
     gtin_14 = gtin.to_gtin_14(gtin.compact(term))
     if gtin_14 is not None:
-        rows = Food.objects.filter(gtin_14=gtin_14)
-        found = [food.pk for food in chain(rows.filter(is_live=True), hidden(rows))]
+        live = Food.objects.filter(is_live=True, gtin_14=gtin_14)
+        found = [food.pk for food in chain(live, few.filter(gtin_14=gtin_14))]
         return found + ids_in_sources(source_id_of(gtin_14))
     typed = list(compounds(term))
     if not typed:
         return []
     found = ids_in_sources(term) + [hit.id for hit in find(term)]
-    out_of_sight = hidden(Food.objects.filter(has_words(to_tsquery(typed))))
-    return found + [food.pk for food in out_of_sight[:MOST_FOODS]]
+    others = few.filter(has_words(to_tsquery(typed))).values_list("pk", flat=True)
+    return found + list(others[:MOST_FOODS])
 
 
 def has_words(tsquery: str) -> Func:
@@ -100,34 +105,27 @@ def source_id_of(gtin_14: str) -> str:
 
 def hidden(foods: QuerySet[Food]) -> QuerySet[Food]:
     """Return those that are hidden, found by the corrections that hid them."""
-    hiding = Correction.objects.in_force().filter(field="is_hidden")
-    return foods.filter(is_hidden=True, pk__in=hiding.values("food"))
+    return foods.filter(is_hidden=True, pk__in=SHOWN["hidden"][0].values("food"))
 
 
-def reported(foods: QuerySet[Food]) -> QuerySet[Food]:
-    """Return those with open reports."""
-    return foods.filter(pk__in=Report.objects.filter(closed_at=None).values("food"))
-
-
-def corrected(foods: QuerySet[Food]) -> QuerySet[Food]:
-    """Return those with a correction in force."""
-    return foods.filter(pk__in=Correction.objects.in_force().values("food"))
+# What makes operators look at a food, with what comes first.
+SHOWN: dict[str, tuple[QuerySet[Any], Any]] = {
+    "reported": (Report.objects.filter(closed_at=None), Count("pk")),
+    "corrected": (Correction.objects.in_force(), Max("pk")),
+    "hidden": (Correction.objects.in_force().filter(field="is_hidden"), Max("pk")),
+}
 
 
 class ShownFilter(admin.SimpleListFilter):
     title = "what is shown"
     parameter_name = "shown"
-    parts: ClassVar[dict[str, Callable[[QuerySet[Food]], QuerySet[Food]]]] = {
-        "reported": reported,
-        "corrected": corrected,
-        "hidden": hidden,
-    }
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name.capitalize()) for name in self.parts]
+        return [(name, name.capitalize()) for name in SHOWN]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return self.parts.get(self.value() or "", lambda foods: foods)(queryset)
+        said, _ = SHOWN.get(self.value() or "", (None, None))
+        return queryset if said is None else queryset.filter(pk__in=said.values("food"))
 
 
 class SourceFilter(admin.SimpleListFilter):
@@ -184,6 +182,7 @@ class FoodAdmin(OperatorAdmin):
     form = FoodForm
     list_display = ["name", "brand", "source", "kcal_100g", "open_reports", "state"]
     list_filter: ClassVar[Any] = [ShownFilter, SourceFilter]
+    show_facets = admin.ShowFacets.NEVER
     search_fields = ["name"]
     search_help_text = (
         "Words of name or brand, a barcode, or an id. "
@@ -229,24 +228,24 @@ class FoodAdmin(OperatorAdmin):
         rows: QuerySet[Any] = Food.objects.annotate(open_reports=Coalesce(Subquery(count), 0))
         return rows
 
-    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        return ("-open_reports", "name_key", "pk")
-
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Bound the list. It is sorted as a whole then, by any column, however many foods exist."""
+        """Bound the list. So it is counted, and sorted by any column, however many foods exist."""
+        shown = request.GET.get(ShownFilter.parameter_name, "")
         if search_term.strip():
-            ids = search(search_term)
-            queryset = queryset.filter(pk__in=ids)
-            if "o" not in request.GET:
-                listed = Value(ids, ArrayField(UUIDField()))
-                queryset = queryset.order_by(Func(listed, F("pk"), function="array_position"))
-            return queryset, False
-        if request.GET.get("shown") not in ShownFilter.parts:
-            queryset = reported(queryset)
-        most = queryset.order_by("-open_reports", "pk").values("pk")[:MOST_FOODS]
-        return queryset.filter(pk__in=most), False
+            ids = search(search_term, queryset if shown in SHOWN else hidden(queryset))
+        else:
+            said, first = SHOWN.get(shown, SHOWN["reported"])
+            if source := request.GET.get(SourceFilter.parameter_name):
+                said = said.filter(food__source=source)
+            ranked = said.order_by().values("food").annotate(first=first).order_by("-first", "food")
+            ids = [row["food"] for row in ranked[:MOST_FOODS]]
+        queryset = queryset.filter(pk__in=ids)
+        if "o" not in request.GET:
+            listed = Value(ids, ArrayField(UUIDField()))
+            queryset = queryset.order_by(Func(listed, F("pk"), function="array_position"))
+        return queryset, False
 
     def lock(self, row: Food) -> None:
         Food.locked(row.pk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +19,7 @@ from catalog import admin
 from catalog.models import Correction, Food, FoodNotFound, Report, Source, food_id
 from countonme.operators.names import change_url, name_of
 from countonme.scope.exceptions import Conflict
+from products.gtin import to_gtin_14
 
 FOODS = "/admin/catalog/food/"
 CORRECTIONS = "/admin/catalog/correction/"
@@ -48,9 +50,8 @@ def add(source_id: str, **values: Any) -> Food:
     return fetch(source_id)
 
 
-def fetch(source_id: str) -> Food:
-    found: Food = Food.objects.get(pk=food_id("shop", source_id))
-    return found
+def fetch(source_id: str) -> Any:
+    return Food.objects.get(pk=food_id("shop", source_id))
 
 
 def report(food: Food, reason: str = "wrong_values") -> Report:
@@ -120,7 +121,7 @@ class TestCorrecting:
         correction = Correction.objects.in_force().get(field="name")
         assert correction.made_by == user("Moderator")
         assert correction.reason == "The label says so"
-        assert timezone.now() - correction.made_at < timezone.timedelta(minutes=1)
+        assert timezone.now() - correction.made_at < timedelta(minutes=1)
 
     def test_it_stands_in_the_log(self, food: Food) -> None:
         correct(food, name="Cocoa powder")
@@ -383,6 +384,16 @@ class TestFoods:
         rows = operator().get(f"{FOODS}?shown=corrected").context["cl"].result_list
         assert list(rows) == [food]
 
+    @pytest.mark.parametrize(("query", "found"), [("cocoa", ["Cocoa"]), ("tea", [])])
+    def test_corrected_ones_are_searched(
+        self, food: Food, monkeypatch: pytest.MonkeyPatch, query: str, found: list[str]
+    ) -> None:
+        """Also those that no search of phones finds, or finds too late."""
+        add("2", name="Tea")
+        correct(food, brand="Farm")
+        monkeypatch.setattr(admin, "find", lambda term: [])
+        assert listed(f"?shown=corrected&q={query}") == found
+
     def test_foods_of_one_source_are_listed(self, food: Food) -> None:
         Source.objects.create(source="fdc", name="FDC", licence="CC0", url="https://example.org")
         add("2", name="Cocoa drink")
@@ -433,7 +444,7 @@ class TestFoods:
     def test_a_withdrawn_food_is_found_by_the_barcode_that_is_its_id(
         self, source: Source, code: str
     ) -> None:
-        source_id = admin.source_id_of(admin.gtin.to_gtin_14(code) or "")
+        source_id = admin.source_id_of(to_gtin_14(code) or "")
         withdrawn = add(source_id, barcode=code, withdrawn_at=timezone.now())
         page = operator().get(f"{FOODS}?q={code}")
         assert list(page.context["cl"].result_list) == [withdrawn]
@@ -448,6 +459,7 @@ class TestFoods:
     @pytest.mark.parametrize("query", ["", "?q=cocoa", "?shown=hidden", "?q=04252614"])
     def test_no_list_counts_or_sorts_all_foods(self, food: Food, query: str) -> None:
         report(food)
+        Food.locked(add("2").pk).correct({"is_hidden": True}, "x", user().pk)
         client = operator()
         with CaptureQueriesContext(
             connection,
