@@ -16,6 +16,7 @@ from django.contrib import admin, messages
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
+from django.db import OperationalError
 from django.db.models import (
     BooleanField,
     Count,
@@ -51,6 +52,7 @@ MOST_FOODS, MOST_SAID = 500, 100
 # How many rows of another list are counted, and can be paged through.
 MOST_COUNTED = 10_000
 MAX_REASON = 500
+TOO_BUSY = "The search took too long. Type more of the name, or try again."
 CHANGED_MEANWHILE = "The food has changed since you opened this page. Load it again to correct it."
 
 
@@ -234,7 +236,11 @@ class FoodAdmin(OperatorAdmin):
         """Bound the list. So it is counted, and sorted by any column, however many foods exist."""
         shown = request.GET.get(ShownFilter.parameter_name, "")
         if search_term.strip():
-            ids = search(search_term, queryset if shown in SHOWN else hidden(queryset))
+            try:
+                ids = search(search_term, queryset if shown in SHOWN else hidden(queryset))
+            except OperationalError:
+                ids = []
+                self.message_user(request, TOO_BUSY, messages.ERROR)
         else:
             said, first = SHOWN.get(shown, SHOWN["reported"])
             if source := request.GET.get(SourceFilter.parameter_name):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, User
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -455,6 +455,15 @@ class TestFoods:
         for number in range(5):
             report(add(str(number)))
         assert len(listed()) == 3
+
+    def test_a_search_that_takes_too_long_is_said_to(
+        self, food: Food, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def slow(term: str) -> Any:
+            raise OperationalError
+
+        monkeypatch.setattr(admin, "find", slow)
+        assert admin.TOO_BUSY in operator().get(f"{FOODS}?q=cocoa").content.decode()
 
     @pytest.mark.parametrize("query", ["", "?q=cocoa", "?shown=hidden", "?q=04252614"])
     def test_no_list_counts_or_sorts_all_foods(self, food: Food, query: str) -> None:
