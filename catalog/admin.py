@@ -191,6 +191,8 @@ class FoodAdmin(OperatorAdmin):
         "Without a search: the foods with open reports."
     )
     actions = ["hide", "unhide"]
+    # Labels stand above their fields, of which several share a line.
+    compressed_fields = False
     change_form_outer_after_template = "catalog/said_of_food.html"
     readonly_fields = [
         "id",
