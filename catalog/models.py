@@ -13,7 +13,7 @@ from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
 from django.core.validators import RegexValidator
 from django.db import models, transaction
-from django.db.models import Q, Sum
+from django.db.models import F, Q, Sum
 from django.utils import timezone
 
 from countonme.api.text import compounds, is_unspaced, words
@@ -33,6 +33,8 @@ POPULAR_SCANS = 20
 ENERGY_OF_MACROS = {"protein": 4, "carbs": 4, "fat": 9}
 ENERGY_OF_FIBER, ENERGY_OF_ALCOHOL = 2, 7
 COPIED = ("name", "brand", "unit", *COLUMNS_100G, "barcode")
+# The values that `energy_fits()` compares.
+ENERGY_COLUMNS = ("kcal_100g", *MACROS_100G, "fiber_100g")
 # What an operator may correct. The next import keeps it.
 CORRECTABLE = (*COPIED, "doubtful", "is_hidden")
 
@@ -122,6 +124,11 @@ class Source(models.Model):
     def revision_of_all(cls) -> int:
         """Return a number that every change of the catalog raises."""
         return cls.objects.aggregate(revision=Sum("revision"))["revision"] or 0
+
+    def change(self, **values: Any) -> None:
+        """Change columns, and raise the revision; the number of foods is left to the triggers."""
+        row = type(self).objects.filter(pk=self.pk)
+        row.update(**values, revision=F("revision") + 1)
 
 
 class WordsVector(DerivedField):
@@ -250,6 +257,9 @@ class Food(models.Model):
         """Check that the macros fit into 100 g, as a product's do."""
         check_macros(self)
 
+    def validate_constraints(self, exclude: Any = None) -> None:
+        """Leave them to the database: fields and `clean()` check the same, in better words."""
+
     def assign(self, values: dict[str, Any]) -> None:
         """Set values and save them.
 
@@ -291,8 +301,11 @@ class Food(models.Model):
     def correct(self, values: dict[str, Any], reason: str, user_id: int) -> list[Correction]:
         """Change values against what the source says; the next import keeps them.
 
-        The food has to be locked. Whether it is doubtful follows from new values, unless that is
-        corrected too.
+        The food has to be locked. It is doubtful no longer where its corrected energy fits. None
+        becomes doubtful by a correction: a spirit's energy never fits, as alcohol is not stored.
+
+        Returns:
+            The corrections now in force; none for a value that is the source's again.
 
         Raises:
             ValidationError: the values break a rule of a product.
@@ -300,13 +313,15 @@ class Food(models.Model):
         before = {name: getattr(self, name) for name in CORRECTABLE}
         with transaction.atomic():
             self.assign(values)
-            if "doubtful" not in values and {"kcal_100g", *MACROS_100G} & values.keys():
-                self.assign({"doubtful": not self.energy_fits()})
-            return [
+            changes_energy = not values.keys().isdisjoint(ENERGY_COLUMNS)
+            if changes_energy and "doubtful" not in values and self.energy_fits():
+                self.assign({"doubtful": False})
+            made = [
                 Correction.make(self, name, before[name], reason, user_id)
                 for name in CORRECTABLE
                 if getattr(self, name) != before[name]
             ]
+        return [correction for correction in made if correction is not None]
 
 
 class PopularFood(models.Model):
@@ -395,18 +410,32 @@ class Correction(models.Model):
     def __str__(self) -> str:
         return f"{self.field} of {self.food}"
 
+    @property
+    def state(self) -> str:
+        """Return where the correction stands, for people."""
+        if self.undone_at is not None:
+            return "undone"
+        return "in force" if self.review_since is None else "up for review"
+
     @classmethod
-    def make(cls, food: Food, field: str, before: Any, reason: str, user_id: int) -> Correction:
+    def make(
+        cls, food: Food, field: str, before: Any, reason: str, user_id: int
+    ) -> Correction | None:
         """Record what was changed. An earlier correction of the field is replaced.
 
         Args:
             before: the value before the change.
+
+        Returns:
+            None if the food now has the source's value again: the next import may change that.
         """
         earlier = cls.objects.in_force().filter(food=food, field=field).first()
         source_value = plain(before)
         if earlier is not None:
             source_value = earlier.source_value
             earlier.end(user_id)
+        if getattr(food, field) == parsed(field, source_value):
+            return None
         return cls.objects.create(
             food=food,
             field=field,
@@ -424,6 +453,9 @@ class Correction(models.Model):
     def undo(self, user_id: int) -> None:
         """Give the food the source's value again. The food has to be locked.
 
+        Whether it is doubtful was decided for the corrected energy. So that is undone with the last
+        correction of the energy, and where the energy no longer fits.
+
         Raises:
             Conflict: the correction is undone already.
             ValidationError: a rule of a product is broken by the source's value beside others.
@@ -434,9 +466,24 @@ class Correction(models.Model):
         with transaction.atomic():
             self.food.assign({self.field: parsed(self.field, self.source_value)})
             self.end(user_id)
+            in_force = Correction.objects.in_force().filter(food=self.food)
+            doubt = in_force.filter(field="doubtful").first()
+            if doubt is not None and self.field in ENERGY_COLUMNS:
+                is_left = in_force.filter(field__in=ENERGY_COLUMNS).exists()
+                if not is_left or not self.food.energy_fits():
+                    doubt.undo(user_id)
 
     def keep(self) -> None:
-        """Keep the correction, although the source says something else by now."""
+        """Keep the correction, although the source says something else by now.
+
+        The food has to be locked.
+
+        Raises:
+            Conflict: the correction is not up for review.
+        """
+        self.refresh_from_db()
+        if self.review_since is None:
+            raise Conflict("This correction is not up for review")
         self.review_since = None
         self.save()
 
@@ -469,10 +516,9 @@ class Report(models.Model):
         db_table = "catalog_reports"
         default_permissions = ("view", "change")
         indexes = [
+            # The order of the operators' list: null, which is an open one, comes first.
             models.Index(
-                fields=["created_at", "id"],
-                name="catalog_reports_open",
-                condition=Q(closed_at=None),
+                fields=["-closed_at", "reason", "created_at", "id"], name="catalog_reports_listed"
             )
         ]
 
@@ -480,10 +526,16 @@ class Report(models.Model):
         return f"{self.get_reason_display()}: {self.food}"
 
     def close(self, user_id: int) -> None:
-        """Mark the report as dealt with; a closed one stays as it is."""
-        if self.closed_at is None:
-            self.closed_by_id, self.closed_at = user_id, timezone.now()
-            self.save()
+        """Mark the report as dealt with. The food has to be locked.
+
+        Raises:
+            Conflict: the report is closed already.
+        """
+        self.refresh_from_db()
+        if self.closed_at is not None:
+            raise Conflict("This report is closed already")
+        self.closed_by_id, self.closed_at = user_id, timezone.now()
+        self.save()
 
 
 def plain(value: Any) -> Any:

@@ -76,7 +76,15 @@ def correct(operator: Client, row: DeviceScoped, **values: str) -> Any:
     return operator.post(url, sent | values)
 
 
-@pytest.mark.parametrize("path", ["", "devices/device/", *(f"{page}/" for page in PAGES.values())])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "devices/device/",
+        *(f"catalog/{name}/" for name in ("food", "correction", "report", "source")),
+        *(f"{page}/" for page in PAGES.values()),
+    ],
+)
 def test_it_works(operator: Client, world: Any, path: str) -> None:
     assert operator.get(f"/admin/{path}").status_code == 200
 

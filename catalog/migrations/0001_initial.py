@@ -551,9 +551,8 @@ class Migration(migrations.Migration):
                 "default_permissions": ("view", "change"),
                 "indexes": [
                     models.Index(
-                        condition=models.Q(("closed_at", None)),
-                        fields=["created_at", "id"],
-                        name="catalog_reports_open",
+                        fields=["-closed_at", "reason", "created_at", "id"],
+                        name="catalog_reports_listed",
                     )
                 ],
             },

@@ -126,6 +126,16 @@ class OperatorAdmin(ModelAdmin):  # type: ignore[misc]  # unfold comes without t
         """Write into the log what the operator did to a row."""
         log(request.user.pk or 0, [row], flag, message)
 
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> str:
+        """Return the old and the new value of each changed field."""
+        changes = (
+            f"{name}: {form.initial.get(name)!s} → {form.cleaned_data[name]!s}"
+            for name in form.changed_data
+        )
+        return "; ".join(changes) or "No fields changed."
+
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
         """Write into the log what an operator changed by a form."""
         self.note(request, obj, message)
@@ -274,16 +284,6 @@ class ScopedAdmin(OperatorAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         form.apply()
-
-    def construct_change_message(
-        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
-    ) -> str:
-        """Return the old and the new value of each changed field."""
-        changes = (
-            f"{name}: {form.initial.get(name)!s} → {form.cleaned_data[name]!s}"
-            for name in form.changed_data
-        )
-        return "; ".join(changes) or "No fields changed."
 
     def lock(self, row: Any) -> None:
         row.device.lock()

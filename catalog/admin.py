@@ -1,0 +1,491 @@
+"""The operators' pages about the catalog: its foods, what was corrected, and what was reported.
+
+There may be millions of foods, so their list is what an index finds, and is short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from itertools import chain
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
+from django.db import OperationalError
+from django.db.models import (
+    BooleanField,
+    Count,
+    F,
+    Func,
+    Max,
+    OuterRef,
+    QuerySet,
+    Subquery,
+    URLField,
+    UUIDField,
+    Value,
+)
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from catalog.models import CORRECTABLE, Correction, Food, Report, Source, food_id
+from catalog.search import find, to_tsquery
+from countonme.api.text import clean, compounds
+from countonme.operators.base import OperatorAdmin, sentence
+from countonme.operators.names import change_url
+from products import gtin
+from products.names import CleanFormField
+from products.nutrients import COLUMNS_100G
+
+# The most foods on a list, and the most corrections and reports on a food's page.
+MOST_FOODS, MOST_SAID = 500, 100
+# How many rows of another list are counted, and can be paged through.
+MOST_COUNTED = 10_000
+MAX_REASON = 500
+TOO_BUSY = "The search took too long. Type more of the name, or try again."
+CHANGED_MEANWHILE = "The food has changed since you opened this page. Load it again to correct it."
+
+
+def search(term: str, few: QuerySet[Food]) -> list[UUID]:
+    """Return the ids of foods that may be meant, the best first; some may not exist.
+
+    A search is the id of a food here or in its source, a barcode, or what phones search for. Unlike
+    theirs, it finds all foods with a barcode. What a source withdrew is found by an id only, or a
+    barcode that is one, as no index has its words; and among `few`.
+
+    Args:
+        few: foods that are looked through one by one, such as the hidden ones.
+    """
+    term = term.strip()
+    try:
+        return [UUID(term)]
+    except ValueError:
+        pass
+    few = few.order_by()
+    gtin_14 = gtin.to_gtin_14(gtin.compact(term))
+    if gtin_14 is not None:
+        live = Food.objects.filter(is_live=True, gtin_14=gtin_14)
+        found = [food.pk for food in chain(live, few.filter(gtin_14=gtin_14))]
+        return found + ids_in_sources(source_id_of(gtin_14))
+    typed = list(compounds(term))
+    if not typed:
+        return []
+    found = ids_in_sources(term) + [hit.id for hit in find(term)]
+    others = few.filter(has_words(to_tsquery(typed))).values_list("pk", flat=True)
+    return found + list(others[:MOST_FOODS])
+
+
+def has_words(tsquery: str) -> Func:
+    """Return the condition for foods that a `tsquery` matches."""
+    template = "%(expressions)s::tsquery"
+    field = BooleanField()
+    return Func(
+        F("words"), Value(tsquery), template=template, arg_joiner=" @@ ", output_field=field
+    )
+
+
+def ids_in_sources(source_id: str) -> list[UUID]:
+    """Return the id that a food with this id of a source would have, for each source."""
+    return [food_id(source, source_id) for source in Source.objects.values_list("pk", flat=True)]
+
+
+def source_id_of(gtin_14: str) -> str:
+    """Return a barcode as it stands in the id of a source: of 8, 13 or 14 digits."""
+    digits = gtin_14.lstrip("0")
+    return digits.zfill(8 if len(digits) <= 8 else 13)
+
+
+def hidden(foods: QuerySet[Food]) -> QuerySet[Food]:
+    """Return those that are hidden, found by the corrections that hid them."""
+    return foods.filter(is_hidden=True, pk__in=SHOWN["hidden"][0].values("food"))
+
+
+# What makes operators look at a food, with what comes first.
+SHOWN: dict[str, tuple[QuerySet[Any], Any]] = {
+    "reported": (Report.objects.filter(closed_at=None), Count("pk")),
+    "corrected": (Correction.objects.in_force(), Max("pk")),
+    "hidden": (Correction.objects.in_force().filter(field="is_hidden"), Max("pk")),
+}
+
+
+class ShownFilter(admin.SimpleListFilter):
+    title = "what is shown"
+    parameter_name = "shown"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name.capitalize()) for name in SHOWN]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        said, _ = SHOWN.get(self.value() or "", (None, None))
+        return queryset if said is None else queryset.filter(pk__in=said.values("food"))
+
+
+class SourceFilter(admin.SimpleListFilter):
+    title = "source"
+    parameter_name = "from"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(source.pk, source.name) for source in Source.objects.order_by("name")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(source=self.value()) if self.value() else queryset
+
+
+class ReasonField(CleanFormField):
+    """Why an operator changes something."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            clean,
+            max_length=MAX_REASON,
+            widget=UnfoldAdminTextInputWidget,
+            help_text="Why this is changed. It stays with the correction and in the log.",
+        )
+
+
+class FoodForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    """Correct a food: only what was changed on the page becomes a correction."""
+
+    reason = ReasonField()
+    # When the food had last changed as the page was opened. An import may run meanwhile: what it
+    # changed would look like the operator's corrections.
+    seen = forms.CharField(widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "seen" in self.fields:
+            self.fields["seen"].initial = self.instance.updated_at.isoformat()
+
+    @property
+    def corrected(self) -> list[str]:
+        return [name for name in CORRECTABLE if name in self.changed_data]
+
+    def clean(self) -> None:
+        """Lock the food, so that it stays as it is until it is corrected."""
+        food = Food.locked(self.instance.pk)
+        if self.cleaned_data.get("seen") != food.updated_at.isoformat():
+            raise ValidationError(CHANGED_MEANWHILE)
+        if not self.errors and not self.corrected:
+            raise ValidationError("Nothing is changed.")
+
+
+@admin.register(Food)
+class FoodAdmin(OperatorAdmin):
+    form = FoodForm
+    list_display = ["name", "brand", "source", "kcal_100g", "open_reports", "state"]
+    list_filter: ClassVar[Any] = [ShownFilter, SourceFilter]
+    show_facets = admin.ShowFacets.NEVER
+    search_fields = ["name"]
+    search_help_text = (
+        "Words of name or brand, a barcode, or an id. "
+        "Without a search: the foods with open reports."
+    )
+    actions = ["hide", "unhide"]
+    # Labels stand above their fields, of which several share a line.
+    compressed_fields = False
+    change_form_outer_after_template = "catalog/said_of_food.html"
+    readonly_fields = [
+        "id",
+        "source",
+        "source_id",
+        "language",
+        "portions",
+        "is_generic",
+        "popularity",
+        "created_at",
+        "updated_at",
+        "source_updated_at",
+        "withdrawn_at",
+    ]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Show everything; ask for a reason only those who may correct."""
+        asked = ("reason", "seen") if self.has_change_permission(request, obj) else ()
+        lines = [
+            "name",
+            ("brand", "barcode", "unit"),
+            COLUMNS_100G[:4],
+            COLUMNS_100G[4:],
+            ("doubtful", "is_hidden"),
+        ]
+        told = [
+            ("source", "source_id", "id"),
+            ("language", "is_generic", "popularity"),
+            "portions",
+            ("created_at", "updated_at", "source_updated_at", "withdrawn_at"),
+        ]
+        return [(None, {"fields": [*lines, *asked]}), ("From the source", {"fields": told})]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        opened = Report.objects.filter(food=OuterRef("pk"), closed_at=None).order_by()
+        count = opened.values("food").annotate(n=Count("*")).values("n")
+        rows: QuerySet[Any] = Food.objects.annotate(open_reports=Coalesce(Subquery(count), 0))
+        return rows
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Bound the list. So it is counted, and sorted by any column, however many foods exist."""
+        shown = request.GET.get(ShownFilter.parameter_name, "")
+        if search_term.strip():
+            try:
+                ids = search(search_term, queryset if shown in SHOWN else hidden(queryset))
+            except OperationalError:
+                ids = []
+                self.message_user(request, TOO_BUSY, messages.ERROR)
+        else:
+            said, first = SHOWN.get(shown, SHOWN["reported"])
+            if source := request.GET.get(SourceFilter.parameter_name):
+                said = said.filter(food__source=source)
+            ranked = said.order_by().values("food").annotate(first=first).order_by("-first", "food")
+            ids = [row["food"] for row in ranked[:MOST_FOODS]]
+        queryset = queryset.filter(pk__in=ids)
+        if "o" not in request.GET:
+            listed = Value(ids, ArrayField(UUIDField()))
+            queryset = queryset.order_by(Func(listed, F("pk"), function="array_position"))
+        return queryset, False
+
+    def lock(self, row: Food) -> None:
+        Food.locked(row.pk)
+        row.refresh_from_db()
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        values = {name: form.cleaned_data[name] for name in form.corrected}
+        food = Food.locked(obj.pk)
+        food.correct(values, form.cleaned_data["reason"], request.user.pk or 0)
+
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> str:
+        changes = (
+            f"{name}: {form.initial[name]!s} → {form.cleaned_data[name]!s}"
+            for name in form.corrected
+        )
+        return f"{'; '.join(changes)}. Reason: {form.cleaned_data['reason']}"
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """Show below the form what was corrected and what was reported, the newest first."""
+        food = context["original"]
+        corrections = food.corrections.select_related("made_by", "undone_by").order_by("-pk")
+        reports = food.reports.select_related("closed_by")
+        context |= {
+            "corrections": corrections[:MOST_SAID],
+            "reports": reports.order_by("-closed_at", "-created_at")[:MOST_SAID],
+            "may_undo": request.user.has_perm("catalog.change_correction"),
+            "may_close": request.user.has_perm("catalog.change_report"),
+        }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @display(description="open reports", ordering="open_reports")
+    def open_reports(self, food: Any) -> int:
+        return int(food.open_reports)
+
+    @display(
+        description="state", label={"live": "success", "hidden": "danger", "withdrawn": "warning"}
+    )
+    def state(self, food: Food) -> str:
+        if food.is_hidden:
+            return "hidden"
+        return "live" if food.withdrawn_at is None else "withdrawn"
+
+    @admin.action(description="Hide…", permissions=["change"])
+    def hide(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        title, consequence = "Hide these foods?", "Nobody finds {} any more. Copies of it stay."
+        return self._show(request, queryset, title, consequence, hides=True)
+
+    @admin.action(description="Show again…", permissions=["change"])
+    def unhide(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        title, consequence = "Show these foods again?", "Everybody finds {} again."
+        return self._show(request, queryset, title, consequence, hides=False)
+
+    def _show(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Any],
+        title: str,
+        consequence: str,
+        *,
+        hides: bool,
+    ) -> HttpResponse | None:
+        rows = queryset.filter(is_hidden=not hides)
+        consequences = (consequence.format(f"“{food}”") for food in rows)
+        page = self.confirm(request, rows, title, consequences, asks_reason=True)
+        if page is None:
+            try:
+                reason = ReasonField().clean(request.POST.get("reason"))
+            except ValidationError as error:
+                self.message_user(request, f"Reason: {sentence(error)}", messages.ERROR)
+                return None
+            values, user_id = {"is_hidden": hides}, request.user.pk or 0
+            done = f"{'Hidden' if hides else 'Shown again'}: {reason}"
+            self.each(request, rows, done, lambda food: food.correct(values, reason, user_id))
+        return page
+
+
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
+    """Counts no further than anybody turns pages."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list
+        return int(rows.order_by()[:MOST_COUNTED].count())
+
+
+class SaidAdmin(OperatorAdmin):
+    """What was said of foods. It is settled by actions, here or on the food's page."""
+
+    paginator = BoundedPaginator
+    # Facets would count all rows.
+    show_facets = admin.ShowFacets.NEVER
+    # The first column leads to the food.
+    list_display_links = None
+    sortable_by: ClassVar[Any] = []
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_settle_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, "change")
+
+    def lock(self, row: Any) -> None:
+        Food.locked(row.food_id)
+        row.refresh_from_db()
+
+    def settle(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Any],
+        done: str,
+        act: Callable[[Any], Any],
+    ) -> HttpResponse | None:
+        """Call `act` with each row, and lead back to the food's page if that is where it began."""
+        self.each(request, queryset, done, act)
+        row = queryset.first() if "from_food" in request.POST else None
+        return row and redirect(change_url(row.food))
+
+    @display(description="food")
+    def of_food(self, row: Any) -> SafeString:
+        return format_html('<a href="{}">{}</a>', change_url(row.food), row.food)
+
+
+def as_text(value: Any) -> str:
+    """Return a corrected value as people read it, not as JSON."""
+    return "–" if value is None else str(value)
+
+
+class CorrectionStateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("review", "Up for review"), ("in_force", "In force"), ("undone", "Undone")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        match self.value():
+            case "review":
+                return queryset.filter(review_since__isnull=False)
+            case "in_force":
+                return queryset.filter(undone_at=None)
+            case "undone":
+                return queryset.filter(undone_at__isnull=False)
+        return queryset
+
+
+@admin.register(Correction)
+class CorrectionAdmin(SaidAdmin):
+    list_display = [
+        "of_food",
+        "field",
+        "new_value",
+        "of_source",
+        "state",
+        "reason",
+        "made_by",
+        "made_at",
+    ]
+    list_filter: ClassVar[Any] = [CorrectionStateFilter, "field"]
+    list_select_related = ["food", "made_by"]
+    ordering = ["-pk"]
+    actions = ["undo", "keep"]
+
+    @display(description="value")
+    def new_value(self, correction: Correction) -> str:
+        return as_text(correction.value)
+
+    @display(description="source's value")
+    def of_source(self, correction: Correction) -> str:
+        return as_text(correction.source_value)
+
+    @display(
+        description="state",
+        label={"in force": "success", "up for review": "warning", "undone": "info"},
+    )
+    def state(self, correction: Correction) -> str:
+        return correction.state
+
+    @admin.action(description="Undo", permissions=["settle"])
+    def undo(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        user_id = request.user.pk or 0
+        return self.settle(request, queryset, "Undone", lambda row: row.undo(user_id))
+
+    @admin.action(description="Keep", permissions=["settle"])
+    def keep(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return self.settle(request, queryset, "Kept", lambda row: row.keep())
+
+
+class ReportStateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("open", "Open"), ("closed", "Closed")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() in ("open", "closed"):
+            return queryset.filter(closed_at__isnull=self.value() == "open")
+        return queryset
+
+
+@admin.register(Report)
+class ReportAdmin(SaidAdmin):
+    list_display = ["of_food", "reason", "note", "state", "created_at", "closed_by", "closed_at"]
+    list_filter: ClassVar[Any] = [ReportStateFilter, "reason"]
+    list_select_related = ["food", "closed_by"]
+    # The order of an index: the open ones first, by reason.
+    ordering = ["-closed_at", "reason", "created_at", "id"]
+    actions = ["close"]
+
+    @display(description="state", label={"open": "warning", "closed": "success"})
+    def state(self, report: Report) -> str:
+        return "open" if report.closed_at is None else "closed"
+
+    @admin.action(description="Close", permissions=["settle"])
+    def close(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        user_id = request.user.pk or 0
+        return self.settle(request, queryset, "Closed", lambda row: row.close(user_id))
+
+
+@admin.register(Source)
+class SourceAdmin(OperatorAdmin):
+    """Where foods come from. Name, licence and address are what phones show of it."""
+
+    list_display = ["name", "source", "licence", "url", "foods", "imported_at"]
+    readonly_fields = ["source", "foods", "imported_at", "revision"]
+    fields = ["source", "name", "licence", "url", "foods", "imported_at", "revision"]
+    ordering = ["name", "source"]
+    formfield_overrides: ClassVar[Any] = {URLField: {"assume_scheme": "https"}}
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        obj.change(**{name: form.cleaned_data[name] for name in form.changed_data})
