@@ -19,7 +19,7 @@ from django.utils import timezone
 from countonme.api.text import compounds, is_unspaced, words
 from countonme.scope.bounds import bounded
 from countonme.scope.derived import DerivedField
-from countonme.scope.exceptions import Conflict, NotFound
+from countonme.scope.exceptions import Conflict, Missing
 from products import gtin
 from products.models import Product, check_macros, unit_constraint, unit_field
 from products.names import NameField, name_constraint
@@ -37,11 +37,6 @@ COPIED = ("name", "brand", "unit", *COLUMNS_100G, "barcode")
 ENERGY_COLUMNS = ("kcal_100g", *MACROS_100G, "fiber_100g")
 # What an operator may correct. The next import keeps it.
 CORRECTABLE = (*COPIED, "doubtful", "is_hidden")
-
-
-class FoodNotFound(NotFound):
-    def __init__(self) -> None:
-        super().__init__("Food not found")
 
 
 def food_id(source: str, source_id: str) -> uuid.UUID:
@@ -240,11 +235,11 @@ class Food(models.Model):
         """Return a food, also one that its source withdrew.
 
         Raises:
-            FoodNotFound: there is none with this id, or it is hidden.
+            Missing: there is none with this id, or it is hidden.
         """
         found: Food | None = cls.objects.filter(pk=id, is_hidden=False).first()
         if found is None:
-            raise FoodNotFound
+            raise Missing(cls)
         return found
 
     @classmethod
@@ -376,9 +371,8 @@ class Correction(models.Model):
     """One value of a food that an operator changed, why, and what the source says instead."""
 
     food = models.ForeignKey(Food, models.CASCADE, related_name="corrections", editable=False)
-    field = models.CharField(
-        max_length=30, choices=[(name, name) for name in CORRECTABLE], editable=False
-    )
+    # One of `CORRECTABLE`.
+    field = models.CharField(max_length=30, editable=False)
     value = models.JSONField(null=True, editable=False)
     source_value = models.JSONField(null=True, editable=False)
     reason = models.CharField(max_length=500)

@@ -115,7 +115,10 @@ class FoodsQuery(SearchMixin, QuerySerializer):
     limit = QueryIntegerField(min_value=1, max_value=50, default=20)
 
 
+@example("A chosen id", {"id": "0e0a5b5c-3c52-4a3d-8d5e-2f0f5a7f5d10"}, request_only=True)
 class CopySerializer(Reader, serializers.Serializer[Any]):
+    """What the product that is a copy shall be called by."""
+
     id = StrictUUIDField(required=False, allow_null=True, help_text="The new product's id.")
 
 
@@ -138,6 +141,7 @@ class ReportSerializer(Reader, serializers.ModelSerializer[Any]):
         fields = ["reason", "note"]
 
 
+@example("A report", {"id": "6f1b6d0e-8a0b-4c83-9c3b-5f2f6f0a9b21"}, response_only=True)
 class ReportedSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
 
@@ -152,6 +156,8 @@ class SourceSerializer(serializers.ModelSerializer[Any]):
         read_only_fields = fields
 
 
+@example("A food", {"product": None, "food": FOOD}, response_only=True)
+@example("An own product", {"product": COPY, "food": None}, response_only=True)
 class FoundSerializer(serializers.Serializer[Any]):
     """One row of a search box: exactly one of both is not null."""
 

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.viewsets import ViewSetMixin
 
 from catalog import search
-from catalog.models import Food, FoodNotFound, Report, Source
+from catalog.models import Food, Report, Source
 from catalog.serializers import (
     CatalogQuery,
     CopiedSerializer,
@@ -30,6 +30,7 @@ from countonme.api.fields import parse_id
 from countonme.api.json import JSONAnswer
 from countonme.api.query import fetch_page
 from countonme.api.views import DeviceView
+from countonme.scope.exceptions import Missing
 from countonme.scope.prepared import Prepared
 from devices.throttling import DeviceThrottle
 from products import gtin
@@ -109,7 +110,7 @@ class CatalogFoodView(CatalogView):
     """One food of the catalog, also one that its source withdrew."""
 
     serializer_class = FoodSerializer
-    answers = {"get": {404: [str(FoodNotFound())]}}
+    path_model = Food
 
     def get(self, request: Request, id: str) -> HttpResponse:
         return JSONAnswer(FoodSerializer.represent(fetch(id)))
@@ -124,13 +125,13 @@ class CopyView(ViewSetMixin, DeviceView):
     serializer_class = CopySerializer
     create_response_class = CopiedSerializer
     body_is_optional = True
+    path_model = Food
     answers = {
         "create": {
-            404: [str(FoodNotFound())],
             409: [
                 "ID already in use",
                 f"A device has at most {settings.MAX_PRODUCTS_PER_DEVICE} products",
-            ],
+            ]
         }
     }
 
@@ -148,7 +149,7 @@ class ReportView(DeviceView):
     serializer_class = ReportSerializer
     response_class = ReportedSerializer
     success_status = 201
-    answers = {"post": {404: [str(FoodNotFound())]}}
+    path_model = Food
 
     def post(self, request: Request, id: str) -> HttpResponse:
         values = self.read_body()
@@ -170,9 +171,9 @@ def fetch(id: str) -> Food:
     """Return the food with the id in a path.
 
     Raises:
-        FoodNotFound: the id is malformed, or there is no such food.
+        Missing: the id is malformed, or there is no such food.
     """
     parsed = parse_id(id)
     if parsed is None:
-        raise FoodNotFound
+        raise Missing(Food)
     return Food.fetch(parsed)

@@ -24,11 +24,13 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
+from catalog.serializers import FOOD
 from countonme.api import docs
 from countonme.scope.models import device_scoped_models
 from devices import codes
 from devices.models import PairingCode, Phone, RecoveryKey
 from tests.helpers.api import Api, new_phone, twin
+from tests.helpers.catalog import new_food
 from tests.helpers.sql import next_transaction
 
 # The path of each kind of row, and the path of the POST whose examples create some.
@@ -45,6 +47,10 @@ CREATED_BY = {
 PHONES, PAIR = "/v1/auth/phones", "/v1/auth/pair"
 # A day has one row of this kind: it moves to another day, so that the example's day is free again.
 ONE_A_DAY, ANOTHER_DAY, A_THIRD_DAY = "/v1/body-weights", "2025-02-04", "2025-02-03"
+# What every device sees: the paths of its rows, and the field that names one, are no device's.
+EVERYBODYS, NAMES_EVERYBODYS = "/v1/catalog/", "catalog_id"
+# A parameter that a call needs unless it has another.
+NEEDED = {("/v1/catalog/foods", "search")}
 # The kind of row that a field or parameter refers to; an `id` is that of its path.
 NAMED_BY = {"product_id": "/v1/products", "portion_id": "/v1/portions"}
 # Values of the parameters that have neither a default nor choices; the examples are of that day.
@@ -52,6 +58,7 @@ VALUES: dict[str, Any] = {
     "barcode": "96385074",
     "date": "2025-02-05",
     "from": "2025-02-05",
+    "language": "en",
     # What a device has after its first transaction.
     "last_pulled_at": "2",
     "migration": '{"from": 1, "tables": ["products"], "columns": []}',
@@ -149,12 +156,18 @@ def described(method: str, path: str, operation: dict[str, Any]) -> Iterator[Cal
     parameters = operation.get("parameters", [])
     in_path = []
     for parameter in parameters:
-        if parameter["in"] == "path" and parameter["schema"].get("format") == "uuid":
+        if parameter["in"] == "path" and path.startswith(EVERYBODYS):
+            path = path.replace("{id}", FOOD["id"])
+        elif parameter["in"] == "path" and parameter["schema"].get("format") == "uuid":
             in_path.append(Slot("path", (parameter["name"],), kind_of(parameter["name"], path)))
         elif parameter["in"] == "path":
             path = path.replace(f"{{{parameter['name']}}}", str(values_of(parameter)[0]))
     in_query = [parameter for parameter in parameters if parameter["in"] == "query"]
-    required = {p["name"]: values_of(p)[0] for p in in_query if p.get("required")}
+    required = {
+        p["name"]: values_of(p)[0]
+        for p in in_query
+        if p.get("required") or (path, p["name"]) in NEEDED
+    }
     queries: list[tuple[dict[str, Any], list[Slot]]] = [(required, [])]
     for parameter in in_query:
         key = parameter["name"]
@@ -186,7 +199,7 @@ def bodies(
     examples = [example["value"] for example in content.get("examples", {}).values()]
     assert examples, f"Give {name} an example of its body."
     schema = resolved(content["schema"])
-    ids = list(ids_of(schema))
+    ids = [key for key in ids_of(schema) if key != NAMES_EVERYBODYS]
     slots = [list(slots_of(example, path)) for example in examples]
     shown = {slot.keys[-1] for listed in slots for slot in listed}
     for key in ids:
@@ -238,7 +251,7 @@ def slots_of(value: Any, path: str, keys: tuple[Any, ...] = ()) -> Iterator[Slot
         if named[-1] == "deleted":
             # A list of ids under the name of its table.
             yield Slot("body", keys, f"/v1/{named[-2].replace('_', '-')}")
-        elif named[-1] not in ("id", "device_id", "phone_id"):
+        elif named[-1] not in ("id", "device_id", "phone_id", NAMES_EVERYBODYS):
             yield Slot("body", keys, kind_of(named[-1], path))
 
 
@@ -386,6 +399,7 @@ class Pair:
 def pair(db: None, request: pytest.FixtureRequest, settings: Any) -> Iterator[Pair]:
     settings.PAIR_THROTTLE = ""
     with time_machine.travel("2025-02-05T12:00:00Z", tick=False):
+        new_food(source_id=FOOD["source_id"], barcode=VALUES["barcode"])
         yield Pair(alike=request.param == "all ids alike")
 
 

@@ -116,11 +116,14 @@ def test_a_changed_function_is_noticed(modules: list[ModuleType]) -> None:
         test_the_functions_of_the_database_are_the_migrations_own(modules)
 
 
-def test_tables_of_devices_have_these_three_triggers_and_devices_one() -> None:
+def test_tables_of_devices_have_these_three_triggers_and_few_others_any() -> None:
     with connection.cursor() as cursor:
         cursor.execute(TRIGGERS)
         found = set(cursor.fetchall())
     names = ("stamp_revision_insert", "stamp_revision_update", "guard_hard_delete")
     tables = [model._meta.db_table for model in device_scoped_models()]
     of_tables = {(table, name) for table in tables for name in names}
-    assert found == of_tables | {("devices", "forget_phones")}
+    of_catalog = {
+        ("catalog_foods", name) for name in ("note_insert", "note_update", "refuse_delete")
+    }
+    assert found == of_tables | of_catalog | {("devices", "forget_phones")}

@@ -26,7 +26,7 @@ def test_what_its_source_withdrew_is_found_and_says_so(phone: Api) -> None:
     assert answer["withdrawn"] is True
 
 
-@pytest.mark.parametrize("id", [str(uuid.uuid4()), "x"])
+@pytest.mark.parametrize("id", ["2c94a01b-4fe7-5e45-8f16-9e931a58bc51", "x"])
 def test_an_unknown_one_is_404(phone: Api, id: str) -> None:
     response = phone.get(f"/v1/catalog/foods/{id}")
     assert (response.status_code, response.json()) == (404, {"detail": "Food not found"})

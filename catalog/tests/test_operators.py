@@ -16,9 +16,9 @@ from django.utils import timezone
 from django.utils.html import escape
 
 from catalog import admin
-from catalog.models import Correction, Food, FoodNotFound, Report, Source, food_id
+from catalog.models import Correction, Food, Report, Source, food_id
 from countonme.operators.names import change_url, name_of
-from countonme.scope.exceptions import Conflict
+from countonme.scope.exceptions import Conflict, Missing
 from products.gtin import to_gtin_14
 
 FOODS = "/admin/catalog/food/"
@@ -300,7 +300,7 @@ class TestHiding:
         assert "Nobody finds" in act(page, "hide", food)
         assert Food.fetch(food.pk) == food
         act(page, "hide", food, confirmed="yes", reason="Spam")
-        with pytest.raises(FoodNotFound):
+        with pytest.raises(Missing):
             Food.fetch(food.pk)
         assert in_force(food) == {"is_hidden": (True, False)}
         assert LogEntry.objects.get().change_message == "Hidden: Spam."

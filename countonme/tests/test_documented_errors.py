@@ -15,6 +15,7 @@ from countonme.api import docs
 from countonme.scope.prepared import Prepared
 from goals.serializers import BY_HAND, METRICS
 from tests.helpers.api import Api
+from tests.helpers.catalog import new_food
 from tests.helpers.phones import fill_up, get_code, id_of, try_pair
 
 Call = dict[str, Any]
@@ -147,6 +148,16 @@ def taken(path: str, body: Any) -> dict[Refusal, Callable[[World], Any]]:
     return {("409", "ID already in use"): post}
 
 
+def copies() -> str:
+    """Return the path that copies a new food."""
+    return f"/v1/catalog/foods/{new_food().pk}/copy"
+
+
+def copy_as_a_deleted_product(world: World) -> Any:
+    world.phone.delete(f"/v1/products/{world.product}")
+    return world.phone.post(copies(), {"id": world.product})
+
+
 def move(world: World, method: str, path: str, body: Any) -> Any:
     """Move a row to the day of the one that `body` creates, with every day at its quota."""
     world.phone.post(path, body)
@@ -205,6 +216,12 @@ REASONS: dict[str, dict[Refusal, Callable[[World], Any]]] = {
     | {
         ("409", "A device has at most 5000 products"): lambda world: world.at_quota(
             "POST", "/v1/products", RICE
+        ),
+    },
+    "POST /v1/catalog/foods/{id}/copy": {
+        ("409", "ID already in use"): copy_as_a_deleted_product,
+        ("409", "A device has at most 5000 products"): lambda world: world.at_quota(
+            "POST", copies(), None
         ),
     },
     "POST /v1/products/{id}/portions": {

@@ -120,6 +120,7 @@ def test_a_body_is_optional_where_nothing_has_to_be_sent(document: dict[str, Any
         "POST /v1/auth/pairing-code",
         "POST /v1/auth/recovery-key",
         "DELETE /v1/auth/recovery-key",
+        "POST /v1/catalog/foods/{id}/copy",
     }
 
 

@@ -39,6 +39,10 @@ def check_migrations() -> None:
     changes = MigrationAutodetector(state, ProjectState.from_apps(apps)).changes(loader.graph)
     operations = {app: found[0].operations for app, found in changes.items()}
     assert {app: [op.describe() for op in listed] for app, listed in operations.items()} == {
+        "catalog": [
+            "Add field potassium_100g to food",
+            "Create constraint catalog_foods_potassium_in_range on model food",
+        ],
         "entries": [
             "Add field potassium to foodentry",
             "Create constraint food_entries_potassium_in_range on model foodentry",

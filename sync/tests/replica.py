@@ -25,7 +25,7 @@ def new_id() -> str:
 
 def product(**values: Any) -> dict[str, Any]:
     """Return a record as the library sends it."""
-    what = {"name": "Rice", "brand": None, "unit": "g", "barcode": None}
+    what = {"name": "Rice", "brand": None, "unit": "g", "barcode": None, "catalog_id": None}
     return record(**what | dict.fromkeys(COLUMNS_100G) | {"kcal_100g": 130} | values)
 
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 NOTHING: dict[str, list[Any]] = {"created": [], "updated": [], "deleted": []}
 COLUMNS = {
-    "products": ["name", "brand", "unit", *COLUMNS_100G, "barcode"],
+    "products": ["name", "brand", "unit", *COLUMNS_100G, "barcode", "catalog_id"],
     "portions": ["product_id", "name", "grams", "is_default"],
     "food_entries": [
         *("product_id", "portion_id", "date", "meal_type", "name", "unit", "grams", "quantity"),

@@ -144,6 +144,8 @@ PRODUCT_FIELDS = {
     **{f"{name}_100g": decimal("0", "100").nullable() for name in contract.NUTRIENTS[1:4]},
     **dict.fromkeys((f"{name}_100g" for name in contract.NUTRIENTS[4:]), AMOUNT),
     "barcode": OWN,
+    # It names a food of the catalog, which is no device's, and may be gone.
+    "catalog_id": reference().nullable(),
 }
 PORTION_FIELDS = {"name": NAME, "grams": GRAMS, "is_default": BOOLEAN}
 LOGGED = {
@@ -194,6 +196,7 @@ RESOURCES = [
             "kcal_100g": 64,
             "protein_100g": 3.3,
             "barcode": "96385074",
+            "catalog_id": "2c94a01b-4fe7-5e45-8f16-9e931a58bc50",
         },
         nth=lambda n: {"name": f"Rice {n:03}"},
         quota=Quota("MAX_PRODUCTS_PER_DEVICE", 5000, "A device has at most {} products"),

@@ -11,6 +11,7 @@ PRODUCT = [
     "unit",
     *COLUMNS_100G,
     "barcode",
+    "catalog_id",
     "created_at",
     "updated_at",
 ]

@@ -15,11 +15,13 @@ from django.core.cache import caches
 from django.test import Client
 from django.utils import timezone
 
+from catalog.models import Food, Report
 from countonme.scope.models import device_scoped_models
 from devices import maintenance
 from devices.models import Device
 from goals import demo
 from tests.helpers.api import Api, new_phone
+from tests.helpers.catalog import record, run_import
 from tests.helpers.phones import another_phone, get_code, get_key, pair, sign_out
 from tests.helpers.samples import sample
 
@@ -71,6 +73,7 @@ def fill() -> World:
     _device(kinds["revoked"]).sign_out_all()
     _operate(_device(kinds["blocked"]))
     caches["shared"].set("registrations", 1)
+    _fill_catalog(User.objects.get(username="root"))
 
     for model in (LogEntry, Session, User, AccessAttempt, *_own_models()):
         assert model._base_manager.exists(), f"no {model._meta.label}"
@@ -117,6 +120,14 @@ def _operate(device: Device) -> None:
     Client().post("/admin/login/", {"username": "root", "password": "wrong"})
     device.refresh_from_db()
     assert device.blocked_reason == "spam"
+
+
+def _fill_catalog(operator: User) -> None:
+    """Import, correct and report a food."""
+    run_import(record(is_generic=True, portions=[("1 cup", 140)]))
+    food = Food.objects.get()
+    food.correct({"kcal_100g": 170}, "the pack says so", operator.pk)
+    Report.objects.create(food=food, reason=Report.Reason.WRONG_VALUES)
 
 
 def _own_models() -> list[type]:
