@@ -66,16 +66,15 @@ def _columns(names: Iterable[str], table: str = "") -> str:
     return ", ".join(f"{table}.{name}" if table else name for name in names)
 
 
-# What is stored of the foods with these ids, and which of them this run has not met before.
-STORED = """
-WITH asked AS (SELECT unnest(%(ids)s::uuid[]) AS id),
-first AS (
-    INSERT INTO catalog_seen (run, food_id) SELECT %(run)s, id FROM asked
-    ON CONFLICT DO NOTHING RETURNING food_id
-)
-SELECT id, first.food_id IS NOT NULL, source_digest, source_updated_at, withdrawn_at IS NOT NULL,
-    catalog_foods.id IS NOT NULL
-FROM asked LEFT JOIN first ON food_id = id LEFT JOIN catalog_foods USING (id)
+# Note which foods a run has met, and return those that it had not met before.
+MEET = """
+INSERT INTO catalog_seen (run, food_id) SELECT %(run)s, unnest(%(ids)s::uuid[])
+ON CONFLICT DO NOTHING RETURNING food_id
+"""
+# A batch is small beside the table, which the planner would rather read whole.
+SETTINGS = """
+SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+    set_config('jit', 'off', true)
 """
 CREATE = f"""
 CREATE TEMPORARY TABLE staged AS
@@ -96,7 +95,6 @@ INSERT = f"""
 INSERT INTO catalog_foods
     ({_columns(STAGED)}, source, is_hidden, created_at, updated_at)
 SELECT {_columns(STAGED)}, %(source)s, false, %(now)s, %(now)s FROM staged
-WHERE NOT EXISTS (SELECT FROM catalog_foods WHERE catalog_foods.id = staged.id)
 ON CONFLICT DO NOTHING
 """  # noqa: S608
 
@@ -106,10 +104,10 @@ class Stored:
     """What is known of a food before a batch is written."""
 
     is_first: bool
-    digest: int | None
-    updated_at: datetime | None
-    is_withdrawn: bool
-    exists: bool
+    exists: bool = False
+    digest: int | None = None
+    updated_at: datetime | None = None
+    is_withdrawn: bool = False
 
 
 @dataclass
@@ -226,7 +224,7 @@ class Import:
     def _write(self, records: dict[UUID, Record], met: set[UUID]) -> None:
         """Write what is new or changed of a batch."""
         stored = self._stored(met)
-        rows = {}
+        rows: dict[UUID, dict[str, Any]] = {}
         for key, record in records.items():
             digest = digest_of(record)
             kind = kind_of(record, digest, stored[key])
@@ -237,16 +235,26 @@ class Import:
                     self._refuse(record, str(refusal))
             else:
                 self.counts[kind] += 1
-        if rows and not self.is_dry:
-            self._correct(rows, records)
-            self._save(rows)
-        self.counts.update("changed" if stored[key].exists else "new" for key in rows)
+        changed = {key: row for key, row in rows.items() if stored[key].exists}
+        new = {key: row for key, row in rows.items() if key not in changed}
+        if not self.is_dry:
+            self._correct(changed, records)
+            self._save(UPDATE, changed)
+            self._save(INSERT, new)
+        self.counts.update("changed" if key in changed else "new" for key in (*changed, *new))
 
     def _stored(self, ids: set[UUID]) -> dict[UUID, Stored]:
+        """Return what is stored of the foods with these ids, and note that they were met."""
         with connection.cursor() as cursor:
-            # In the order of ids, so that two imports lock in the same order.
-            cursor.execute(STORED, {"ids": sorted(ids), "run": self.run})
-            return {key: Stored(*values) for key, *values in cursor.fetchall()}
+            cursor.execute(MEET, {"ids": list(ids), "run": self.run})
+            first = {key for (key,) in cursor.fetchall()}
+        known = Food.objects.filter(pk__any_of=ids).values_list(
+            "pk", "source_digest", "source_updated_at", "withdrawn_at"
+        )
+        stored = {key: Stored(key in first) for key in ids}
+        for key, digest, updated_at, withdrawn_at in known:
+            stored[key] = Stored(key in first, True, digest, updated_at, withdrawn_at is not None)
+        return stored
 
     def _correct(self, rows: dict[UUID, dict[str, Any]], records: dict[UUID, Record]) -> None:
         """Put operators' corrections into rows; note for review where the source changed its mind.
@@ -254,9 +262,10 @@ class Import:
         The rows are locked first, so that no correction is made in between. A row that breaks a
         rule together with its corrections is left out.
         """
-        locked = Food.objects.filter(pk__in=list(rows)).order_by("pk")
+        ids = list(rows)
+        locked = Food.objects.filter(pk__any_of=ids).order_by("pk")
         list(locked.select_for_update(no_key=True).values_list("pk"))
-        corrections = Correction.objects.in_force().filter(food__in=list(rows))
+        corrections = Correction.objects.in_force().filter(food__pk__any_of=ids)
         for correction in corrections.exclude(field="is_hidden"):
             row, name = rows[correction.food_id], correction.field
             said = plain(row[name])
@@ -266,11 +275,16 @@ class Import:
             row[name] = parsed(name, correction.value)
             row["is_corrected"] = True
         for key in [key for key, row in rows.items() if row.pop("is_corrected", False)]:
+            barcode = rows[key]["barcode"]
+            rows[key]["gtin_14"] = gtin.to_gtin_14(barcode) if barcode else None
             if sum(rows[key][macro] or 0 for macro in MACROS_100G) > MAX_MACROS_100G:
                 del rows[key]
                 self._refuse(records[key], "macros over 105 g, beside a correction")
 
-    def _save(self, rows: dict[UUID, dict[str, Any]]) -> None:
+    def _save(self, statement: str, rows: dict[UUID, dict[str, Any]]) -> None:
+        """Update or insert rows by way of a temporary table."""
+        if not rows:
+            return
         with connection.cursor() as cursor:
             cursor.execute(CREATE)
             with cursor.cursor.copy(COPY) as copy:
@@ -278,9 +292,9 @@ class Import:
                     derive(row)
                     copy.write_row([row[name] for name in STAGED])
             cursor.execute("ANALYZE staged")
+            cursor.execute(SETTINGS)
             values: dict[str, Any] = {"now": timezone.now(), "source": self.source.pk}
-            cursor.execute(UPDATE, values)
-            cursor.execute(INSERT, values)
+            cursor.execute(statement, values)
             cursor.execute("DROP TABLE staged")
 
 
@@ -320,6 +334,7 @@ def row_of(food: CleanFood, digest: int) -> dict[str, Any]:
         "language": food.language,
         **dict(zip(COLUMNS_100G, (food.kcal, *food.values), strict=True)),
         "barcode": food.barcode,
+        "gtin_14": food.gtin_14,
         "portions": food.portions,
         "doubtful": food.doubtful,
         "is_generic": food.is_generic,
@@ -333,7 +348,6 @@ def derive(row: dict[str, Any]) -> None:
     """Add the columns that follow from others, and make JSON of the portions."""
     row["name_key"] = name_key(row["name"])
     row["words"] = " ".join(map(quoted, search_words(row["name"], row["brand"])))
-    row["gtin_14"] = gtin.to_gtin_14(row["barcode"]) if row["barcode"] else None
     row["portions"] = orjson.dumps(row["portions"]).decode()
 
 

@@ -6,6 +6,7 @@ import hashlib
 import uuid
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import lru_cache
 from math import inf
 from typing import Any, ClassVar
 
@@ -57,12 +58,16 @@ def search_words(*texts: str | None) -> list[str]:
 
     A word of a script without blanks is found anywhere, so each of its ends is a word as well.
     """
+    return sorted(set().union(*(_search_words(text) for text in texts if text)))
+
+
+# Brands have the same words again and again.
+@lru_cache(maxsize=2**14)
+def _search_words(text: str) -> frozenset[str]:
     found: set[str] = set()
-    for text in texts:
-        for word in words(text or ""):
-            ends = range(len(word)) if is_unspaced(word) else [0]
-            found.update(word[start:] for start in ends)
-    return sorted(found)
+    for word in words(text):
+        found.update(word[start:] for start in (range(len(word)) if is_unspaced(word) else [0]))
+    return frozenset(found)
 
 
 def quoted(word: str) -> str:

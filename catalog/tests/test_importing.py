@@ -289,4 +289,5 @@ def test_a_batch_that_fails_leaves_the_batches_before_it(monkeypatch: pytest.Mon
     monkeypatch.setattr(Import, "_save", fail)
     with pytest.raises(RuntimeError), transaction.atomic():
         next(batches)
+    monkeypatch.undo()
     assert run_import(record("1"), record("2")).counts == {"unchanged": 2}
