@@ -23,9 +23,9 @@ from products.models import Product
 
 # The most foods that a search finds in each index; also its last page ends there.
 CANDIDATES = 200
-# The most rows that are sorted of those that only the index of all other foods finds.
-UNSORTED = 300
-# Words of so many letters are short.
+# The most rows that are looked at of those that the index of all other foods finds.
+LOOKED_AT = 500
+# Words of no more letters are short.
 SHORT = 2
 # Only longer words may have a letter wrong.
 SHORTEST_MISTYPED = 4
@@ -59,8 +59,9 @@ ORDER BY 1, 2, 3, 4, 5, 6, 7 LIMIT {CANDIDATES}
 OTHERS = f"""
 SELECT {RANK} FROM (
     SELECT * FROM catalog_foods
-    WHERE is_live AND NOT is_popular AND words @@ %(query)s::tsquery LIMIT {UNSORTED}
+    WHERE is_live AND NOT is_popular AND words @@ %(long_words)s::tsquery LIMIT {LOOKED_AT}
 ) AS found
+WHERE words @@ %(query)s::tsquery
 ORDER BY 1, 2, 3, 4, 5, 6, 7 LIMIT {CANDIDATES}
 """  # noqa: S608
 WHOLE_NAME = f"""
@@ -110,16 +111,17 @@ def find(text: str, language: str = "") -> list[Hit]:
     if not typed:
         return []
     key = name_key(text)
-    has_short = any(map(is_short, map("".join, typed)))
+    # Short words begin too many others to be looked up among all foods.
+    long_words = [pieces for pieces in typed if not is_short("".join(pieces))]
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(SETTINGS)
         for mistyped in (False, True):
             query = to_tsquery(typed, mistyped=mistyped)
             values = {"query": query, "key": key, "language": language}
             hits = _ask(cursor, POPULAR, values)
-            more = WHOLE_NAME if len(hits) == CANDIDATES else "" if has_short else OTHERS
+            more = WHOLE_NAME if len(hits) == CANDIDATES else OTHERS if long_words else ""
             if more:
-                values["query"] = to_tsquery(typed, mistyped=mistyped, short=False)
+                values["long_words"] = to_tsquery(long_words, mistyped=mistyped, short=False)
                 # Too slow: then the popular foods are all that is found.
                 with suppress(OperationalError), transaction.atomic():
                     hits = sorted({*hits, *_ask(cursor, more, values)})
@@ -182,7 +184,7 @@ def to_tsquery(
             typed as well: other words are looked up whole, which takes less time.
         short: whether to look up short pieces of words, as the letter in O'Brien.
     """
-    last = typed[-1][-1]
+    last = typed[-1][-1] if typed else ""
 
     def has(word: str) -> str:
         found = f"{quoted(word)}:*"
@@ -202,7 +204,7 @@ def to_tsquery(
 
 
 def is_short(word: str) -> bool:
-    """Return whether a word begins too many others to be looked up among all foods."""
+    """Return whether a word has two letters at most, of a script with blanks between words."""
     return len(word) <= SHORT and not is_unspaced(word)
 
 

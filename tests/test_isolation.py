@@ -157,7 +157,7 @@ def described(method: str, path: str, operation: dict[str, Any]) -> Iterator[Cal
     in_path = []
     for parameter in parameters:
         if parameter["in"] == "path" and path.startswith(EVERYBODYS):
-            path = path.replace("{id}", FOOD["id"])
+            path = path.replace("{id}", str(FOOD["id"]))
         elif parameter["in"] == "path" and parameter["schema"].get("format") == "uuid":
             in_path.append(Slot("path", (parameter["name"],), kind_of(parameter["name"], path)))
         elif parameter["in"] == "path":

@@ -144,11 +144,19 @@ def test_a_whole_name_is_found_beside_more_popular_foods_than_are_ranked(
     assert find(phone, "apple") == ["Apple", "Apple 4", "Apple 3", "Apple 2"]
 
 
-def test_words_of_one_or_two_letters_are_looked_up_among_popular_foods_alone(phone: Api) -> None:
+def test_nothing_but_words_of_one_or_two_letters_is_looked_up_among_popular_foods_alone(
+    phone: Api,
+) -> None:
     new_food("Ab", popularity=0)
     new_food("Abc", popularity=POPULAR_SCANS)
     assert find(phone, "ab") == ["Abc"]
     assert find(phone, "abc") == ["Abc"]
+
+
+def test_short_words_beside_longer_ones_count_among_all_foods(phone: Api) -> None:
+    new_food("Pâte à tartiner")
+    new_food("Pâte brisée, tartiner")
+    assert find(phone, "pate a tartiner") == ["Pâte à tartiner"]
 
 
 @pytest.mark.parametrize(
