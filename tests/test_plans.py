@@ -186,3 +186,44 @@ def test_a_code_or_key_is_found_by_its_digest(phone: Api, filled: dict[str, str]
         # Each is asked, whatever was typed, so that the time tells nothing.
         for name in by_digest:
             assert any(index.startswith(name) for index in used), (typed, name)
+
+
+FILL_CATALOG = """
+INSERT INTO catalog_sources (source, name, licence, url, foods, revision)
+    VALUES ('fdc', 'FDC', 'CC0', 'https://example.org', 0, 1);
+INSERT INTO catalog_foods
+    (id, source, source_id, name, name_key, words, unit, kcal_100g, barcode, gtin_14, portions,
+        doubtful, is_generic, popularity, is_hidden, source_digest, created_at, updated_at)
+    SELECT gen_random_uuid(), 'fdc', n, 'Food ' || n, 'food' || n,
+        array_to_tsvector(ARRAY['food', 'n' || n]), 'g', 1, '96385074', '00000096385074', '[]',
+        false, false, CASE WHEN n <= 2000 THEN 99 ELSE 0 END, false, 0, now(), now()
+    FROM generate_series(1, 20000) AS n;
+"""
+CATALOG_CALLS = {
+    "/v1/catalog/foods?search=n1999": {"catalog_popular_foods_words", "catalog_foods_other_words"},
+    "/v1/catalog/foods?search=food": {"catalog_popular_foods_words", "catalog_foods_by_name"},
+    "/v1/catalog/foods?search=n1999x": {"catalog_popular_foods_words", "catalog_foods_other_words"},
+    "/v1/catalog/foods?barcode=96385074": {"catalog_foods_by_barcode"},
+    "/v1/catalog/foods/{food}": {"catalog_foods_pkey"},
+    "/v1/foods?search=n1999": {"products_by_catalog_id", "catalog_foods_pkey"},
+}
+
+
+def test_every_read_of_the_catalog_begins_at_an_index(phone: Api, filled: dict[str, str]) -> None:
+    with connection.cursor() as cursor:
+        for statement in re.split(r";\n", FILL_CATALOG.strip().rstrip(";")):
+            cursor.execute(statement)
+        cursor.execute("ANALYZE catalog_foods, catalog_popular_foods")
+        cursor.execute("SELECT id FROM catalog_foods LIMIT 1")
+        food = cursor.fetchone()[0]
+    for call, needed in CATALOG_CALLS.items():
+        with CaptureQueriesContext(connection) as queries:
+            assert phone.get(call.format(food=food)).status_code == 200, call
+        used = set()
+        for query in queries.captured_queries:
+            if query["sql"].lstrip().startswith("SELECT"):
+                for node in explained(query["sql"]):
+                    is_small = node.get("Relation Name") == "catalog_sources"
+                    assert is_small or node["Node Type"] != "Seq Scan", (call, query["sql"])
+                    used.add(node.get("Index Name"))
+        assert needed <= used, call

@@ -10,6 +10,7 @@ import pytest
 from django.utils import timezone
 
 from catalog.models import Food
+from sync.tests import replica
 from tests.helpers.api import Api, defaults, offences
 from tests.helpers.catalog import new_food
 from tests.helpers.threads import as_thread, at_once
@@ -80,6 +81,15 @@ def test_a_product_that_was_sent_with_the_catalog_id_is_the_copy(phone: Api) -> 
     assert product["catalog_id"] == str(food.pk)
     again = copy(phone, food)
     assert (again.status_code, again.json()) == (200, product)
+
+
+def test_a_phone_that_was_offline_copies_by_an_ordinary_push(phone: Api) -> None:
+    food = new_food()
+    product = replica.product(name=food.name, kcal_100g=165, catalog_id=str(food.pk))
+    pushed = phone.post("/v1/sync?last_pulled_at=1", {"products": {"created": [product]}})
+    assert pushed.json()["rejected"] == {}
+    again = copy(phone, food)
+    assert (again.status_code, again.json()["id"]) == (200, product["id"])
 
 
 def test_a_deleted_copy_is_made_anew(phone: Api) -> None:
