@@ -57,10 +57,10 @@ def memory() -> dict[str, float]:
     return found
 
 
-def resident_mb(pid: int) -> float:
-    """Return the resident memory of a process in MB, shared pages included."""
+def resident_mb(pid: int, kind: str = "VmRSS") -> float:
+    """Return the resident memory of a process in MB, shared pages included; `VmHWM` is its peak."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(f"{kind}:"):
             return int(line.split()[1]) / 1024
     return 0.0
 

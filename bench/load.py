@@ -38,8 +38,10 @@ def require_programs() -> None:
             raise BenchError(f"{name} is missing: install it (on Debian: apt-get install {name}).")
 
 
-def run(port: int, calls: Sequence[Call], seconds: float) -> Measured:
-    """Send calls repeatedly over 8 connections for so many seconds.
+def run(
+    port: int, calls: Sequence[Call], seconds: float, connections: int = CONNECTIONS
+) -> Measured:
+    """Send calls repeatedly over some connections, 8 unless told, for so many seconds.
 
     Raises:
         BenchError: an answer was 4xx or 5xx, or none came.
@@ -47,7 +49,7 @@ def run(port: int, calls: Sequence[Call], seconds: float) -> Measured:
     with NamedTemporaryFile(suffix=".requests") as file:
         file.write(b"\0".join(call.raw(port) for call in calls))
         file.flush()
-        wrk = ["wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--timeout", "10s"]
+        wrk = ["wrk", "--threads", "1", "--connections", str(connections), "--timeout", "10s"]
         address = f"http://127.0.0.1:{port}"
         done = subprocess.run(
             [*wrk, "--duration", f"{seconds:.0f}s", "--script", SCRIPT, address, "--", file.name],
