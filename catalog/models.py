@@ -216,9 +216,8 @@ class Food(models.Model):
                 condition=Q(is_live=True, is_popular=False),
                 fastupdate=False,
             ),
-            models.Index(
-                fields=["name_key"], name="catalog_foods_by_name", condition=Q(is_live=True)
-            ),
+            # Not of live foods alone: the planner would read all of it for searches by words.
+            models.Index(fields=["name_key"], name="catalog_foods_by_name"),
             models.Index(
                 fields=["gtin_14"],
                 name="catalog_foods_by_barcode",

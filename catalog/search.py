@@ -38,11 +38,13 @@ ALPHABETS = (
     "абвгдежзиклмнопрстуфхцчшщъыьэюяієґ",
 )
 
-# The planner does not know how few rows a word has, and would rather read the table.
+# The planner does not know how few foods have a word: it would read the whole table, or take
+# milliseconds to think about each of a mistyped word's forms.
 SETTINGS = f"""
 SELECT set_config('statement_timeout', '{STATEMENT_TIMEOUT}', true),
     set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'off', true),
-    set_config('enable_indexonlyscan', 'off', true), set_config('jit', 'off', true)
+    set_config('enable_indexonlyscan', 'off', true), set_config('jit', 'off', true),
+    set_config('plan_cache_mode', 'force_generic_plan', true)
 """
 RANK = """
 doubtful,
@@ -152,7 +154,7 @@ def find_with_own(
     gtin_14 = gtin.to_gtin_14(gtin.compact(text))
     own = products.with_barcode(text) if gtin_14 else products.search(text).best_first(text)
     own = list(own.in_order()[:limit] if gtin_14 else own[:limit])
-    copies = products.filter(catalog_id__in=[hit.id for hit in foods]).in_order()
+    copies = products.filter(catalog_id__any_of=[hit.id for hit in foods]).in_order()
     copied = {product.catalog_id: product for product in copies}
     key = name_key(text)
     ranked: list[tuple[Any, Product | None, UUID | None]] = []
@@ -235,4 +237,4 @@ def _as_if_typed_right(hits: Iterable[Hit], key: str) -> Iterable[Hit]:
     for hit in hits:
         starts = {hit.name_key[: len(key) + more] for more in (-1, 0, 1)}
         match = WHOLE if hit.name_key in forms else WITHIN if forms.isdisjoint(starts) else START
-        yield hit._replace(match=match)
+        yield Hit(hit.doubtful, match, *hit[2:])

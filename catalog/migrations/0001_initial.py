@@ -318,11 +318,7 @@ class Migration(migrations.Migration):
                         fields=["words"],
                         name="catalog_foods_other_words",
                     ),
-                    models.Index(
-                        condition=models.Q(("is_live", True)),
-                        fields=["name_key"],
-                        name="catalog_foods_by_name",
-                    ),
+                    models.Index(fields=["name_key"], name="catalog_foods_by_name"),
                     models.Index(
                         condition=models.Q(("gtin_14__isnull", False), ("is_live", True)),
                         fields=["gtin_14"],
