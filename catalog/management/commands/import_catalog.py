@@ -121,8 +121,8 @@ class Command(BaseCommand):
                     run.withdraw(force=options["force"])
                 run.finish()
             except BrokenFile as error:
-                kept = "Nothing was written." if run.is_dry else "What came before is imported."
-                raise CommandError(f"{error} {kept}") from error
+                kept = "" if run.is_dry else " What came before that is imported."
+                raise CommandError(f"{error}{kept}") from error
             except Conflict as error:
                 raise CommandError(f"{error}. Use --force if that is right.") from error
             except KeyboardInterrupt as interrupt:
