@@ -210,3 +210,12 @@ def test_doubt_that_is_denied_is_not_raised(file: Path) -> None:
     for flag, doubtful in (("0", False), ("", True)):
         found = record(file, f"{header}\n1,Schnapps,220,0,0,0,{flag}\n")
         assert clean_food("own", found).doubtful is doubtful
+
+
+def test_the_guide_names_every_column() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "catalog.md").read_text()
+    _, _, form = guide.partition("## The form `csv`")
+    form, _, _ = form.partition("\n## ")
+    columns = [*table.COLUMNS, *table.NUTRIENT_COLUMNS]
+    assert [column for column in columns if f"`{column}`" not in form] == []
+    assert [column for column in columns if f"`{column}`" not in (table.__doc__ or "")] == []
