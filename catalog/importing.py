@@ -164,7 +164,7 @@ class Import:
 
     def forget(self) -> None:
         """Remove what was noted during the run."""
-        for slice_ in _slices("food_id"):
+        for slice_ in slices("food_id"):
             Seen.objects.filter(run=self.run, **slice_).delete()
 
     def withdraw(self, *, force: bool = False) -> None:
@@ -176,7 +176,7 @@ class Import:
         Raises:
             Conflict: they are more than 5 % of the source's foods; nothing was withdrawn.
         """
-        missing = sum(self._missing(slice_).count() for slice_ in _slices("id"))
+        missing = sum(self._missing(slice_).count() for slice_ in slices("id"))
         self.source.refresh_from_db()
         if missing > self.source.foods * MAX_WITHDRAWN and not force:
             raise Conflict(
@@ -187,7 +187,7 @@ class Import:
             self.counts["withdrawn"] += missing
             return
         now = timezone.now()
-        for slice_ in _slices("id"):
+        for slice_ in slices("id"):
             self.counts["withdrawn"] += self._missing(slice_).update(withdrawn_at=now)
 
     def _missing(self, slice_: Mapping[str, Any]) -> Any:
@@ -368,7 +368,7 @@ def _batches(records: Iterable[T]) -> Iterator[list[T]]:
         yield batch
 
 
-def _slices(column: str) -> Iterator[dict[str, Any]]:
+def slices(column: str) -> Iterator[dict[str, Any]]:
     """Yield filters that cut all ids into 256 parts, so that a statement stays short."""
     for byte in range(256):
         first = UUID(bytes=bytes([byte]) + bytes(15))

@@ -66,6 +66,7 @@ class Record:
         is_generic: whether it is no brand's food.
         popularity: how many people scanned it.
         countries: two letters each, or the source's own words for them.
+        doubtful: whether its source knows its energy to be wrong; None if it does not say.
         updated_at: when the source changed it. Of two records of a food the newer counts.
         place: where it stands in the file, for people: "line 12".
     """
@@ -84,6 +85,7 @@ class Record:
     is_generic: bool = False
     popularity: int = 0
     countries: Collection[str] = ()
+    doubtful: bool | None = None
     updated_at: datetime | None = None
     place: str = ""
 
@@ -141,6 +143,7 @@ def clean_food(source: str, record: Record) -> CleanFood:
     macros = [values[macro] for macro in MACROS]
     low, high = energy_range(macros, values.get("fiber"), to_number(record.alcohol))
     kcal = choose_energy(to_number(record.kcal), to_number(record.kj), low, high)
+    doubtful = doubtful or not low <= kcal <= high
     barcode, gtin_14 = clean_barcode(record.barcode)
     return CleanFood(
         id=food_id(source, source_id),
@@ -154,7 +157,7 @@ def clean_food(source: str, record: Record) -> CleanFood:
         barcode=barcode,
         gtin_14=gtin_14,
         portions=clean_portions(record.portions, record.unit) if record.portions else [],
-        doubtful=doubtful or not low <= kcal <= high,
+        doubtful=doubtful if record.doubtful is None else record.doubtful,
         is_generic=record.is_generic,
         popularity=max(0, min(record.popularity, 2**31 - 1)),
         updated_at=record.updated_at,

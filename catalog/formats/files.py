@@ -63,8 +63,11 @@ def opened(path: str, progress: Progress) -> Iterator[IO[bytes]]:
 
 
 def size_of(path: str) -> int | None:
-    """Return the size of a file in bytes, or None where it is not known."""
+    """Return the size in bytes of a file, or of all files in a folder; None if it is not known."""
+    if path == STANDARD_INPUT:
+        return None
     try:
-        return None if path == STANDARD_INPUT else Path(path).stat().st_size
+        files = Path(path).iterdir() if Path(path).is_dir() else [Path(path)]
+        return sum(file.stat().st_size for file in files)
     except OSError:
         return None

@@ -50,8 +50,10 @@ def test_every_column_is_read(file: Path) -> None:
         "barcode": "4006381333931",
         "serving_name": "1 glass",
         "serving_grams": "250",
+        "portions": "1 bottle=330; 1 pint=568",
         "popularity": "7",
         "generic": "1",
+        "doubtful": "0",
         "updated_at": "2026-03-01T12:00:00+02:00",
         "countries": "de fr",
     }
@@ -75,8 +77,9 @@ def test_every_column_is_read(file: Path) -> None:
         },
         alcohol="3.8",
         barcode="4006381333931",
-        portions=[("1 glass", "250")],
+        portions=[("1 glass", "250"), ("1 bottle", "330"), ("1 pint", "568")],
         is_generic=True,
+        doubtful=False,
         popularity=7,
         countries=["de", "fr"],
         updated_at=datetime(2026, 3, 1, 10, tzinfo=UTC),
@@ -175,3 +178,44 @@ def test_row_that_can_be_no_food_is_left_out(file: Path, row: str, reason: str) 
 def test_file_of_another_form_is_broken(file: Path, content: Any, message: str) -> None:
     with pytest.raises(BrokenFile, match=message):
         read(file, content)
+
+
+@pytest.mark.parametrize(
+    ("text", "portions"),
+    [
+        ("1 cup=240", [("1 cup", "240")]),
+        ("1 cup = 240 ;1 tbsp= 15;", [("1 cup", "240"), ("1 tbsp", "15")]),
+        ("1 cup; heaped=240; 1 tbsp=15", [("1 cup; heaped", "240"), ("1 tbsp", "15")]),
+        ("a=b=5; c=d; e=6", [("a=b", "5"), ("c=d; e", "6")]),
+        ("1 cup", []),
+        ("1 cup=some", []),
+        (";" * 10_000, []),
+    ],
+)
+def test_portions_are_pairs_of_name_and_grams(
+    file: Path, text: str, portions: list[tuple[str, str]]
+) -> None:
+    found = record(file, f'{HEADER},portions\n1,Milk,64,"{text}"\n')
+    assert list(found.portions) == portions
+
+
+@pytest.mark.parametrize(("flag", "doubtful"), [("1", True), ("0", False), ("", False)])
+def test_doubt_that_is_said_counts(file: Path, flag: str, doubtful: bool) -> None:
+    found = record(file, f"{HEADER},doubtful\n1,Apple,52,{flag}\n")
+    assert clean_food("own", found).doubtful is doubtful
+
+
+def test_doubt_that_is_denied_is_not_raised(file: Path) -> None:
+    header = f"{HEADER},carbs_100g,protein_100g,fat_100g,doubtful"
+    for flag, doubtful in (("0", False), ("", True)):
+        found = record(file, f"{header}\n1,Schnapps,220,0,0,0,{flag}\n")
+        assert clean_food("own", found).doubtful is doubtful
+
+
+def test_the_guide_names_every_column() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "catalog.md").read_text()
+    _, _, form = guide.partition("## The form `csv`")
+    form, _, _ = form.partition("\n## ")
+    columns = [*table.COLUMNS, *table.NUTRIENT_COLUMNS]
+    assert [column for column in columns if f"`{column}`" not in form] == []
+    assert [column for column in columns if f"`{column}`" not in (table.__doc__ or "")] == []

@@ -161,7 +161,7 @@ def allow_host(host: str, address: str) -> None:
 
 
 def prepare() -> None:
-    """Migrate, collect the static files and create the first operator."""
+    """Migrate, collect the static files, create the first operator and start the catalog."""
     django.setup()
     from django.core.management import call_command
     from django.db import OperationalError, connections
@@ -173,6 +173,7 @@ def prepare() -> None:
         raise ServeError(f"The database can't be used: {reason}.") from error
     collect_static()
     create_admin()
+    call_command("start_catalog")
     connections.close_all()
 
 

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import csv
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
+from signal import SIGINT
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -14,17 +15,34 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from catalog.formats import fdc, openfoodfacts, table
-from catalog.formats.files import BrokenFile, size_of
-from catalog.importing import BATCH, Filters, Import
+from catalog.formats.files import STANDARD_INPUT, BrokenFile, size_of
+from catalog.importing import BATCH, MAX_WITHDRAWN, Filters, Import
 from catalog.models import Source
 from countonme.scope.exceptions import Conflict
 
 FORMATS = {"csv": table, "fdc": fdc, "openfoodfacts": openfoodfacts}
+# What the formats say of their sources. A csv may bring foods of these, as an export does.
+KNOWN = {
+    info.source: {"name": info.name, "licence": info.licence, "url": info.url}
+    for info in (fdc.SOURCE, openfoodfacts.SOURCE)
+}
+# The order of the summary, whose last line is followed by the reasons.
+KINDS = (
+    *("new", "changed", "unchanged", "older", "repeated", "unwanted", "withdrawn"),
+    "refused",
+)
 
 
 def words(text: str) -> frozenset[str]:
     """Read an option that lists words, separated by commas."""
     return frozenset(word.strip().lower() for word in text.split(",") if word.strip())
+
+
+def count(text: str) -> int:
+    """Read an option that is a number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text} is no number from 1 on")
+    return int(text)
 
 
 class Command(BaseCommand):
@@ -38,10 +56,21 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("format", choices=sorted(FORMATS), help="what the files are")
         parser.add_argument(
-            "files", nargs="+", metavar="FILE", help="gzipped or not; - is standard input"
+            "files",
+            nargs="+",
+            metavar="FILE",
+            help="gzipped or not; - is standard input; for fdc a folder or a ZIP",
         )
-        parser.add_argument("--full", action="store_true", help="withdraw what the files lack")
-        parser.add_argument("--force", action="store_true", help="even if they are over 5 %%")
+        parser.add_argument(
+            "--full",
+            action="store_true",
+            help="the files are all that the source has: withdraw its foods that they lack",
+        )
+        parser.add_argument(
+            "--force",
+            action="store_true",
+            help=f"also if they are over {100 * MAX_WITHDRAWN:g} %% of its foods",
+        )
         parser.add_argument(
             "--languages", type=words, default=frozenset(), metavar="LIST", help="only these: en,de"
         )
@@ -54,66 +83,69 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--min-scans",
-            type=int,
+            type=count,
             default=0,
             metavar="N",
             help="only foods that at least N people scanned",
         )
-        parser.add_argument("--limit", type=int, metavar="N", help="read the first N records only")
+        parser.add_argument(
+            "--limit", type=count, metavar="N", help="read the first N records only"
+        )
         parser.add_argument("--dry-run", action="store_true", help="count, and write nothing")
         parser.add_argument(
             "--report", metavar="FILE", help="write each refused record and its reason as CSV"
         )
         source = parser.add_argument_group(
-            "the source of csv files", "needed when it is imported for the first time"
+            "the source of csv files", "described when it is imported for the first time"
         )
-        source.add_argument("--source", metavar="ID", help="a short name of it, as ciqual")
-        source.add_argument("--name", help="its full name")
+        source.add_argument("--source", metavar="ID", help="its short name, as ciqual")
+        source.add_argument("--name", help="its full name, which apps show")
         source.add_argument("--licence", help="the licence of its data")
         source.add_argument("--url", help="where it is")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["full"] and options["limit"] is not None:
             raise CommandError("--full needs the whole file: leave out --limit.")
-        source = self.source(options)
+        for path in options["files"]:
+            if path != STANDARD_INPUT and not Path(path).exists():
+                raise CommandError(f"There is no {path}. Nothing was imported.")
         with ExitStack() as stack:
             refuse = self.report(stack, options["report"])
-            run = Import(
-                source,
-                Filters(options["languages"], options["countries"], options["min_scans"]),
-                options["dry_run"],
-                refuse,
-            )
+            source = self.source(options)
+            filters = Filters(options["languages"], options["countries"], options["min_scans"])
+            run = Import(source, filters, options["dry_run"], refuse)
             try:
                 self.run_files(run, options)
-                if options["full"]:
+                # A source that a dry run did not create has nothing to withdraw.
+                if options["full"] and not source._state.adding:
                     run.withdraw(force=options["force"])
                 run.finish()
             except BrokenFile as error:
-                raise CommandError(f"{error} What came before that is imported.") from error
+                kept = "" if run.is_dry else " What came before that is imported."
+                raise CommandError(f"{error}{kept}") from error
             except Conflict as error:
                 raise CommandError(f"{error}. Use --force if that is right.") from error
+            except KeyboardInterrupt as interrupt:
+                raise CommandError(
+                    "Interrupted. Run it again for the rest.", returncode=128 + SIGINT
+                ) from interrupt
             finally:
                 run.forget()
                 self.summary(run)
 
     def source(self, options: dict[str, Any]) -> Source:
-        """Return the source of the files; a new one is created.
+        """Return the source of the files; a new one is created, unless it is a dry run.
 
         Raises:
             CommandError: it is not named, or not described.
         """
         info = FORMATS[options["format"]].SOURCE
-        if info is not None:
-            known, _ = Source.objects.get_or_create(
-                source=info.source,
-                defaults={"name": info.name, "licence": info.licence, "url": info.url},
-            )
-            return known
-        if not options["source"]:
+        key = options["source"] if info is None else info.source
+        if not key:
             raise CommandError("Say with --source whose foods these are.")
+        found = Source.objects.filter(pk=key).first()
+        source = found or Source(pk=key, **KNOWN.get(key, {}))
         given = {name: options[name] for name in ("name", "licence", "url") if options[name]}
-        source = Source.objects.filter(pk=options["source"]).first() or Source(pk=options["source"])
         for name, value in given.items():
             setattr(source, name, value)
         try:
@@ -121,7 +153,9 @@ class Command(BaseCommand):
         except ValidationError as error:
             listed = (f"--{name}: {' '.join(said)}" for name, said in error.message_dict.items())
             raise CommandError(" ".join(listed)) from error
-        source.save()
+        if not options["dry_run"]:
+            # Not what triggers write in the meantime.
+            source.save(update_fields=given if found else None)
         return source
 
     def report(self, stack: ExitStack, path: str | None) -> Any:
@@ -154,10 +188,15 @@ class Command(BaseCommand):
                 done += count
                 if bar.disable:
                     self.stdout.write(f"{done} records")
+                    # At once, also where it goes to a file.
+                    self.stdout.flush()
 
     def summary(self, run: Import) -> None:
-        """Write what became of the records."""
-        for kind, count in run.counts.items():
-            self.stdout.write(f"{kind:>10} {count}")
+        """Write what became of the records, and why some were refused."""
+        for kind in KINDS:
+            if run.counts[kind]:
+                self.stdout.write(f"{kind:>10} {run.counts[kind]}")
         for reason, count in run.reasons.most_common():
             self.stdout.write(f"{'':>10} {count} {reason}")
+        if run.is_dry:
+            self.stdout.write("Nothing was written.")
