@@ -121,12 +121,11 @@ def find(text: str, language: str = "") -> list[Hit]:
             query = to_tsquery(typed, mistyped=mistyped)
             values = {"query": query, "key": key, "language": language}
             hits = _ask(cursor, POPULAR, values)
-            more = WHOLE_NAME if len(hits) == CANDIDATES else OTHERS if long_words else ""
-            if more:
-                values["long_words"] = to_tsquery(long_words, mistyped=mistyped, short=False)
-                # Too slow: then the popular foods are all that is found.
-                with suppress(OperationalError), transaction.atomic():
-                    hits = sorted({*hits, *_ask(cursor, more, values)})
+            more = OTHERS if long_words and len(hits) < CANDIDATES else WHOLE_NAME
+            values["long_words"] = to_tsquery(long_words, mistyped=mistyped, short=False)
+            # Too slow: then the popular foods are all that is found.
+            with suppress(OperationalError), transaction.atomic():
+                hits = sorted({*hits, *_ask(cursor, more, values)})
             if hits:
                 break
     return sorted(_as_if_typed_right(hits, key)) if mistyped else hits

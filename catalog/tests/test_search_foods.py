@@ -153,6 +153,12 @@ def test_nothing_but_words_of_one_or_two_letters_is_looked_up_among_popular_food
     assert find(phone, "abc") == ["Abc"]
 
 
+def test_a_whole_name_of_short_words_is_found_among_all_foods(phone: Api) -> None:
+    new_food("7 up")
+    new_food("7 up light")
+    assert find(phone, "7 up") == ["7 up"]
+
+
 def test_short_words_beside_longer_ones_count_among_all_foods(phone: Api) -> None:
     new_food("Pâte à tartiner")
     new_food("Pâte brisée, tartiner")
