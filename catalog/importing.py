@@ -11,13 +11,16 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import attrgetter, itemgetter
 from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -27,11 +30,9 @@ from catalog.models import (
     Seen,
     Source,
     food_id,
-    name_key,
+    name_key_and_words,
     parsed,
     plain,
-    quoted,
-    search_words,
 )
 from catalog.records import CleanFood, Record, Refused, Unreadable, clean_food
 from countonme.scope.exceptions import Conflict
@@ -48,7 +49,7 @@ LONGEST_RUN = timedelta(days=2)
 # records become foods by other rules.
 RULES = b"1"
 # What a digest is made of: all but where the record stands, and what only filters look at.
-SAID = tuple(name for name in Record.__slots__ if name not in ("place", "countries"))
+said_by = attrgetter(*(name for name in Record.__slots__ if name not in ("place", "countries")))
 # What phones see; a change of it counts as an update.
 SERVED = (
     *("name", "brand", "unit", "language", *COLUMNS_100G),
@@ -60,6 +61,12 @@ WRITTEN = (
     *("is_generic", "popularity", "source_updated_at", "source_digest"),
 )
 STAGED = ("id", "source_id", *WRITTEN)
+staged = itemgetter(*STAGED)
+# The columns of a food, and of several by their ids.
+Row = dict[str, Any]
+Rows = dict[UUID, Row]
+# What was changed, what was new, and the ids of what broke a rule.
+Written = tuple[Rows, Rows, list[UUID]]
 
 
 def _columns(names: Iterable[str], table: str = "") -> str:
@@ -110,6 +117,9 @@ class Stored:
     is_withdrawn: bool = False
 
 
+UNKNOWN = Stored(True)
+
+
 @dataclass
 class Filters:
     """Which of a file's records are wanted. What is empty filters nothing."""
@@ -134,6 +144,7 @@ class Import:
         source: whose foods they are.
         filters: which of them are wanted.
         is_dry: whether to write nothing.
+        writer: writes a batch while the next one is read; see `one_writer()`.
         refuse: called with place, source id and reason for each record that is refused.
         counts: how many records were `new`, `changed`, `unchanged`, `older` than what is stored,
             `repeated` in the file, `unwanted` by the filters, `refused`, and foods `withdrawn`.
@@ -143,17 +154,27 @@ class Import:
     source: Source
     filters: Filters = field(default_factory=Filters)
     is_dry: bool = False
+    writer: Executor | None = None
     refuse: Callable[[str, str, str], Any] = lambda place, source_id, reason: None
     counts: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     run: datetime = field(default_factory=timezone.now)
+    # The batch that is being written, and its records.
+    _writing: Future[Written] | None = None
+    _records: dict[UUID, Record] = field(default_factory=dict)
 
     def records(self, records: Iterable[Record | Unreadable]) -> Iterator[int]:
-        """Import records, and yield after each batch how many records it had."""
+        """Import records, and yield after each batch how many records it had.
+
+        With a `writer`, the batch may still be being written then; at the end all are.
+        """
         Seen.objects.filter(run__lt=self.run - LONGEST_RUN).delete()
-        for batch in _batches(records):
-            self._batch(batch)
-            yield len(batch)
+        try:
+            for batch in _batches(records):
+                self._batch(batch)
+                yield len(batch)
+        finally:
+            self._wait()
 
     def finish(self) -> None:
         """Note that the files were imported to their end."""
@@ -196,6 +217,7 @@ class Import:
         return foods.exclude(id__in=seen)
 
     def _batch(self, batch: list[Record | Unreadable]) -> None:
+        """Find out what is new or changed of a batch, and have it written."""
         records: dict[UUID, Record] = {}
         # What the file has, wanted or not, is not withdrawn.
         met: set[UUID] = set()
@@ -213,54 +235,75 @@ class Import:
                     self.counts["repeated"] += 1
                     if is_newer(record.updated_at, other.updated_at):
                         records[key] = record
-        with transaction.atomic():
-            self._write(records, met)
+        stored = self._stored(met)
+        rows: dict[UUID, Row] = {}
+        for key, record in records.items():
+            digest = digest_of(record)
+            kind = kind_of(record, digest, stored.get(key, UNKNOWN))
+            if kind in ("new", "changed"):
+                try:
+                    rows[key] = row_of(key, clean_food(record), digest)
+                except Refused as refusal:
+                    self._refuse(record, str(refusal))
+            else:
+                self.counts[kind] += 1
+        changed = {key: row for key, row in rows.items() if stored.get(key, UNKNOWN).exists}
+        new = {key: row for key, row in rows.items() if key not in changed}
+        self._wait()
+        self._records = records
+        if self.is_dry:
+            self._count((changed, new, []))
+        elif self.writer is None:
+            self._count(self._write(changed, new))
+        else:
+            self._writing = self.writer.submit(self._write, changed, new)
+
+    def _stored(self, ids: set[UUID]) -> dict[UUID, Stored]:
+        """Note that foods were met, and return what is stored of them, if they are not new."""
+        with connection.cursor() as cursor:
+            cursor.execute(MEET, {"ids": list(ids), "run": self.run})
+            first = {key for (key,) in cursor.fetchall()}
+        if len(first) < len(ids):
+            # The batch before may have these foods: it has to be written before they are read.
+            self._wait()
+        known = Food.objects.filter(pk__any_of=ids).values_list(
+            "pk", "source_digest", "source_updated_at", "withdrawn_at"
+        )
+        stored = {key: Stored(False) for key in ids - first}
+        for key, digest, updated_at, withdrawn_at in known:
+            stored[key] = Stored(key in first, True, digest, updated_at, withdrawn_at is not None)
+        return stored
+
+    def _wait(self) -> None:
+        """Wait until the batch before is written."""
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            self._count(writing.result())
+
+    def _count(self, written: Written) -> None:
+        changed, new, refused = written
+        self.counts.update("changed" if key in changed else "new" for key in (*changed, *new))
+        for key in refused:
+            self._refuse(self._records[key], "macros over 105 g, beside a correction")
 
     def _refuse(self, record: Record | Unreadable, reason: str) -> None:
         self.counts["refused"] += 1
         self.reasons[reason] += 1
         self.refuse(record.place, record.source_id, reason)
 
-    def _write(self, records: dict[UUID, Record], met: set[UUID]) -> None:
-        """Write what is new or changed of a batch."""
-        stored = self._stored(met)
-        rows: dict[UUID, dict[str, Any]] = {}
-        for key, record in records.items():
-            digest = digest_of(record)
-            kind = kind_of(record, digest, stored[key])
-            if kind in ("new", "changed"):
-                try:
-                    rows[key] = row_of(clean_food(self.source.pk, record), digest)
-                except Refused as refusal:
-                    self._refuse(record, str(refusal))
-            else:
-                self.counts[kind] += 1
-        changed = {key: row for key, row in rows.items() if stored[key].exists}
-        new = {key: row for key, row in rows.items() if key not in changed}
-        if not self.is_dry:
-            self._correct(changed, records)
+    def _write(self, changed: Rows, new: Rows) -> Written:
+        """Write rows, and return which were changed and new, and which broke a rule."""
+        with transaction.atomic():
+            refused = self._correct(changed)
             self._save(UPDATE, changed)
             self._save(INSERT, new)
-        self.counts.update("changed" if key in changed else "new" for key in (*changed, *new))
+        return changed, new, refused
 
-    def _stored(self, ids: set[UUID]) -> dict[UUID, Stored]:
-        """Return what is stored of the foods with these ids, and note that they were met."""
-        with connection.cursor() as cursor:
-            cursor.execute(MEET, {"ids": list(ids), "run": self.run})
-            first = {key for (key,) in cursor.fetchall()}
-        known = Food.objects.filter(pk__any_of=ids).values_list(
-            "pk", "source_digest", "source_updated_at", "withdrawn_at"
-        )
-        stored = {key: Stored(key in first) for key in ids}
-        for key, digest, updated_at, withdrawn_at in known:
-            stored[key] = Stored(key in first, True, digest, updated_at, withdrawn_at is not None)
-        return stored
-
-    def _correct(self, rows: dict[UUID, dict[str, Any]], records: dict[UUID, Record]) -> None:
+    def _correct(self, rows: Rows) -> list[UUID]:
         """Put operators' corrections into rows; note for review where the source changed its mind.
 
         The rows are locked first, so that no correction is made in between. A row that breaks a
-        rule together with its corrections is left out.
+        rule together with its corrections is left out, and its id returned.
         """
         ids = list(rows)
         locked = Food.objects.filter(pk__any_of=ids).order_by("pk")
@@ -274,14 +317,16 @@ class Import:
                 correction.save()
             row[name] = parsed(name, correction.value)
             row["is_corrected"] = True
+        refused = []
         for key in [key for key, row in rows.items() if row.pop("is_corrected", False)]:
             barcode = rows[key]["barcode"]
             rows[key]["gtin_14"] = gtin.to_gtin_14(barcode) if barcode else None
             if sum(rows[key][macro] or 0 for macro in MACROS_100G) > MAX_MACROS_100G:
                 del rows[key]
-                self._refuse(records[key], "macros over 105 g, beside a correction")
+                refused.append(key)
+        return refused
 
-    def _save(self, statement: str, rows: dict[UUID, dict[str, Any]]) -> None:
+    def _save(self, statement: str, rows: Rows) -> None:
         """Update or insert rows by way of a temporary table."""
         if not rows:
             return
@@ -290,7 +335,7 @@ class Import:
             with cursor.cursor.copy(COPY) as copy:
                 for row in rows.values():
                     derive(row)
-                    copy.write_row([row[name] for name in STAGED])
+                    copy.write_row(staged(row))
             cursor.execute("ANALYZE staged")
             cursor.execute(SETTINGS)
             values: dict[str, Any] = {"now": timezone.now(), "source": self.source.pk}
@@ -318,15 +363,19 @@ def kind_of(record: Record, digest: int, stored: Stored) -> str:
 
 def digest_of(record: Record) -> int:
     """Return 64 bits of a digest of all that the source says of a food."""
-    said = [getattr(record, name) for name in SAID]
-    digest = hashlib.blake2b(repr(said).encode(), digest_size=8, salt=RULES).digest()
+    said = said_by(record)
+    try:
+        text = orjson.dumps(said)
+    except TypeError:  # numbers of 20 digits, halves of surrogate pairs
+        text = repr(said).encode("utf-8", "surrogatepass")
+    digest = hashlib.blake2b(text, digest_size=8, salt=RULES).digest()
     return int.from_bytes(digest, signed=True)
 
 
-def row_of(food: CleanFood, digest: int) -> dict[str, Any]:
+def row_of(key: UUID, food: CleanFood, digest: int) -> Row:
     """Return the columns of a food, without those that follow from others."""
     return {
-        "id": food.id,
+        "id": key,
         "source_id": food.source_id,
         "name": food.name,
         "brand": food.brand,
@@ -344,11 +393,20 @@ def row_of(food: CleanFood, digest: int) -> dict[str, Any]:
     }
 
 
-def derive(row: dict[str, Any]) -> None:
+def derive(row: Row) -> None:
     """Add the columns that follow from others, and make JSON of the portions."""
-    row["name_key"] = name_key(row["name"])
-    row["words"] = " ".join(map(quoted, search_words(row["name"], row["brand"])))
-    row["portions"] = orjson.dumps(row["portions"]).decode()
+    row["name_key"], row["words"] = name_key_and_words(row["name"], row["brand"])
+    row["portions"] = orjson.dumps(row["portions"]).decode() if row["portions"] else "[]"
+
+
+@contextmanager
+def one_writer() -> Iterator[Executor | None]:
+    """Yield a `writer`: a thread with a connection of its own, which is closed in the end."""
+    with ThreadPoolExecutor(1) as writer:
+        try:
+            yield writer
+        finally:
+            writer.submit(connections.close_all)
 
 
 def _batches(records: Iterable[T]) -> Iterator[list[T]]:

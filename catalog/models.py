@@ -17,7 +17,7 @@ from django.db import models, transaction
 from django.db.models import F, Q, Sum
 from django.utils import timezone
 
-from countonme.api.text import compounds, is_unspaced, words
+from countonme.api.text import compounds, is_unspaced, words, words_of
 from countonme.scope.bounds import bounded
 from countonme.scope.derived import DerivedField
 from countonme.scope.exceptions import Conflict, Missing
@@ -53,21 +53,30 @@ def name_key(text: str) -> str:
     return "".join(piece for pieces in compounds(text) for piece in pieces)
 
 
-def search_words(*texts: str | None) -> list[str]:
-    """Return the words by which a food is found, sorted; a search finds the start of any of them.
+def name_key_and_words(name: str, brand: str | None) -> tuple[str, str]:
+    """Return a food's `name_key()`, and its words as PostgreSQL reads a `tsvector`.
 
-    A word of a script without blanks is found anywhere, so each of its ends is a word as well.
+    A search finds the start of a word. In a script without blanks it finds a word anywhere, so each
+    of its ends is a word as well.
     """
-    return sorted(set().union(*(_search_words(text) for text in texts if text)))
+    typed = list(compounds(name))
+    found = {*_ends(words_of(typed)), *(_brand_words(brand) if brand else ())}
+    return "".join(map("".join, typed)), " ".join(map(quoted, sorted(found)))
 
 
-# Brands have the same words again and again.
+# Foods have the same brands again and again.
 @lru_cache(maxsize=2**14)
-def _search_words(text: str) -> frozenset[str]:
-    found: set[str] = set()
-    for word in words(text):
-        found.update(word[start:] for start in (range(len(word)) if is_unspaced(word) else [0]))
-    return frozenset(found)
+def _brand_words(brand: str) -> list[str]:
+    return _ends(words(brand))
+
+
+def _ends(found: list[str]) -> list[str]:
+    """Return words, and each end of those in a script without blanks."""
+    return [
+        word[start:]
+        for word in found
+        for start in (range(len(word)) if is_unspaced(word) else (0,))
+    ]
 
 
 def quoted(word: str) -> str:
@@ -143,7 +152,7 @@ class WordsVector(DerivedField):
 
     def derived(self, row: models.Model) -> str:
         food: Any = row
-        return " ".join(map(quoted, search_words(food.name, food.brand)))
+        return name_key_and_words(food.name, food.brand)[1]
 
 
 class NameKeyField(DerivedField):

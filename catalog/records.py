@@ -12,9 +12,8 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import lru_cache
 from math import inf
 from typing import Any
-from uuid import UUID
 
-from catalog.models import Food, energy_range, food_id
+from catalog.models import Food, energy_range
 from countonme.api.text import FORBIDDEN, clean
 from products import gtin
 from products.names import MAX_NAME_LENGTH
@@ -103,7 +102,6 @@ class Unreadable:
 class CleanFood:
     """A record that keeps every rule of a product."""
 
-    id: UUID
     source_id: str
     name: str
     brand: str | None
@@ -120,7 +118,7 @@ class CleanFood:
     updated_at: datetime | None
 
 
-def clean_food(source: str, record: Record) -> CleanFood:
+def clean_food(record: Record) -> CleanFood:
     """Return the food that a record describes.
 
     Raises:
@@ -146,10 +144,9 @@ def clean_food(source: str, record: Record) -> CleanFood:
     doubtful = doubtful or not low <= kcal <= high
     barcode, gtin_14 = clean_barcode(record.barcode)
     return CleanFood(
-        id=food_id(source, source_id),
         source_id=source_id,
         name=name,
-        brand=clean_name(record.brand),
+        brand=clean_brand(record.brand),
         unit=record.unit,
         language=clean_language(record.language),
         kcal=kcal,
@@ -254,6 +251,10 @@ def clean_name(text: str | None) -> str | None:
         text = clean(FORBIDDEN.sub(_replacement, text))
     text = cut(text)
     return text if any(map(str.isalnum, text)) else None
+
+
+# Foods have the same brands again and again.
+clean_brand = lru_cache(maxsize=2**14)(clean_name)
 
 
 def _replacement(found: re.Match[str]) -> str:

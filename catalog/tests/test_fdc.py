@@ -139,7 +139,7 @@ def test_serving_has_a_name_and_an_amount(
     soda = (2, "", "", "", "", size, unit, name)
     amounts = nutrients((2, 1008, 40))
     files = download(SODA, branded_food=table(BRANDED, soda), food_nutrient=amounts)
-    food = clean_food("fdc", record(path, files))
+    food = clean_food(record(path, files))
     assert (food.unit, food.portions) == (
         expected[0],
         [{"name": expected[1], "grams": expected[2]}],

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import DataError
 
 from catalog import importing
 from catalog.formats import table
@@ -333,3 +334,31 @@ def test_the_bar_of_a_folder_is_as_long_as_its_files(
         (tmp_path / name).write_text(text)
     run("fdc", str(tmp_path))
     assert f"/{sum(map(len, FOOD_DATA_CENTRAL.values()))} " in terminal.getvalue()
+
+
+# Two connections
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_batch_is_written_while_the_next_one_is_read(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BATCH", 2)
+    rows = [f"{number},Food {number},52,en,de,7" for number in range(7)]
+    # The first food once more, in a batch of its own: it is known by then.
+    assert run_csv(write(file, *rows, "0,Other,52,en,de,7"))[-2:] == ["new 7", "repeated 1"]
+    assert names() == [f"Food {number}" for number in range(7)]
+    assert run_csv(write(file, *rows))[-1] == "unchanged 7"
+    assert not Seen.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_batch_that_can_not_be_written_ends_the_import(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BATCH", 1)
+    monkeypatch.setattr(importing, "INSERT", "SELECT 1/0")
+    with pytest.raises(DataError):
+        run_csv(write(file, APPLE, BREAD))
+    assert names() == []
+    assert Source.objects.get().imported_at is None

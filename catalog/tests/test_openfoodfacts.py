@@ -16,7 +16,7 @@ import pytest
 
 from catalog.formats import openfoodfacts
 from catalog.formats.files import BrokenFile
-from catalog.formats.openfoodfacts import SOURCE, read
+from catalog.formats.openfoodfacts import read
 from catalog.records import CleanFood, Record, Refused, Unreadable, clean_food
 
 CODE = "4006381333931"
@@ -68,7 +68,7 @@ def food(record: Any) -> Any:
     """A function that returns the food of a product with these values."""
 
     def food(**values: Any) -> CleanFood:
-        return clean_food(SOURCE.source, record(**values))
+        return clean_food(record(**values))
 
     return food
 
@@ -177,7 +177,7 @@ def test_values_of_the_prepared_product_alone_are_no_energy(record: Any) -> None
     nutrition = {"aggregated_set": new({"energy-kcal": 60}, preparation="prepared")}
     for made in record(nutriments=prepared), record(nutriments=None, nutrition=nutrition):
         with pytest.raises(Refused, match="no energy"):
-            clean_food("test", made)
+            clean_food(made)
 
 
 def test_beside_a_prepared_set_the_one_as_sold_counts(food: Any) -> None:
@@ -271,7 +271,7 @@ def test_an_input_set_per_serving_is_worked_out(food: Any) -> None:
 )
 def test_nutriments_of_another_kind_are_no_energy(record: Any, dirt: Any) -> None:
     with pytest.raises(Refused, match="no energy"):
-        clean_food("test", record(nutriments=dirt))
+        clean_food(record(nutriments=dirt))
 
 
 @pytest.mark.parametrize("dirt", [{"per": []}, {"per": "cup"}, {"nutrients": []}])
@@ -395,9 +395,9 @@ def test_a_code_in_scientific_notation_costs_the_barcode_and_no_food(tmp_path: P
     names = ["Oats", "Rye"]
     lines = [product(code="3.05E+12", product_name=name) for name in names]
     found = read_lines(tmp_path, *lines)
-    made = [clean_food("test", one) for one in found if isinstance(one, Record)]
+    made = [clean_food(one) for one in found if isinstance(one, Record)]
     assert [(one.name, one.barcode) for one in made] == [("Oats", None), ("Rye", None)]
-    assert len({one.id for one in made}) == 2
+    assert len({one.source_id for one in made}) == 2
 
 
 @pytest.mark.parametrize("code", ["", " ", None, "none", [], True])
@@ -472,7 +472,7 @@ def test_nan_and_half_of_a_surrogate_pair_in_json_cost_no_food(tmp_path: Path) -
     line = rb'{"code": "1", "product_name": "Oats\ud83d", "nutriments": {"fat_100g": NaN,'
     (found,) = read_lines(tmp_path, line + b' "energy-kcal_100g": 372}}')
     assert isinstance(found, Record)
-    made = clean_food("test", found)
+    made = clean_food(found)
     assert (made.name, made.kcal, made.values[2]) == ("Oats", 372, None)
 
 
@@ -558,7 +558,7 @@ def test_the_dumps_table_is_read_and_its_quotes_mean_nothing(table: Any) -> None
     (found,) = table(
         DUMP, f'{CODE}\t"Real" 5" oats\tMill,Co\ten:france,en:italy\t30 g\t372\t\t0.02'
     )
-    made = clean_food("test", found)
+    made = clean_food(found)
     assert (made.name, made.brand, made.kcal) == ('"Real" 5" oats', "Mill", 372)
     assert made.values[2] is None
     assert made.values[-1] == Decimal("0.02")
@@ -598,7 +598,7 @@ def test_the_sites_export_is_read_with_its_quotes(table: Any, separator: str) ->
     text = io.StringIO()
     csv.writer(text, delimiter=separator).writerows([row, row.values()])
     (found,) = table(text.getvalue(), end=b"")
-    made = clean_food("test", found)
+    made = clean_food(found)
     assert (made.name, made.brand, made.language) == ('Hafer "fein" mit ; , Honig', "Mill", "de")
     assert (made.kcal, made.values[-1]) == (373, Decimal("0.67"))
     assert found.countries == ["deutschland"]
@@ -620,7 +620,7 @@ def test_the_sites_export_of_the_new_schema_is_read(table: Any) -> None:
         "nutrition.input_sets.odd": "1",
     }
     (found,) = table("\t".join(columns), "\t".join(columns.values()))
-    made = clean_food("test", found)
+    made = clean_food(found)
     assert (made.brand, made.kcal, made.values[-1]) == ("Mill", 372, Decimal("0.64"))
     assert found.countries == ["france"]
 

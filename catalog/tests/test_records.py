@@ -18,7 +18,7 @@ BARCODE = "4006381333931"
 def food(**values: Any) -> CleanFood:
     """Return the food of a record of 372 kcal without macros, with these values."""
     given: dict[str, Any] = {"source_id": "1", "name": "Oats", "kcal": 372} | values
-    return clean_food("test", Record(**given))
+    return clean_food(Record(**given))
 
 
 def value(nutrient: str, given: Any) -> Decimal | None:
@@ -346,7 +346,7 @@ def test_a_clean_record_stays_as_it_is() -> None:
         popularity=12,
         updated_at=time,
     )  # fmt: skip
-    made = clean_food("test", record)
+    made = clean_food(record)
     assert made.values == tuple(map(Decimal, ["13.5", "58.7", "7", "10", "0.7", "1.3", "0.02"]))
     assert (made.name, made.brand, made.language, made.kcal) == ("Rolled oats", "Mill", "en", 372)
     assert (made.barcode, made.gtin_14) == (BARCODE, "0" + BARCODE)

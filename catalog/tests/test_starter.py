@@ -13,7 +13,7 @@ STARTER = Path(__file__).parent.parent / "starter.csv"
 @pytest.fixture(scope="module")
 def foods() -> list[CleanFood]:
     records = list(table.read(str(STARTER), lambda size: None))
-    return [clean_food("fdc", record) for record in records if isinstance(record, Record)]
+    return [clean_food(record) for record in records if isinstance(record, Record)]
 
 
 def test_every_line_is_a_food_without_doubt(foods: list[CleanFood]) -> None:

@@ -105,12 +105,12 @@ def test_columns_may_stand_in_any_order_beside_others(file: Path) -> None:
 def test_what_is_empty_is_unknown(file: Path) -> None:
     found = record(file, f"{HEADER},fat_100g,brand,updated_at\n1,Apple,52,,,\n")
     assert (found.values, found.updated_at, found.portions) == ({}, None, ())
-    assert clean_food("x", found).brand is None
+    assert clean_food(found).brand is None
 
 
 def test_semicolons_come_with_decimal_commas(file: Path) -> None:
     found = record(file, "source_id;name;kj_100g;fat_100g\n1;Quark, 20 %;458,5;4,4\n")
-    food = clean_food("x", found)
+    food = clean_food(found)
     assert (food.name, food.kcal, str(food.values[2])) == ("Quark, 20 %", 110, "4.40")
 
 
@@ -202,14 +202,14 @@ def test_portions_are_pairs_of_name_and_grams(
 @pytest.mark.parametrize(("flag", "doubtful"), [("1", True), ("0", False), ("", False)])
 def test_doubt_that_is_said_counts(file: Path, flag: str, doubtful: bool) -> None:
     found = record(file, f"{HEADER},doubtful\n1,Apple,52,{flag}\n")
-    assert clean_food("own", found).doubtful is doubtful
+    assert clean_food(found).doubtful is doubtful
 
 
 def test_doubt_that_is_denied_is_not_raised(file: Path) -> None:
     header = f"{HEADER},carbs_100g,protein_100g,fat_100g,doubtful"
     for flag, doubtful in (("0", False), ("", True)):
         found = record(file, f"{header}\n1,Schnapps,220,0,0,0,{flag}\n")
-        assert clean_food("own", found).doubtful is doubtful
+        assert clean_food(found).doubtful is doubtful
 
 
 def test_the_guide_names_every_column() -> None:

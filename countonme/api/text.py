@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from django.core.exceptions import ValidationError
 
@@ -124,8 +124,13 @@ def words(text: str) -> list[str]:
     They are each piece of a word, and each piece joined with all that follow it: `coca`, `cocacola`
     and `cola` for Coca-Cola.
     """
+    return words_of(compounds(text))
+
+
+def words_of(found_compounds: Iterable[list[str]]) -> list[str]:
+    """Return the same of what `compounds()` yields."""
     found = []
-    for pieces in compounds(text):
+    for pieces in found_compounds:
         for start, piece in enumerate(pieces):
             found.append(piece)
             if pieces[start + 1 :]:

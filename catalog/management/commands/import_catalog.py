@@ -14,6 +14,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from catalog import importing
 from catalog.formats import fdc, openfoodfacts, table
 from catalog.formats.files import STANDARD_INPUT, BrokenFile, size_of
 from catalog.importing import BATCH, MAX_WITHDRAWN, Filters, Import
@@ -113,7 +114,8 @@ class Command(BaseCommand):
             refuse = self.report(stack, options["report"])
             source = self.source(options)
             filters = Filters(options["languages"], options["countries"], options["min_scans"])
-            run = Import(source, filters, options["dry_run"], refuse)
+            writer = stack.enter_context(importing.one_writer())
+            run = Import(source, filters, options["dry_run"], writer, refuse)
             try:
                 self.run_files(run, options)
                 # A source that a dry run did not create has nothing to withdraw.

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import pytest
+
+from catalog import importing
+
+
+@pytest.fixture(autouse=True)
+def _one_connection(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have commands import on the test's connection, which alone sees the test's transaction."""
+    marker = request.node.get_closest_marker("django_db")
+    if marker is None or not marker.kwargs.get("transaction"):
+        monkeypatch.setattr(importing, "one_writer", nullcontext)
