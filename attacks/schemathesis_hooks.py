@@ -26,6 +26,7 @@ GOAL = {
 }
 
 device = Phone(PORT).register()
+(food,) = device.get("/v1/catalog/foods?search=banana&limit=1").json()
 
 
 @schemathesis.auth(refresh_interval=None)
@@ -44,7 +45,7 @@ class Token:
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
     """Create the product and the portion that a diary entry names.
 
-    Also create the goal that is to be deleted, because a later goal replaces each goal, the phone
+    Name a food that exists. Also create the goal that is to be deleted, because a later goal replaces each goal, the phone
     that is to be signed out, and the code or key of an example. And pull before a push, to send a
     current timestamp.
     """
@@ -56,6 +57,10 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
         phone = Phone(PORT)
         phone.pair(device.get_code())
         case.path_parameters["id"] = phone.phone_id
+    if case.operation.path.startswith("/v1/catalog/foods/{id}") and is_id(
+        case.path_parameters.get("id")
+    ):
+        case.path_parameters["id"] = food["id"]
     if is_example(case, "code"):
         # Of a new device, because none has more than eight phones.
         phone = Phone(PORT).register()

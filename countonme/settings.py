@@ -137,6 +137,15 @@ DATABASE_TIMEOUTS = {
 }
 # The model that the rows of device-scoped models belong to; see countonme.scope.
 DEVICE_MODEL = "devices.Device"
+# Models of our apps whose rows are no device's. Every other one has to be scoped to devices.
+GLOBAL_MODELS = [
+    "catalog.Source",
+    "catalog.Food",
+    "catalog.PopularFood",
+    "catalog.Correction",
+    "catalog.Report",
+    "catalog.Seen",
+]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # "default" may lose entries and differ between workers. "shared" may not: it counts registrations.

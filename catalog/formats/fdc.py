@@ -21,13 +21,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
 
-from catalog.formats import SourceInfo
 from catalog.formats.files import BUFFER, BrokenFile, Progress, opened
 from catalog.formats.rows import Rows
 from catalog.formats.table import to_time
+from catalog.models import Source
 from catalog.records import Record, Unreadable, to_number
 
-SOURCE = SourceInfo(
+SOURCE = Source(
     source="fdc",
     name="USDA FoodData Central",
     licence="CC0 1.0",

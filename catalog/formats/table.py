@@ -41,15 +41,14 @@ from itertools import chain, compress
 from operator import itemgetter
 from typing import Any, Protocol
 
-from catalog.formats import SourceInfo
 from catalog.formats.files import BrokenFile, Progress, opened
 from catalog.formats.rows import Rows
-from catalog.models import Food
+from catalog.models import Food, Source
 from catalog.records import KJ_PER_KCAL, MAXIMA, Record, Unreadable, to_number
 from products.nutrients import COLUMNS_100G
 
 # The caller names the source.
-SOURCE: SourceInfo | None = None
+SOURCE: Source | None = None
 ENERGIES = ("kcal_100g", "kj_100g")
 COLUMNS = (
     "source_id",

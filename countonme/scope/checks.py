@@ -1,6 +1,6 @@
 """System checks that every model and table with rows of devices is scoped to devices.
 
-E001 to E003 check the models, before commands run. E004 to E006 check a database whose
+E001 to E003 and E007 check the models, before commands run. E004 to E006 check a database whose
 migrations are all applied, in `manage.py check --database default` and `manage.py migrate`.
 """
 
@@ -75,6 +75,13 @@ def check_model(model: type[models.Model]) -> Iterator[CheckMessage]:
             obj=model,
             id="countonme.E001",
         )
+    elif _is_ours(model) and model._meta.label not in settings.GLOBAL_MODELS:
+        yield Error(
+            "It has no rows of devices, and is not listed as one that every device sees.",
+            hint="Derive it from countonme.scope.models.DeviceScoped, or list it in GLOBAL_MODELS.",
+            obj=model,
+            id="countonme.E007",
+        )
 
 
 def check_tables(databases: Iterable[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
@@ -109,6 +116,10 @@ def _references_to_devices(model: type[models.Model]) -> Iterator[str]:
     for field in _references(model):
         if _is_of_devices(field.related_model):
             yield field.name
+
+
+def _is_ours(model: type[models.Model]) -> bool:
+    return model._meta.app_label in settings.OWN_APPS
 
 
 def _is_part_of_devices(model: type[models.Model]) -> bool:

@@ -79,13 +79,18 @@ class TestModels:
 
         assert found(Recipe) == []
 
-    def test_one_that_no_device_owns_passes(self) -> None:
+    def test_one_that_no_device_owns_passes_if_it_is_listed(self, settings: Any) -> None:
         class Nutrient(models.Model):
             parent = models.ForeignKey("self", NO_ACTION)
             content_type = models.ForeignKey(ContentType, NO_ACTION, related_name="+")
             target = GenericForeignKey()
 
+        assert "every device sees" in only("E007", Nutrient)
+        settings.GLOBAL_MODELS = [Nutrient._meta.label]
         assert found(Nutrient) == []
+
+    def test_one_of_another_project_need_not_be_listed(self) -> None:
+        assert list(checks.check_model(ContentType)) == []
 
     @pytest.mark.parametrize("kind", [models.ForeignKey, models.OneToOneField, ScopedForeignKey])
     @pytest.mark.parametrize("target", [Device, Product])
