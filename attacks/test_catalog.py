@@ -47,10 +47,11 @@ def imported(server: Run, file: Path) -> dict[str, int]:
 
 
 def begun(server: Run, file: Path) -> subprocess.Popen[str]:
-    """Start an import, and return once its first batch is done."""
+    """Start an import, and return once its first batch is written: the second is read by then."""
     command = importing(server, file)
     assert command.stdout
-    assert command.stdout.readline() == f"{FOODS_OF_A_BATCH} records\n"
+    for batches in (1, 2):
+        assert command.stdout.readline() == f"{batches * FOODS_OF_A_BATCH} records\n"
     return command
 
 
