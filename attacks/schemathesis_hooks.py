@@ -45,9 +45,9 @@ class Token:
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
     """Create the product and the portion that a diary entry names.
 
-    Name a food that exists. Also create the goal that is to be deleted, because a later goal replaces each goal, the phone
-    that is to be signed out, and the code or key of an example. And pull before a push, to send a
-    current timestamp.
+    Also create the goal that is to be deleted, because a later goal replaces each goal, the phone
+    that is to be signed out, and the code or key of an example. Name a food that exists, and pull
+    before a push, to send a current timestamp.
     """
     if case.operation.label == "DELETE /v1/goals/{id}" and is_id(case.path_parameters.get("id")):
         case.path_parameters["id"] = device.post("/v1/goals/manual", GOAL).json()["id"]

@@ -319,8 +319,9 @@ class Import:
             row["is_corrected"] = True
         refused = []
         for key in [key for key, row in rows.items() if row.pop("is_corrected", False)]:
-            barcode = rows[key]["barcode"]
-            rows[key]["gtin_14"] = gtin.to_gtin_14(barcode) if barcode else None
+            row = rows[key]
+            row["gtin_14"] = gtin.to_gtin_14(row["barcode"]) if row["barcode"] else None
+            row["name_key"], row["words"] = name_key_and_words(row["name"], row["brand"])
             if sum(rows[key][macro] or 0 for macro in MACROS_100G) > MAX_MACROS_100G:
                 del rows[key]
                 refused.append(key)
@@ -334,7 +335,6 @@ class Import:
             cursor.execute(CREATE)
             with cursor.cursor.copy(COPY) as copy:
                 for row in rows.values():
-                    derive(row)
                     copy.write_row(staged(row))
             cursor.execute("ANALYZE staged")
             cursor.execute(SETTINGS)
@@ -373,30 +373,27 @@ def digest_of(record: Record) -> int:
 
 
 def row_of(key: UUID, food: CleanFood, digest: int) -> Row:
-    """Return the columns of a food, without those that follow from others."""
+    """Return the columns of a food."""
+    key_of_name, words = name_key_and_words(food.name, food.brand)
     return {
         "id": key,
         "source_id": food.source_id,
         "name": food.name,
+        "name_key": key_of_name,
+        "words": words,
         "brand": food.brand,
         "unit": food.unit,
         "language": food.language,
         **dict(zip(COLUMNS_100G, (food.kcal, *food.values), strict=True)),
         "barcode": food.barcode,
         "gtin_14": food.gtin_14,
-        "portions": food.portions,
+        "portions": orjson.dumps(food.portions).decode() if food.portions else "[]",
         "doubtful": food.doubtful,
         "is_generic": food.is_generic,
         "popularity": food.popularity,
         "source_updated_at": food.updated_at,
         "source_digest": digest,
     }
-
-
-def derive(row: Row) -> None:
-    """Add the columns that follow from others, and make JSON of the portions."""
-    row["name_key"], row["words"] = name_key_and_words(row["name"], row["brand"])
-    row["portions"] = orjson.dumps(row["portions"]).decode() if row["portions"] else "[]"
 
 
 @contextmanager
