@@ -219,10 +219,17 @@ class Food(models.Model):
         db_table = "catalog_foods"
         default_permissions = ("view", "change")
         indexes = [
+            # Foods that somebody scanned, and the rest, which is asked last.
+            GinIndex(
+                fields=["words"],
+                name="catalog_foods_known_words",
+                condition=Q(is_live=True, is_popular=False, popularity__gt=0),
+                fastupdate=False,
+            ),
             GinIndex(
                 fields=["words"],
                 name="catalog_foods_other_words",
-                condition=Q(is_live=True, is_popular=False),
+                condition=Q(is_live=True, is_popular=False, popularity__lte=0),
                 fastupdate=False,
             ),
             # Not of live foods alone: the planner would read all of it for searches by words.

@@ -21,10 +21,12 @@ from countonme.api.text import compounds, is_unspaced
 from products import gtin
 from products.models import Product
 
-# The most foods that a search finds in each index; also its last page ends there.
+# The most popular foods that a search finds; its last page ends with them and a few others.
 CANDIDATES = 200
-# The most rows that are looked at of those that the index of all other foods finds.
-LOOKED_AT = 500
+# So many are enough not to look among less popular foods as well.
+ENOUGH = 50
+# The most that are looked at of the foods that are not close together: each is on another page.
+LOOKED_AT = 100
 # Words of no more letters are short.
 SHORT = 2
 # Only longer words may have a letter wrong.
@@ -58,18 +60,21 @@ SELECT {RANK.replace(", id", ", food_id")} FROM catalog_popular_foods
 WHERE words @@ %(query)s::tsquery
 ORDER BY 1, 2, 3, 4, 5, 6, 7 LIMIT {CANDIDATES}
 """  # noqa: S608  # our own SQL, here and below
-OTHERS = f"""
-SELECT {RANK} FROM (
-    SELECT * FROM catalog_foods
-    WHERE is_live AND NOT is_popular AND words @@ %(long_words)s::tsquery LIMIT {LOOKED_AT}
-) AS found
-WHERE words @@ %(query)s::tsquery
-ORDER BY 1, 2, 3, 4, 5, 6, 7 LIMIT {CANDIDATES}
-"""  # noqa: S608
+KNOWN, OTHERS = (
+    f"""
+    SELECT {RANK} FROM (
+        SELECT * FROM catalog_foods
+        WHERE is_live AND NOT is_popular AND {condition} AND words @@ %(long_words)s::tsquery
+        LIMIT {LOOKED_AT}
+    ) AS found
+    WHERE words @@ %(query)s::tsquery
+    """  # noqa: S608
+    for condition in ("popularity > 0", "popularity <= 0")
+)
 WHOLE_NAME = f"""
-SELECT {RANK} FROM catalog_foods
-WHERE is_live AND name_key = %(key)s
-ORDER BY 1, 2, 3, 4, 5, 6, 7 LIMIT {CANDIDATES}
+SELECT {RANK} FROM (
+    SELECT * FROM catalog_foods WHERE is_live AND name_key = %(key)s LIMIT {LOOKED_AT}
+) AS found
 """  # noqa: S608
 # One food of each source: the one that is known best.
 BARCODE = """
@@ -118,17 +123,21 @@ def find(text: str, language: str = "") -> list[Hit]:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(SETTINGS)
         for mistyped in (False, True):
-            query = to_tsquery(typed, mistyped=mistyped)
-            values = {"query": query, "key": key, "language": language}
-            hits = _ask(cursor, POPULAR, values)
-            more = OTHERS if long_words and len(hits) < CANDIDATES else WHOLE_NAME
-            values["long_words"] = to_tsquery(long_words, mistyped=mistyped, short=False)
-            # Too slow: then the popular foods are all that is found.
+            values = {
+                "query": to_tsquery(typed, mistyped=mistyped),
+                "long_words": to_tsquery(long_words, mistyped=mistyped, short=False),
+                "key": key,
+                "language": language,
+            }
+            hits = {*_ask(cursor, POPULAR, values), *_ask(cursor, WHOLE_NAME, values)}
+            # Too slow: then what was found until here is all.
             with suppress(OperationalError), transaction.atomic():
-                hits = sorted({*hits, *_ask(cursor, more, values)})
+                for part in (KNOWN, OTHERS) if long_words else ():
+                    if len(hits) < ENOUGH:
+                        hits |= {*_ask(cursor, part, values)}
             if hits:
                 break
-    return sorted(_as_if_typed_right(hits, key)) if mistyped else hits
+    return sorted(_as_if_typed_right(hits, key) if mistyped else hits)
 
 
 def with_barcode(gtin_14: str) -> list[Hit]:

@@ -199,10 +199,15 @@ INSERT INTO catalog_foods
         false, false, CASE WHEN n <= 2000 THEN 99 ELSE 0 END, false, 0, now(), now()
     FROM generate_series(1, 20000) AS n;
 """
+BY_WORDS = {
+    "catalog_popular_foods_words",
+    "catalog_foods_known_words",
+    "catalog_foods_other_words",
+}
 CATALOG_CALLS = {
-    "/v1/catalog/foods?search=n1999": {"catalog_popular_foods_words", "catalog_foods_other_words"},
+    "/v1/catalog/foods?search=n1999": BY_WORDS | {"catalog_foods_by_name"},
     "/v1/catalog/foods?search=food": {"catalog_popular_foods_words", "catalog_foods_by_name"},
-    "/v1/catalog/foods?search=n1999x": {"catalog_popular_foods_words", "catalog_foods_other_words"},
+    "/v1/catalog/foods?search=n1999x": BY_WORDS,
     "/v1/catalog/foods?barcode=96385074": {"catalog_foods_by_barcode"},
     "/v1/catalog/foods/{food}": {"catalog_foods_pkey"},
     "/v1/foods?search=n1999": {"products_by_catalog_id", "catalog_foods_pkey"},

@@ -313,7 +313,17 @@ class Migration(migrations.Migration):
                 "default_permissions": ("view", "change"),
                 "indexes": [
                     django.contrib.postgres.indexes.GinIndex(
-                        condition=models.Q(("is_live", True), ("is_popular", False)),
+                        condition=models.Q(
+                            ("is_live", True), ("is_popular", False), ("popularity__gt", 0)
+                        ),
+                        fastupdate=False,
+                        fields=["words"],
+                        name="catalog_foods_known_words",
+                    ),
+                    django.contrib.postgres.indexes.GinIndex(
+                        condition=models.Q(
+                            ("is_live", True), ("is_popular", False), ("popularity__lte", 0)
+                        ),
                         fastupdate=False,
                         fields=["words"],
                         name="catalog_foods_other_words",
