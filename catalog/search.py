@@ -26,7 +26,7 @@ CANDIDATES = 200
 # So many are enough not to look among less popular foods as well.
 ENOUGH = 50
 # The most that are looked at of the foods that are not close together: each is on another page.
-LOOKED_AT = 100
+LOOKED_AT = 60
 # Words of no more letters are short.
 SHORT = 2
 # Only longer words may have a letter wrong.
