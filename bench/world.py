@@ -120,6 +120,14 @@ def progress(device: int) -> Iterable[Call]:
         yield Call(device, "GET", f"/v1/goals/progress?date={day}")
 
 
+def recent_products(device: int) -> Iterable[Call]:
+    yield Call(device, "GET", "/v1/food-entries/products?order=recent&meal_type=lunch")
+
+
+def frequent_products(device: int) -> Iterable[Call]:
+    yield Call(device, "GET", "/v1/food-entries/products?order=frequent")
+
+
 def weight_trend(device: int) -> Iterable[Call]:
     first = LAST_DAY - timedelta(DAYS - 1)
     yield Call(device, "GET", f"/v1/stats/weight?from={first}&to={LAST_DAY}")
@@ -173,6 +181,8 @@ ENDPOINTS = [
 # Endpoints that only ours has, for the verbs scale, memory and sustain.
 OURS_ONLY = [
     Endpoint("GET /v1/goals/progress?date=", progress),
+    Endpoint("GET /v1/food-entries/products?order=recent", recent_products),
+    Endpoint("GET /v1/food-entries/products?order=frequent", frequent_products),
     Endpoint("GET /v1/stats/weight", weight_trend),
     Endpoint("GET /v1/water-entries?date=", list_water),
     Endpoint("GET /v1/sync?last_pulled_at=", pull),

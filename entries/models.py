@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
@@ -13,8 +13,9 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Count, F, Q, Sum, Value
-from django.db.models.functions import Cast, Coalesce, Round
+from django.db.models.functions import Cast, Coalesce, Round, Substr
 from django.db.models.lookups import Exact
+from django.utils import timezone
 
 from countonme.scope.bounds import bounded
 from countonme.scope.exceptions import Missing
@@ -53,6 +54,81 @@ class FoodEntryQuerySet(DeviceScopedQuerySet["FoodEntry"]):
         """Sort the newest day first, and within a day in the order of logging."""
         return self.order_by("-date", "created_at", "id")
 
+    def copy(
+        self,
+        *,
+        to_date: date,
+        from_date: date | None = None,
+        meal_type: str | None = None,
+        entry_ids: Iterable[uuid.UUID] | None = None,
+        to_meal_type: str | None = None,
+        copy_id: uuid.UUID | None = None,
+    ) -> tuple[list[FoodEntry], bool]:
+        """Log some of a device's entries again on another day, as they are written.
+
+        Call it within a transaction that has locked the device.
+
+        Args:
+            from_date: the day whose entries are copied, or with `meal_type` those of a meal.
+            entry_ids: the entries that are copied; then `from_date` and `meal_type` do not count.
+            to_meal_type: the copies' meal; by default each has that of its original.
+            copy_id: a client's id of this copying. The copies' ids follow from it: a phone can work
+                them out without the server, and a repeated request is known by them. Without it
+                they follow from a random one, because `violations()` knows copies by their ids.
+
+        Returns:
+            The copies, in the order of their originals in the diary, and whether they were created
+            now. After a repeated request, those that are still there.
+
+        Raises:
+            Missing: an entry that is named is not among these, and the request is not a repeated
+                one.
+            Conflict: the day has no room for all of them.
+        """
+        if entry_ids is not None:
+            chosen = self.filter(pk__any_of=entry_ids)
+        else:
+            chosen = self.filter(date=from_date)  # type: ignore[misc]  # a day, without ids
+            if meal_type is not None:
+                chosen = chosen.filter(meal_type=meal_type)
+        entries = list(chosen.order_by("date", "created_at", "pk"))
+        originals = {entry.pk for entry in entries} if entry_ids is None else set(entry_ids)
+        if copy_id is not None:
+            known = self.of_ids(uuid.uuid5(copy_id, str(original)) for original in originals)
+            if known:
+                copies = (copy for copy in known.values() if copy.deleted_at is None)
+                return sorted(copies, key=lambda copy: (copy.created_at, copy.pk)), False
+        if len(entries) < len(originals):
+            raise Missing(self.model)
+        if entries:
+            self.model(device_id=self.device_id, date=to_date).check_quota(len(entries))
+        now, namespace = timezone.now(), copy_id or uuid.uuid4()
+        for place, entry in enumerate(entries):
+            entry.pk = uuid.uuid5(namespace, str(entry.pk))
+            entry.date = to_date
+            entry.meal_type = to_meal_type or entry.meal_type
+            entry.eaten_at = entry.updated_at = None
+            # A microsecond apart: a day is listed in this order, and then in that of the ids.
+            entry.created_at = now + timedelta(microseconds=place)
+        self.bulk_save(entries, insert=True)
+        return entries, True
+
+    def restate(self, product: Product) -> int:
+        """Work out these entries of a product again, from the product as it is now.
+
+        One UPDATE. Their grams stay, and an entry that would stay as it is is not written.
+
+        Returns:
+            How many entries changed.
+        """
+        values: dict[str, Any] = {"name": product.name, "unit": product.unit}
+        for nutrient in NUTRIENTS:
+            per_100g = getattr(product, nutrient.column_100g)
+            known = None if per_100g is None else share(Value(Decimal(per_100g)))
+            values[nutrient.name] = known
+        stale = self.filter(product_id=product.pk).exclude(**values)
+        return stale.update(**values, updated_at=timezone.now())
+
     def totals(self, *by: str) -> models.QuerySet[FoodEntry, dict[str, Any]]:
         """Return the number of entries and their sums for each value of the fields `by`.
 
@@ -76,6 +152,11 @@ class FoodEntryQuerySet(DeviceScopedQuerySet["FoodEntry"]):
         rows = self.order_by(*by).values(*by)
         # The sums come last, because they hide the columns whose names they take.
         return rows.annotate(entries=Count("pk"), **counts, **sums)
+
+
+def share(per_100g: Any) -> Round:
+    """Return the expression of `Product.nutrition()`: a nutrient of an entry, from its grams."""
+    return Round(per_100g * F("grams") / Value(Decimal(100)), precision=2)
 
 
 @bounded()
@@ -117,7 +198,8 @@ class FoodEntry(DeviceScoped):
                 name="food_entries_by_day",
                 condition=Q(deleted_at=None),
             ),
-            # Deleted entries too: the purge asks whether any entry refers to a product.
+            # Deleted entries too: the purge asks whether any entry refers to a product. What it
+            # includes is for suggestions, which would else read all entries of a device.
             models.Index(
                 "device",
                 "product",
@@ -125,6 +207,7 @@ class FoodEntry(DeviceScoped):
                 "created_at",
                 "id",
                 name="food_entries_by_product",
+                include=["meal_type", "deleted_at"],
                 condition=Q(product__isnull=False),
             ),
         ]
@@ -221,19 +304,24 @@ class FoodEntry(DeviceScoped):
 
     @classmethod
     def violations(cls) -> Iterator[tuple[str, Iterable[DeviceScoped]]]:
-        """Also compare entries with what they were calculated from, if that is unchanged since."""
+        """Also compare entries with what they were calculated from, if that is unchanged since.
+
+        Copies, whose ids are UUIDs of version 5, are left out: they are as their originals were.
+        """
         yield from super().violations()
         with_product = cls.all_objects.across_devices().filter(product__isnull=False)
         yield "unit is the product's", with_product.exclude(unit=F("product__unit"))
+        version = Substr(Cast("pk", models.TextField()), 15, 1)
         rows = cls.all_objects.across_devices().filter(updated_at=None)
+        rows = rows.alias(version=version).exclude(version="5")
         of_product = rows.filter(
             Q(product__updated_at=None) | Q(product__updated_at__lte=F("created_at")),
             product__isnull=False,
         )
         unknown = Value(Decimal(-1))
         for name in NAMES:
-            share = Round(F(f"product__{name}_100g") * F("grams") / Value(Decimal(100)), 2)
-            is_right = Exact(Coalesce(F(name), unknown), Coalesce(share, unknown))
+            right = share(F(f"product__{name}_100g"))
+            is_right = Exact(Coalesce(F(name), unknown), Coalesce(right, unknown))
             yield f"{name} is the product's for these grams", of_product.exclude(is_right)
         of_portion = rows.filter(
             Q(portion__updated_at=None) | Q(portion__updated_at__lte=F("created_at")),

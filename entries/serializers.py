@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
 from rest_framework import serializers
 
 from countonme.api.fields import (
     DayField,
     NumberField,
+    Reader,
     StrictChoiceField,
     StrictModelSerializer,
     StrictUUIDField,
@@ -18,7 +21,8 @@ from countonme.api.fields import (
 )
 from countonme.api.query import PageQuery, QuerySerializer, RangeMixin
 from countonme.api.schema import example
-from entries.models import FROM_PRODUCT, FoodEntry, MealType
+from entries.models import FIRST_DAY, FROM_PRODUCT, LAST_DAY, FoodEntry, MealType
+from entries.suggestions import Order
 from products.models import Product
 from products.names import MAX_NAME_LENGTH
 from products.nutrients import NAMES, NUTRIENTS, Nutrient, per_100g
@@ -135,7 +139,7 @@ class FoodEntryQuery(RangeMixin, PageQuery):
     product_id = StrictUUIDField(required=False)
 
 
-class RangeQuery(RangeMixin, QuerySerializer):
+class BothEndsMixin(RangeMixin):
     """A range of which both ends are required, and whose length may be limited."""
 
     max_days: ClassVar[int | None] = None
@@ -155,8 +159,94 @@ class RangeQuery(RangeMixin, QuerySerializer):
         return attrs
 
 
+class RangeQuery(BothEndsMixin, QuerySerializer):
+    """A range of days as query parameters."""
+
+
 class DailyQuery(RangeQuery):
     max_days = 366
+
+
+def diary_day_field(**kwargs: Any) -> DayField:
+    """Return the serializer field of a day that the diary can have."""
+    bounds = [MinValueValidator(FIRST_DAY), MaxValueValidator(LAST_DAY)]
+    return DayField(validators=bounds, **kwargs)
+
+
+def meal_field(help_text: str) -> StrictChoiceField:
+    """Return the serializer field of a meal that may be left out."""
+    return StrictChoiceField(MealType.choices, required=False, allow_null=True, help_text=help_text)
+
+
+@example("A day", {"from_date": "2025-02-05", "to_date": "2025-02-06"}, request_only=True)
+@example(
+    "A meal, safe to send again",
+    {
+        "from_date": "2025-02-05",
+        "meal_type": "lunch",
+        "to_date": "2025-02-06",
+        "to_meal_type": "dinner",
+        "copy_id": "6a1f3c9e-2b7d-4c58-9e0a-1d4f8b6c7a52",
+    },
+    request_only=True,
+)
+@example("Some entries", {"entry_ids": [ENTRY["id"]], "to_date": "2025-02-06"}, request_only=True)
+class CopyEntriesSerializer(Reader):
+    """Which entries to log again, and when: a day, a meal of it, or entries by their ids."""
+
+    from_date = diary_day_field(
+        required=False, allow_null=True, help_text="Required without `entry_ids`."
+    )
+    to_date = diary_day_field()
+    meal_type = meal_field("Of the day's entries, copy only those of this meal.")
+    to_meal_type = meal_field("The meal of the copies; by default that of each original.")
+    entry_ids = serializers.ListField(
+        child=StrictUUIDField(),
+        required=False,
+        allow_null=True,
+        max_length=settings.MAX_ENTRIES_PER_DAY,
+        help_text="Copy these; `from_date` and `meal_type` do not count then.",
+    )
+    copy_id = StrictUUIDField(
+        required=False,
+        allow_null=True,
+        help_text="A new UUID, which makes it safe to send the request again. The copies' ids are "
+        "the UUIDs version 5 of it and the id of each original, in lower case.",
+    )
+
+    def to_internal_value(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        return self.read_with(data, ("from_date",) if data.get("entry_ids") is None else ())
+
+
+@example(
+    "A year",
+    {"product_id": LOGGED["product_id"], "from": "2025-01-01", "to": "2025-12-31"},
+    request_only=True,
+)
+class RestateSerializer(BothEndsMixin, Reader):
+    """Which entries to work out again: those of these days that name the product."""
+
+    max_days = 3660
+
+    product_id = StrictUUIDField()
+
+
+@example("A lunch", {"restated": 1})
+class RestatedSerializer(serializers.Serializer[Any]):
+    restated = serializers.IntegerField(help_text="How many entries changed.")
+
+
+class LoggedProductsQuery(PageQuery):
+    order = StrictChoiceField(
+        Order.choices,
+        default=Order.RECENT,
+        help_text="`recent`: the last logged first, by the day in the diary, then by when it was "
+        "written. `frequent`: first those logged on the most of the last 90 days that have an "
+        "entry, then as in `recent`.",
+    )
+    meal_type = StrictChoiceField(
+        MealType.choices, required=False, help_text="Only entries of this meal count."
+    )
 
 
 class TotalsSerializer(serializers.Serializer[Any]):

@@ -266,7 +266,7 @@ class Goal(DeviceScoped):
         if broken:
             raise ValidationError(broken)
 
-    def check_quota(self) -> None:
+    def check_quota(self, rows: int = 1) -> None:
         # Not a `quota()`, which also holds in a sync: there a new goal replaces the one before.
         if Goal.objects.for_device(self.device_id).exists():
             raise Conflict("A device has one goal: delete the current one first")
@@ -337,7 +337,7 @@ class BodyWeight(DayRow):
     def __str__(self) -> str:
         return f"{self.date} {self.weight_kg} kg"
 
-    def check_quota(self) -> None:
+    def check_quota(self, rows: int = 1) -> None:
         # Not a `quota()`, which holds in a sync too: there the later weight of a day replaces the
         # earlier.
         if BodyWeight.objects.for_device(self.device_id).filter(date=self.date).exists():

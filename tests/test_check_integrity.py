@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from io import StringIO
 from typing import Any
 
@@ -62,6 +63,25 @@ def test_a_later_change_of_the_product_breaks_nothing(phone: Api, world: Any) ->
     phone.patch(f"/v1/portions/{world['portions']['id']}", {"grams": 1})
     phone.patch(f"/v1/food-entries/{world['food_entries']['id']}", {"meal_type": "dinner"})
     assert check() == "Every rule holds.\n"
+
+
+def test_a_copy_of_what_was_eaten_before_a_later_change_is_well(phone: Api, world: Any) -> None:
+    phone.patch(f"/v1/products/{world['products']['id']}", {"kcal_100g": 1, "fat_100g": None})
+    phone.patch(f"/v1/portions/{world['portions']['id']}", {"grams": 1})
+    days = {"from_date": world["food_entries"]["date"], "to_date": "2025-03-01"}
+    for copying in (days, days | {"copy_id": str(uuid.uuid4())}):
+        (copy,) = phone.post("/v1/food-entries/copy", copying).json()
+        assert copy["kcal"] == world["food_entries"]["kcal"]
+    check()
+
+
+def test_restated_entries_are_well(phone: Api, world: Any) -> None:
+    product = world["products"]["id"]
+    phone.patch(f"/v1/products/{product}", {"kcal_100g": 1, "fat_100g": None})
+    days = {"from": "2025-01-01", "to": "2025-12-31"}
+    answer = phone.post("/v1/food-entries/restate", {"product_id": product, **days})
+    assert answer.json() == {"restated": 1}
+    check()
 
 
 def test_rules_of_phones(phone: Api) -> None:

@@ -52,7 +52,13 @@ EVERYBODYS, NAMES_EVERYBODYS = "/v1/catalog/", "catalog_id"
 # A parameter that a call needs unless it has another.
 NEEDED = {("/v1/catalog/foods", "search")}
 # The kind of row that a field or parameter refers to; an `id` is that of its path.
-NAMED_BY = {"product_id": "/v1/products", "portion_id": "/v1/portions"}
+NAMED_BY = {
+    "product_id": "/v1/products",
+    "portion_id": "/v1/portions",
+    "entry_ids": "/v1/food-entries",
+}
+# Ids that the client chooses.
+CHOSEN = ("id", "device_id", "phone_id", "copy_id")
 # Values of the parameters that have neither a default nor choices; the examples are of that day.
 VALUES: dict[str, Any] = {
     "barcode": "96385074",
@@ -201,9 +207,9 @@ def bodies(
     schema = resolved(content["schema"])
     ids = [key for key in ids_of(schema) if key != NAMES_EVERYBODYS]
     slots = [list(slots_of(example, path)) for example in examples]
-    shown = {slot.keys[-1] for listed in slots for slot in listed}
+    shown = {key for listed in slots for slot in listed for key in slot.keys}
     for key in ids:
-        known = key in shown or key == "id" or "security" not in operation
+        known = key in shown or key in CHOSEN or "security" not in operation
         assert known, f"Give {name} an example of its body with {key}."
     # The example of a recovery key is nobody's.
     work = ["recovery_key" not in example for example in examples]
@@ -251,7 +257,7 @@ def slots_of(value: Any, path: str, keys: tuple[Any, ...] = ()) -> Iterator[Slot
         if named[-1] == "deleted":
             # A list of ids under the name of its table.
             yield Slot("body", keys, f"/v1/{named[-2].replace('_', '-')}")
-        elif named[-1] not in ("id", "device_id", "phone_id", NAMES_EVERYBODYS):
+        elif named[-1] not in (*CHOSEN, NAMES_EVERYBODYS):
             yield Slot("body", keys, kind_of(named[-1], path))
 
 

@@ -45,6 +45,9 @@ Answer = tuple[int, Any]
 DEVICES = 3
 DAYS = ["2025-02-05", "2025-02-06", "2025-02-07"]
 MEALS = ["breakfast", "lunch", "dinner", "snacks"]
+COPY_IDS = [str(uuid.UUID(int=number, version=4)) for number in range(3)]
+# How many entries a device may have and still copy: more would not fit into one page.
+COPIES_UP_TO = 40
 OPTIONAL, MACROS = NUTRIENTS[1:], NUTRIENTS[1:4]
 BARCODES = ["96385074", "4006381333931"]
 PERCENTS = ["protein_percent", "carbs_percent", "fat_percent"]
@@ -195,6 +198,64 @@ class World:
 
     def delete_entry(self, key: str) -> None:
         self.live(self.entries, key, "Food entry")["live"] = False
+
+    def copy_entries(self, body: Row, ids: list[str]) -> tuple[int, list[Row]]:
+        """Copy entries; only without a `copy_id` the answer has to tell their `ids`."""
+        named, meal, copy_id = (body.get(key) for key in ("entry_ids", "meal_type", "copy_id"))
+
+        def is_chosen(entry: Row) -> bool:
+            if named is not None:
+                return entry["id"] in named
+            return entry["date"] == body["from_date"] and meal in (None, entry["meal_type"])
+
+        live = [entry for entry in self.entries.values() if entry["live"]]
+        chosen = sorted(filter(is_chosen, live), key=lambda entry: str(entry["date"]))
+        originals = [entry["id"] for entry in chosen] if named is None else sorted(set(named))
+        if copy_id is not None:
+            own = {str(uuid.uuid5(uuid.UUID(copy_id), key)) for key in originals}
+            if known := own & self.entries.keys():
+                return 200, [self.seen(entry) for entry in live if entry["id"] in known]
+            ids = [str(uuid.uuid5(uuid.UUID(copy_id), entry["id"])) for entry in chosen]
+        if len(chosen) < len(originals):
+            raise Refused(404, "Food entry not found")
+        copies = [
+            entry
+            | {
+                "id": key,
+                "date": body["to_date"],
+                "meal_type": body.get("to_meal_type", entry["meal_type"]),
+                "updated_at": False,
+            }
+            for key, entry in zip(ids, chosen, strict=True)
+        ]
+        self.entries.update({copy["id"]: copy for copy in copies})
+        return 201, [self.seen(copy) for copy in copies]
+
+    def restate(self, key: str, first: str, last: str) -> Row:
+        self.live(self.products, key, "Product")
+        count = 0
+        for entry in self.entries.values():
+            is_meant = entry["live"] and entry["product_id"] == key
+            if is_meant and first <= entry["date"] <= last:
+                by_grams = {"product_id": key, "portion_id": None, "grams": entry["grams"]}
+                values = self.worked_out(by_grams, {}) | {"portion_id": entry["portion_id"]}
+                count += any(entry[name] != value for name, value in values.items())
+                self.change(entry, values)
+        return {"restated": count}
+
+    def logged_products(self, meal: str | None = None, *, often: bool = False) -> list[Row]:
+        """Return the live products that were logged, in the order of suggestions."""
+        logged: dict[str, list[tuple[str, int]]] = {}
+        for place, entry in enumerate(self.entries.values()):
+            if entry["live"] and entry["product_id"] and meal in (None, entry["meal_type"]):
+                logged.setdefault(entry["product_id"], []).append((entry["date"], place))
+
+        def rank(key: str) -> Any:
+            last = max(logged[key])
+            return (len({day for day, _ in logged[key]}) if often else 0, last)
+
+        ranked = sorted(logged, key=rank, reverse=True)
+        return [self.seen(self.products[key]) for key in ranked if self.products[key]["live"]]
 
     def weight_of(self, day: str) -> Row | None:
         """Return a day's live weight."""
@@ -408,6 +469,14 @@ eatens = st.fixed_dictionaries(
     }
 )
 days = st.sampled_from(DAYS)
+copies = st.fixed_dictionaries(
+    {"from_date": days, "to_date": days},
+    optional={
+        "meal_type": st.sampled_from(MEALS),
+        "to_meal_type": st.sampled_from(MEALS),
+        "copy_id": st.sampled_from(COPY_IDS),
+    },
+)
 weights = st.fixed_dictionaries({"date": days, "weight_kg": of_two_decimals(40, 120)})
 waters = st.fixed_dictionaries({"date": days, "ml": st.integers(1, 2000)})
 percents = st.sampled_from([(30, 35, 35), (25, 45, 30), (0, 0, 100)]).map(
@@ -540,7 +609,7 @@ class Worlds(RuleBasedStateMachine):
         world = self.worlds[actor]
 
         def add(key: str) -> tuple[int, Row]:
-            return world.add(world.products, key, body)
+            return world.add(world.products, key, body | {"catalog_id": None})
 
         created = self.create(actor, "products", "/v1/products", body, key, add)
         if created:
@@ -682,6 +751,35 @@ class Worlds(RuleBasedStateMachine):
             self.delete(actor, path, lambda: world.delete_entry(key))
         else:
             self.update(actor, path, body, lambda: world.change_entry(key, body))
+
+    @rule(
+        actor=any_device,
+        body=copies,
+        named=st.none() | st.lists(picks, max_size=3),
+    )
+    def copy_entries(self, actor: int, body: Row, named: list[int] | None) -> None:
+        world = self.worlds[actor]
+        if len(world.list_entries()) > COPIES_UP_TO:
+            return
+        if named is not None:
+            body = body | {"entry_ids": [self.pick("entries", pick, actor) for pick in named]}
+        path = "/v1/food-entries/copy"
+        self.written = actor, path
+        found = self.ask(actor, "POST", path, body)
+        ids = [row["id"] for row in found[1]] if isinstance(found[1], list) else []
+        self.agree(found, lambda: world.copy_entries(body, ids))
+        for key in ids:
+            self.remember("entries", key, actor)
+
+    @rule(actor=actors, pick=picks, first=days, last=days)
+    def restate_entries(self, actor: int | None, pick: int, first: str, last: str) -> None:
+        key = self.pick("products", pick)
+        actor = self.owner("products", key, pick) if actor is None else actor
+        first, last = sorted((first, last))
+        path = "/v1/food-entries/restate"
+        self.written = actor, path
+        found = self.ask(actor, "POST", path, {"product_id": key, "from": first, "to": last})
+        self.agree(found, lambda: self.worlds[actor].restate(key, first, last))
 
     # Weights, water and goals
 
@@ -980,6 +1078,10 @@ class Worlds(RuleBasedStateMachine):
             ),
             f"food-entries?limit=200&to={day}&meal_type={meal}": world.list_entries(
                 lambda row: row["date"] <= day and row["meal_type"] == meal
+            ),
+            "food-entries/products?limit=200": world.logged_products(),
+            f"food-entries/products?order=frequent&meal_type={meal}": world.logged_products(
+                meal, often=True
             ),
             f"stats/day/{day}": world.day(day),
             f"stats/daily?from={DAYS[0]}&to={DAYS[-1]}": world.daily(),

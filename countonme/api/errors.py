@@ -129,7 +129,9 @@ def _validation_errors(detail: Any, loc: tuple[str | int, ...]) -> Iterator[dict
     """Flatten DRF's nested errors. The `loc` of a rule over several fields names no field."""
     if isinstance(detail, dict):
         for field, nested in detail.items():
-            here = loc if field == "non_field_errors" else (*loc, field)
+            # The place within a list is left out: the field is what is named.
+            is_named = field != "non_field_errors" and not isinstance(field, int)
+            here = (*loc, field) if is_named else loc
             yield from _validation_errors(nested, here)
     elif isinstance(detail, list):
         for nested in detail:

@@ -229,7 +229,7 @@ STRICT_FIELDS: dict[type[models.Field[Any, Any]], type[serializers.Field[Any, An
 }
 
 
-class Reader(serializers.BaseSerializer[Any]):
+class Reader(serializers.Serializer[Any]):
     """A serializer of which one shared instance reads the data of all requests.
 
     A new instance copies all its fields, which takes longer than reading a body.
@@ -248,15 +248,6 @@ class Reader(serializers.BaseSerializer[Any]):
             ValidationError: it lists every invalid field.
         """
         return dict(self.run_validation(data))
-
-
-class StrictModelSerializer(Reader, serializers.ModelSerializer[Any]):
-    """A model serializer of strict fields. A client may choose the `id` of a new row."""
-
-    serializer_field_mapping = STRICT_FIELDS
-    serializer_choice_field = StrictChoiceField
-
-    id = StrictUUIDField(required=False, allow_null=True)
 
     def read_with(self, data: Mapping[str, Any], needed: Iterable[str]) -> dict[str, Any]:
         """Return the fields of plain data, and require some that are otherwise optional.
@@ -279,9 +270,19 @@ class StrictModelSerializer(Reader, serializers.ModelSerializer[Any]):
                 code = "null" if name in data else "required"
                 errors[name] = [ErrorDetail(str(self.fields[name].error_messages[code]), code)]
         if errors:
-            in_order = (name for name in self.Meta.fields if name in errors)
-            raise serializers.ValidationError({name: errors[name] for name in in_order})
+            raise serializers.ValidationError(
+                {name: errors[name] for name in self.fields if name in errors}  # type: ignore[misc]  # its keys are names, which the stubs don't say
+            )
         return values
+
+
+class StrictModelSerializer(Reader, serializers.ModelSerializer[Any]):
+    """A model serializer of strict fields. A client may choose the `id` of a new row."""
+
+    serializer_field_mapping = STRICT_FIELDS
+    serializer_choice_field = StrictChoiceField
+
+    id = StrictUUIDField(required=False, allow_null=True)
 
     @classmethod
     @cache

@@ -180,16 +180,16 @@ class DeviceScoped(models.Model):
 
         return Prepared(build, "device", "value")
 
-    def check_quota(self) -> None:
-        """Check for room for one row more, before a row is created, restored or moved.
+    def check_quota(self, rows: int = 1) -> None:
+        """Check for room for so many rows more, before they are created, restored or moved.
 
         Raises:
-            Conflict: the quota is reached; the sentence names it.
+            Conflict: the quota would be exceeded; the sentence names it.
         """
         if quota := self.quota():
             limit, sentence = quota
             value = getattr(self, self.counted_by)
-            if self._counted().count(device=self.device_id, value=value) >= limit:
+            if self._counted().count(device=self.device_id, value=value) + rows > limit:
                 raise Conflict(sentence)
 
     def change(self, **values: Any) -> bool:

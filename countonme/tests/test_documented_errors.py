@@ -21,6 +21,7 @@ from tests.helpers.phones import fill_up, get_code, id_of, try_pair
 Call = dict[str, Any]
 Refusal = tuple[str, str]
 
+COPY = "/v1/food-entries/copy"
 EATEN = {"date": "2025-02-05", "meal_type": "lunch"}
 SOUP = EATEN | {"name": "Soup", "kcal": 250}
 
@@ -33,7 +34,7 @@ class World:
         self.product = phone.product()["id"]
         self.portions = f"/v1/products/{self.product}/portions"
         self.portion = f"/v1/portions/{phone.get(self.portions).json()[0]['id']}"
-        self.entry = f"/v1/food-entries/{phone.entry()['id']}"
+        self.entry = f"/v1/food-entries/{phone.entry(date=EATEN['date'])['id']}"
 
     def at_quota(self, method: str, path: str, body: Any) -> Any:
         with pytest.MonkeyPatch.context() as patch:
@@ -258,6 +259,14 @@ REASONS: dict[str, dict[Refusal, Callable[[World], Any]]] = {
         ),
         ("409", "A day has at most 500 food entries"): lambda world: world.at_quota(
             "POST", "/v1/food-entries", SOUP
+        ),
+    },
+    "POST /v1/food-entries/copy": {
+        ("404", "Food entry not found"): lambda world: world.phone.post(
+            COPY, {"entry_ids": [unknown()], "to_date": "2025-02-06"}
+        ),
+        ("409", "A day has at most 500 food entries"): lambda world: world.at_quota(
+            "POST", COPY, {"from_date": EATEN["date"], "to_date": "2025-02-06"}
         ),
     },
     "POST /v1/sync": {

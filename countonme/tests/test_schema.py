@@ -182,6 +182,14 @@ def test_the_document_refuses_what_the_server_refuses(
         ("MetricsRequest", {"weight_change_pace": None}),
         ("CalculatedGoalRequest", {"id": "", "weight_change_pace": ""}),
         ("ManualGoalRequest", {"id": ID.title()}),
+        (
+            "CopyEntriesRequest",
+            {"from_date": "", "meal_type": "", "to_meal_type": "", "copy_id": ""},
+        ),
+        (
+            "CopyEntriesRequest",
+            {"entry_ids": [ID.upper()], "from_date": None, "copy_id": ID.title()},
+        ),
         ("BodyWeightRequest", {"id": None, "weight_kg": 72.400000000000006}),
         ("WaterEntryRequest", {"id": "", "ml": 250.0}),
         ("RegisterRequest", {"device_id": ID.upper(), "name": ""}),
@@ -294,6 +302,7 @@ def reads(phone: Any) -> dict[str, str]:
         f"/v1/products/{product['id']}": "/v1/products/{id}",
         f"/v1/products/{product['id']}/portions": "/v1/products/{id}/portions",
         "/v1/food-entries": "/v1/food-entries",
+        "/v1/food-entries/products?order=frequent": "/v1/food-entries/products",
         "/v1/stats/day/2025-02-05": "/v1/stats/day/{date}",
         "/v1/stats/daily?from=2025-02-01&to=2025-02-28": "/v1/stats/daily",
         "/v1/auth/device": "/v1/auth/device",

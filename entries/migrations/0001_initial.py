@@ -257,6 +257,7 @@ class Migration(migrations.Migration):
                         models.F("created_at"),
                         models.F("id"),
                         condition=models.Q(("product__isnull", False)),
+                        include=("meal_type", "deleted_at"),
                         name="food_entries_by_product",
                     ),
                 ],
