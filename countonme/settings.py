@@ -274,6 +274,8 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "CountOnMe API",
+    # Two fields have these choices.
+    "ENUM_NAME_OVERRIDES": {"MealTypeEnum": "entries.models.MealType"},
     "DESCRIPTION": (
         "Foods, portions, a diary, goals, weight and water for a calorie tracker without "
         "accounts: a phone registers itself, gets a token, and sees what its device owns and "
