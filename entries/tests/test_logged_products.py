@@ -106,17 +106,13 @@ def test_of_as_many_days_the_last_logged_is_first(phone: Api, foods: dict[str, s
 
 
 def test_the_last_90_days_that_have_an_entry_count(phone: Api, foods: dict[str, str]) -> None:
-    for days_ago in (90, 91, 92):
-        log(phone, foods["ham"], days_ago)
-    log(phone, foods["egg"], 89)
-    for days_ago in range(89):
-        phone.entry(date=str(LAST - timedelta(days_ago)))
-    assert found(phone, order="frequent") == ["egg", "ham"]
+    for name, days_ago in (("ham", 90), ("ham", 5), ("rice", 89), ("rice", 10), ("egg", 3)):
+        log(phone, foods[name], days_ago)
+    fillers = [phone.entry(date=str(LAST - timedelta(days_ago))) for days_ago in range(89)]
+    assert found(phone, order="frequent") == ["rice", "egg", "ham"]
     # Without an entry on one of these days, one day further back counts.
-    newest = phone.get("/v1/food-entries?limit=1").json()[0]
-    phone.delete(f"/v1/food-entries/{newest['id']}")
-    log(phone, foods["ham"], 88)
-    assert found(phone, order="frequent") == ["ham", "egg"]
+    phone.delete(f"/v1/food-entries/{fillers[0]['id']}")
+    assert found(phone, order="frequent") == ["ham", "rice", "egg"]
 
 
 def test_a_pause_of_years_forgets_nothing(phone: Api, foods: dict[str, str]) -> None:
