@@ -94,6 +94,7 @@ COLUMNS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         **dict.fromkeys(MACROS_100G, optional(numbers(0, 35))),
         "kcal_100g": whole(0, 999),
         "barcode": barcodes(),
+        "catalog_id": st.one_of(st.none(), st.just(""), st.uuids().map(str)),
     },
     "portions": {"name": names(), "grams": numbers(1, 9999), "is_default": st.booleans()},
     "food_entries": {
