@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import cycle
 from typing import Any
 
 import jsonschema
@@ -27,6 +28,7 @@ GOAL = {
 
 device = Phone(PORT).register()
 (food,) = device.get("/v1/catalog/foods?search=banana&limit=1").json()
+is_last = cycle([False, True])
 
 
 @schemathesis.auth(refresh_interval=None)
@@ -47,7 +49,8 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
 
     Also create the goal that is to be deleted, because a later goal replaces each goal, the phone
     that is to be signed out, and the code or key of an example. Name a food that exists, and pull
-    before a push, to send a current timestamp.
+    before a push, to send a current timestamp. A portion that is to be deleted is in turn one of
+    two and the last of its product, which is refused.
     """
     if case.operation.label == "DELETE /v1/goals/{id}" and is_id(case.path_parameters.get("id")):
         case.path_parameters["id"] = device.post("/v1/goals/manual", GOAL).json()["id"]
@@ -57,6 +60,8 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
         phone = Phone(PORT)
         phone.pair(device.get_code())
         case.path_parameters["id"] = phone.phone_id
+    if case.operation.label == "DELETE /v1/portions/{id}" and is_id(case.path_parameters.get("id")):
+        case.path_parameters["id"] = a_portion(is_last=next(is_last))
     if case.operation.path.startswith("/v1/catalog/foods/{id}") and is_id(
         case.path_parameters.get("id")
     ):
@@ -103,6 +108,15 @@ def after_call(context: Any, case: Any, response: Any) -> None:
     """Append the status of each answer to a file."""
     with open(ANSWERS, "a") as answers:
         print(case.method, case.operation.path, response.status_code, file=answers)
+
+
+def a_portion(*, is_last: bool) -> str:
+    """Return the id of a portion of a new product."""
+    product = device.post("/v1/products", {"name": "Rice", "kcal_100g": 130}).json()["id"]
+    if not is_last:
+        cup = {"name": "1 cup", "grams": 158}
+        return str(device.post(f"/v1/products/{product}/portions", cup).json()["id"])
+    return str(device.get(f"/v1/products/{product}/portions").json()[0]["id"])
 
 
 def is_example(case: Any, field: str) -> bool:

@@ -34,6 +34,7 @@ from countonme.scope.exceptions import Missing
 from countonme.scope.prepared import Prepared
 from devices.throttling import DeviceThrottle
 from products import gtin
+from products.models import Product
 from products.serializers import ProductSerializer
 
 
@@ -136,10 +137,11 @@ class CopyView(ViewSetMixin, DeviceView):
     }
 
     def create(self, request: Request, id: str) -> HttpResponse:
-        values = self.read_body()
-        food = fetch(id)
-        product, created = self.write(food.copy_to, self.device.pk, values.get("id"))
+        product, created = self.write(self.copy, id, self.read_body())
         return JSONAnswer(ProductSerializer.represent(product), 201 if created else 200)
+
+    def copy(self, id: str, values: dict[str, Any]) -> tuple[Product, bool]:
+        return fetch(id).copy_to(self.device.pk, values.get("id"))
 
 
 class ReportView(DeviceView):
@@ -152,9 +154,12 @@ class ReportView(DeviceView):
     path_model = Food
 
     def post(self, request: Request, id: str) -> HttpResponse:
-        values = self.read_body()
-        report = Report.objects.create(food=fetch(id), **values)
+        report = self.write(self.report, id, self.read_body())
         return JSONAnswer({"id": report.pk}, 201)
+
+    def report(self, id: str, values: dict[str, Any]) -> Report:
+        report: Report = Report.objects.create(food=fetch(id), **values)
+        return report
 
 
 class SourcesView(CatalogView):
