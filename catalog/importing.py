@@ -21,7 +21,6 @@ from uuid import UUID
 
 import orjson
 from django.db import connection, connections, transaction
-from django.db.models import F
 from django.utils import timezone
 
 from catalog.models import (
@@ -108,7 +107,12 @@ ON CONFLICT DO NOTHING
 
 @dataclass
 class Stored:
-    """What is known of a food before a batch is written."""
+    """What is known of a food before a batch is written.
+
+    Attributes:
+        is_first: whether the run meets it for the first time.
+        exists: whether it is in the catalog; the rest is what the catalog has of it.
+    """
 
     is_first: bool
     exists: bool = False
@@ -117,6 +121,7 @@ class Stored:
     is_withdrawn: bool = False
 
 
+# Of a food that is new to the run and to the catalog.
 UNKNOWN = Stored(True)
 
 
@@ -143,7 +148,7 @@ class Import:
     Attributes:
         source: whose foods they are.
         filters: which of them are wanted.
-        is_dry: whether to write nothing.
+        is_dry: whether to write no food, and only count.
         writer: writes a batch while the next one is read; see `one_writer()`.
         refuse: called with place, source id and reason for each record that is refused.
         counts: how many records were `new`, `changed`, `unchanged`, `older` than what is stored,
@@ -179,9 +184,7 @@ class Import:
     def finish(self) -> None:
         """Note that the files were imported to their end."""
         if not self.is_dry:
-            Source.objects.filter(pk=self.source.pk).update(
-                imported_at=timezone.now(), revision=F("revision") + 1
-            )
+            self.source.change(imported_at=timezone.now())
 
     def forget(self) -> None:
         """Remove what was noted during the run."""
@@ -322,7 +325,7 @@ class Import:
             row = rows[key]
             row["gtin_14"] = gtin.to_gtin_14(row["barcode"]) if row["barcode"] else None
             row["name_key"], row["words"] = name_key_and_words(row["name"], row["brand"])
-            if sum(rows[key][macro] or 0 for macro in MACROS_100G) > MAX_MACROS_100G:
+            if sum(row[macro] or 0 for macro in MACROS_100G) > MAX_MACROS_100G:
                 del rows[key]
                 refused.append(key)
         return refused

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -99,7 +98,7 @@ class Hit(NamedTuple):
 
 
 def find(text: str, language: str = "") -> list[Hit]:
-    """Return the foods that a search finds, the best first: 400 at most.
+    """Return the foods that a search finds, the best first: a few hundred at most.
 
     Each word of the search must start a word of name or brand. Where nothing does, words with one
     letter wrong count. The digits of a barcode find the foods with it.
@@ -130,11 +129,14 @@ def find(text: str, language: str = "") -> list[Hit]:
                 "language": language,
             }
             hits = {*_ask(cursor, POPULAR, values), *_ask(cursor, WHOLE_NAME, values)}
-            # Too slow: then what was found until here is all.
-            with suppress(OperationalError), transaction.atomic():
-                for part in (KNOWN, OTHERS) if long_words else ():
-                    if len(hits) < ENOUGH:
-                        hits |= {*_ask(cursor, part, values)}
+            try:
+                with transaction.atomic():
+                    for part in (KNOWN, OTHERS) if long_words else ():
+                        if len(hits) < ENOUGH:
+                            hits |= {*_ask(cursor, part, values)}
+            except OperationalError:
+                # Too slow: what was found until here is all, and no second is lost on another try.
+                break
             if hits:
                 break
     return sorted(_as_if_typed_right(hits, key) if mistyped else hits)
@@ -159,17 +161,19 @@ def find_with_own(
     """
     foods = find(text, language)
     products: Any = Product.objects.for_device(device_id)
-    gtin_14 = gtin.to_gtin_14(gtin.compact(text))
-    own = products.with_barcode(text) if gtin_14 else products.search(text).best_first(text)
-    own = list(own.in_order()[:limit] if gtin_14 else own[:limit])
+    is_barcode = gtin.to_gtin_14(gtin.compact(text)) is not None
+    if is_barcode:
+        own = products.with_barcode(gtin.compact(text)).in_order()
+    else:
+        own = products.search(text).best_first(text)
     copies = products.filter(catalog_id__any_of=[hit.id for hit in foods]).in_order()
     copied = {product.catalog_id: product for product in copies}
     key = name_key(text)
     ranked: list[tuple[Any, Product | None, UUID | None]] = []
     listed = set()
-    for product in own:
+    for product in own[:limit]:
         own_key = name_key(product.name)
-        is_whole = gtin_14 is not None or own_key == key
+        is_whole = is_barcode or own_key == key
         match = WHOLE if is_whole else START if own_key.startswith(key) else WITHIN
         ranked.append(((False, match, False, len(ranked)), product, None))
         listed.add(product.pk)

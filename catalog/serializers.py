@@ -116,8 +116,8 @@ class FoodsQuery(SearchMixin, QuerySerializer):
 
 
 @example("A chosen id", {"id": "0e0a5b5c-3c52-4a3d-8d5e-2f0f5a7f5d10"}, request_only=True)
-class CopySerializer(Reader, serializers.Serializer[Any]):
-    """What the product that is a copy shall be called by."""
+class CopySerializer(Reader):
+    """The id of the product that becomes the copy, if the client chooses it."""
 
     id = StrictUUIDField(required=False, allow_null=True, help_text="The new product's id.")
 
@@ -130,15 +130,11 @@ class CopiedSerializer(ProductSerializer):
 @example(
     "Wrong values", {"reason": "wrong_values", "note": "185 kcal on the pack"}, request_only=True
 )
-class ReportSerializer(Reader, serializers.ModelSerializer[Any]):
+class ReportSerializer(Reader):
     """What is wrong with a food."""
 
     reason = StrictChoiceField(Report.Reason.choices)
     note = TextField(required=False, allow_null=True, max_length=500)
-
-    class Meta:
-        model = Report
-        fields = ["reason", "note"]
 
 
 @example("A report", {"id": "6f1b6d0e-8a0b-4c83-9c3b-5f2f6f0a9b21"}, response_only=True)

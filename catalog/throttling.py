@@ -16,7 +16,7 @@ class SearchThrottle(DeviceThrottle):
         return settings.SEARCH_THROTTLE or None
 
 
-class ReportThrottle(SearchThrottle):
+class ReportThrottle(DeviceThrottle):
     """Limits the reports of one device, over all workers."""
 
     scope = "report"

@@ -38,7 +38,7 @@ def name_field() -> TextField:
 
 
 @example("A phone", {"device_id": DEVICE_ID, "name": "Pixel 9"})
-class RegisterSerializer(Reader, serializers.Serializer[Any]):
+class RegisterSerializer(Reader):
     """A phone that begins a diary of its own."""
 
     device_id = StrictUUIDField(
@@ -130,7 +130,7 @@ class PhoneSerializer(StrictModelSerializer):
 
 @example("One phone more", {"move": False})
 @example("A new phone in the place of this one", {"move": True})
-class AskForCodeSerializer(Reader, serializers.Serializer[Any]):
+class AskForCodeSerializer(Reader):
     """What the code is for: one phone more, or a new phone in the place of the one that asks."""
 
     move = StrictBooleanField(
@@ -152,7 +152,7 @@ class PairingCodeSerializer(serializers.ModelSerializer[Any]):
 
 @example("Without a key", {})
 @example("With the present key", {"recovery_key": KEY})
-class ShowKeySerializer(Reader, serializers.Serializer[Any]):
+class ShowKeySerializer(Reader):
     """The recovery key, if the person has it at hand."""
 
     recovery_key = TextField(
@@ -177,7 +177,7 @@ class RecoveryKeySerializer(serializers.Serializer[Any]):
     "By the recovery key: the other phone was stolen",
     {"code": KEY, "phone_id": PHONE_ID, "name": "Pixel 9", "revoke_others": True},
 )
-class PairSerializer(Reader, serializers.Serializer[Any]):
+class PairSerializer(Reader):
     """A phone that joins a device."""
 
     code = TextField(

@@ -122,7 +122,7 @@ PULLED: Any = {name: _table_serializer(name, pushed=False)() for name in synced(
 
 @example("An evening offline", example_changes("created", *RECORDS), request_only=True)
 @example("What was deleted", example_changes("deleted", *RECORDS), request_only=True)
-class ChangesSerializer(Reader, serializers.Serializer[Any]):
+class ChangesSerializer(Reader):
     """What a phone changed: by table, whole records and the ids of deleted ones.
 
     A table or list that is left out is empty. `_status`, `_changed` and unknown columns are

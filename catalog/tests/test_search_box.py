@@ -67,10 +67,11 @@ def test_products_of_others_are_not_there(phone: Api, other: Api) -> None:
     assert find(phone, "apple") == []
 
 
-def test_the_digits_of_a_barcode_find_both(phone: Api) -> None:
+@pytest.mark.parametrize("text", ["96385074", " 9638-5074 "])
+def test_the_digits_of_a_barcode_find_both(phone: Api, text: str) -> None:
     new_food("Soup of the catalog", barcode="96385074")
     phone.product(name="My soup", barcode="0000096385074")
-    assert find(phone, "96385074") == [("product", "My soup"), ("food", "Soup of the catalog")]
+    assert find(phone, text) == [("product", "My soup"), ("food", "Soup of the catalog")]
 
 
 def test_the_language_and_the_limit_are_kept(phone: Api) -> None:

@@ -268,6 +268,18 @@ def test_a_search_that_takes_too_long_answers_the_popular_foods(
     assert find(phone, "apple") == ["Apple"]
 
 
+def test_a_search_that_takes_too_long_is_not_tried_with_wrong_letters(
+    phone: Api, monkeypatch: Any
+) -> None:
+    new_food("Apple")
+    slow = search.KNOWN.replace("SELECT *", "SELECT pg_sleep(10), *")
+    monkeypatch.setattr(search, "KNOWN", slow)
+    monkeypatch.setattr(search, "SETTINGS", search.SETTINGS.replace("'1000'", "'50'"))
+    monkeypatch.setattr(search, "one_letter_off", lambda word: pytest.fail(word))
+    new_food("Appel", popularity=1)
+    assert find(phone, "appe") == []
+
+
 def test_the_number_of_queries_does_not_grow(phone: Api) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:

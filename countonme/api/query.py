@@ -18,7 +18,7 @@ from countonme.api.fields import DayField, QueryIntegerField, Reader
 MAX_OFFSET = 1_000_000
 
 
-class QuerySerializer(Reader, serializers.Serializer[Any]):
+class QuerySerializer(Reader):
     """The query parameters of a call. Others are ignored; of a repeated one the last counts."""
 
     @classmethod
