@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,7 +12,16 @@ from typing import Any
 import pytest
 
 from tests.helpers.nginx import Deployed
-from tests.helpers.processes import MANAGE, ROOT, Run, children, copy_of, environment, query
+from tests.helpers.processes import (
+    MANAGE,
+    ROOT,
+    Run,
+    children,
+    copy_of,
+    environment,
+    living_in,
+    query,
+)
 
 Start = Callable[..., Run]
 Deploy = Callable[..., Deployed]
@@ -76,3 +86,13 @@ def memory_mb(server: Deployed) -> float:
         status = Path(f"/proc/{pid}/status").read_text()
         total += int(status.partition("VmHWM:")[2].split()[0]) / 1024
     return total
+
+
+def cpu_seconds(server: Run) -> float:
+    """Return the CPU time that gunicorn's and PostgreSQL's processes have spent so far."""
+    ticks = 0
+    for pid in children(server.process.pid) | living_in(server.data_dir / "postgres").keys():
+        # Fields 14 and 15 of proc(5): in user mode, and in the kernel.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")

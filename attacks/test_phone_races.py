@@ -54,7 +54,7 @@ def tokens_in(answers: list[Answer]) -> list[str]:
 
 
 def test_one_of_many_phones_joins_by_a_code(crowd: Crowd, report: Report) -> None:
-    for _ in rounds(30, report):
+    for _ in rounds(20, report):
         first = crowd.register()
         code = crowd.code(first)
         answers = crowd.at_once([pairing(code) for _ in range(THREADS)])
@@ -66,7 +66,7 @@ def test_one_of_many_phones_joins_by_a_code(crowd: Crowd, report: Report) -> Non
 
 
 def test_a_phone_that_repeats_itself_gets_one_good_token(crowd: Crowd, report: Report) -> None:
-    for _ in rounds(30, report):
+    for _ in rounds(20, report):
         first = crowd.register()
         answers = crowd.at_once([pairing(crowd.code(first), new_id())] * 8)
         assert statuses(answers) == {200: 8}
@@ -77,7 +77,7 @@ def test_a_phone_that_repeats_itself_gets_one_good_token(crowd: Crowd, report: R
 def test_a_phone_that_repeats_itself_while_it_calls_is_never_locked_out(
     crowd: Crowd, report: Report
 ) -> None:
-    for rng in rounds(50, report):
+    for rng in rounds(33, report):
         first = crowd.register()
         again = pairing(crowd.code(first), new_id())
         joined = crowd.create("", *again[2:])["token"]
@@ -122,7 +122,7 @@ def test_a_device_never_has_nine_phones(crowd: Crowd, report: Report) -> None:
 def test_of_two_phones_that_ask_for_codes_the_last_one_is_good(
     crowd: Crowd, report: Report
 ) -> None:
-    for rng in rounds(30, report):
+    for rng in rounds(20, report):
         phones = [crowd.register()]
         phones.append(crowd.add_phone(phones[0]))
         calls: list[Call] = [(token, "POST", CODE, None) for token in phones * 4]
@@ -134,7 +134,7 @@ def test_of_two_phones_that_ask_for_codes_the_last_one_is_good(
 
 
 def test_two_phones_move_at_once_and_write_meanwhile(crowd: Crowd, report: Report) -> None:
-    for rng in rounds(30, report):
+    for rng in rounds(20, report):
         old = [crowd.register()]
         old.append(crowd.add_phone(old[0]))
         new = [crowd.join(crowd.code(token, move=True)) for token in old]
@@ -151,7 +151,7 @@ def test_two_phones_move_at_once_and_write_meanwhile(crowd: Crowd, report: Repor
 
 
 def test_phones_that_sign_each_other_out_leave_one(crowd: Crowd, report: Report) -> None:
-    for rng in rounds(30, report):
+    for rng in rounds(20, report):
         first = crowd.register()
         tokens = [first, *(crowd.add_phone(first) for _ in range(3))]
         paths = [f"{PHONES}/{phone_id}" for phone_id in crowd.phones(first)]
@@ -165,7 +165,7 @@ def test_phones_that_sign_each_other_out_leave_one(crowd: Crowd, report: Report)
 
 
 def test_of_two_recoveries_at_once_the_last_one_stays(crowd: Crowd, report: Report) -> None:
-    for rng in rounds(30, report):
+    for rng in rounds(20, report):
         thief = crowd.register()
         key = crowd.key(thief)
         tokens = [thief, crowd.add_phone(thief), crowd.join(crowd.code(thief))]
@@ -218,7 +218,7 @@ def anything(crowd: Crowd, tokens: list[str], code: str, key: str) -> list[Call]
 
 @pytest.mark.parametrize("erases", [False, True], ids=["", "and it is erased"])
 def test_anything_at_once_breaks_no_rule(crowd: Crowd, report: Report, erases: bool) -> None:
-    for rng in rounds(30, report):
+    for rng in rounds(20, report):
         first = crowd.register()
         second = crowd.add_phone(first)
         key, joined = crowd.key(first), crowd.join(crowd.code(first, move=True))

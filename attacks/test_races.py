@@ -46,7 +46,7 @@ def path_and_body(crowd: Crowd, token: str, kind: str) -> tuple[str, dict[str, A
 
 
 def test_a_device_is_registered_once(crowd: Crowd, report: Report) -> None:
-    for _ in rounds(100, report):
+    for _ in rounds(50, report):
         body = {"device_id": new_id()}
         answers = crowd.at_once([("", "POST", "/v1/auth/register", body)] * THREADS)
         assert statuses(answers) == {200: 1, 409: THREADS - 1}
@@ -55,7 +55,7 @@ def test_a_device_is_registered_once(crowd: Crowd, report: Report) -> None:
 
 
 def test_one_default_remains_of_many_that_are_set_at_once(crowd: Crowd, report: Report) -> None:
-    for rng in rounds(100, report):
+    for rng in rounds(50, report):
         token = crowd.register()
         product = crowd.product(token)
         path = f"/v1/products/{product}/portions"
@@ -71,7 +71,7 @@ def test_one_default_remains_of_many_that_are_set_at_once(crowd: Crowd, report: 
 
 
 def test_a_repeated_creation_makes_one_row(crowd: Crowd, report: Report) -> None:
-    for rng in rounds(130, report):
+    for rng in rounds(65, report):
         token = crowd.register()
         path, body = path_and_body(crowd, token, rng.choice(KINDS))
         before = len(crowd.get(token, path))
@@ -82,7 +82,7 @@ def test_a_repeated_creation_makes_one_row(crowd: Crowd, report: Report) -> None
 
 
 def test_two_devices_can_create_the_same_id(crowd: Crowd, report: Report) -> None:
-    for rng in rounds(110, report):
+    for rng in rounds(55, report):
         shared, kind = new_id(), rng.choice(KINDS)
         calls: list[Call] = []
         for token in (crowd.register(), crowd.register()):
@@ -95,7 +95,7 @@ def test_two_devices_can_create_the_same_id(crowd: Crowd, report: Report) -> Non
 
 
 def test_a_product_is_deleted_while_it_is_logged(crowd: Crowd, report: Report) -> None:
-    for rng in rounds(110, report):
+    for rng in rounds(55, report):
         token = crowd.register()
         product = crowd.product(token)
         calls: list[Call] = [
@@ -126,7 +126,7 @@ def entry_of(product: str, day: int) -> dict[str, Any]:
 def test_a_product_keeps_one_default_while_portions_are_changed_and_deleted(
     crowd: Crowd, report: Report
 ) -> None:
-    for rng in rounds(110, report):
+    for rng in rounds(55, report):
         token = crowd.register()
         product = crowd.product(token)
         path = f"/v1/products/{product}/portions"
@@ -150,7 +150,7 @@ def test_a_product_keeps_one_default_while_portions_are_changed_and_deleted(
 
 
 def test_nothing_is_written_after_a_device_was_erased(crowd: Crowd, report: Report) -> None:
-    for rng in rounds(100, report):
+    for rng in rounds(50, report):
         token = crowd.register()
         product = crowd.product(token)
         writes: list[Call] = [
@@ -175,7 +175,7 @@ def test_nothing_is_written_after_a_device_was_erased(crowd: Crowd, report: Repo
 
 
 def test_concurrent_rotations_leave_one_good_token(crowd: Crowd, report: Report) -> None:
-    for number, rng in enumerate(rounds(110, report)):
+    for number, rng in enumerate(rounds(55, report)):
         old = crowd.register()
         rotate: Call = (old, "POST", "/v1/auth/rotate", None)
         calls = shuffled(rng, [rotate] * 4 + [(old, "GET", "/v1/products", None)] * 2)
@@ -199,7 +199,7 @@ def test_concurrent_rotations_leave_one_good_token(crowd: Crowd, report: Report)
 
 
 def test_a_phone_that_rotates_and_calls_is_never_locked_out(crowd: Crowd, report: Report) -> None:
-    for rng in rounds(70, report):
+    for rng in rounds(35, report):
         old = crowd.register()
         rotate: Call = (old, "POST", "/v1/auth/rotate", None)
         given = [crowd.create(old, "/v1/auth/rotate", None)["token"]]

@@ -19,7 +19,7 @@ from attacks.servers import Report, Start
 from tests.helpers.processes import Run, query
 
 # Of random orders of moves, beside all those of two.
-ORDERS, MOVES_EACH = 25, 6
+ORDERS, MOVES_EACH = 10, 6
 # An hour less than a key is good for that was replaced without showing it.
 LET_NEARLY_SEVEN_DAYS_PASS = """
 UPDATE {} SET expires_at = expires_at - interval '6 days 23 hours' WHERE device_id = %s

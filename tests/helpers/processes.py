@@ -121,7 +121,7 @@ class Run:
 
     def get(self, path: str, **headers: str) -> bytes:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
-        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - it is http
+        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - it is http
             answer: bytes = response.read()
         return answer
 
