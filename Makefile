@@ -2,6 +2,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+# What running needs, and what all the rest does.
+RUNS := $(VENV)/runs
 INSTALLED := $(VENV)/installed
 BENCH_VENV := .data/bench/venv
 BENCH_INSTALLED := $(BENCH_VENV)/installed
@@ -18,17 +20,23 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 USABLE := $(shell $(BIN)/python -c 'import pip; $(NEW_ENOUGH)' 2>/dev/null && echo yes)
 # Installed in its own environment, because it has as many dependencies as the project.
 PIP_AUDIT := pip-audit==2.10.1
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PIP_COMPILE := CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/pip-compile -q --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-next attack bench check audit requirements clean FORCE
+.PHONY: help run seed test test-next attack bench check audit requirements clean FORCE
 
 help: ## Print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
 
-run: $(INSTALLED) ## Serve on http://HOST:PORT (127.0.0.1:8000), data in DATA_DIR (.data) or at DATABASE_URL
+run: $(RUNS) ## Serve on http://HOST:PORT (127.0.0.1:8000), data in DATA_DIR (.data) or at DATABASE_URL
 	@exec $(BIN)/python -m countonme.server.serve
+
+seed: $(RUNS) ## Make three demo phones, each with a month of meals; ARGS go to seed_demo
+	@$(BIN)/python manage.py migrate --verbosity 0
+	@$(BIN)/python manage.py start_catalog
+	@$(BIN)/python manage.py seed_demo --devices 3 $(ARGS)
 
 test: $(INSTALLED) ## Run all tests in parallel, on the embedded PostgreSQL or DATABASE_URL; ARGS go to pytest
 	@exec $(BIN)/python -m pytest -n auto $(ARGS)
@@ -71,6 +79,7 @@ audit: $(INSTALLED) ## Check the pinned requirements for known vulnerabilities, 
 
 requirements: $(INSTALLED) ## Compile every requirements*.txt from its requirements*.in; ARGS, e.g. --upgrade, go to pip-compile
 	$(PIP_COMPILE) $(ARGS) requirements.in
+	$(PIP_COMPILE) $(ARGS) requirements-run.in
 	$(PIP_COMPILE) $(ARGS) requirements-dev.in
 	$(PIP_COMPILE) $(ARGS) bench/requirements.in
 
@@ -78,14 +87,21 @@ clean: ## Remove what can be made again; never DATA_DIR
 	rm -rf $(VENV) staticfiles .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 	find . -name '.git' -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamp is removed first and made last, so that an interrupted install starts again.
-$(INSTALLED): requirements-dev.txt $(if $(USABLE),,FORCE)
+# A stamp is removed first and made last, so that an interrupted install starts again.
+$(RUNS): requirements-run.txt $(if $(USABLE),,FORCE)
 	@test -n "$(PYTHON)" && $(PYTHON) -c '$(NEW_ENOUGH)' 2>/dev/null || { \
 		echo "Python 3.11 or newer is missing: install it, or name it with PYTHON=." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "Python's venv module is missing: install it (on Debian: python3-venv)." >&2; exit 1; }
+	@echo "Installing Django, PostgreSQL and what else running needs into $(VENV), once …"
 	@if [ -n "$(USABLE)" ] && [ -f $@ ]; then rm $@; else $(PYTHON) -m venv --clear $(VENV); fi
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(PIP_INSTALL) -r requirements-run.txt
+	@touch $@
+
+$(INSTALLED): requirements-dev.txt $(RUNS)
+	@echo "Installing what tests and checks need into $(VENV), once …"
+	@rm -f $@
+	@$(PIP_INSTALL) -r requirements-dev.txt
 	@touch $@
 
 # The packages of the FastAPI peer, apart from the project's own.

@@ -8,6 +8,8 @@ import sys
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+from django.db import ProgrammingError
+from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from countonme.server import embedded, serve, timeouts
 
@@ -31,6 +33,10 @@ def main() -> None:
                 execute_from_command_line(sys.argv)
     except (ImproperlyConfigured, embedded.EmbeddedError, serve.ServeError) as error:
         sys.exit(str(error))
+    except ProgrammingError as error:
+        if not isinstance(error.__cause__, UndefinedTable | UndefinedColumn):
+            raise
+        sys.exit("The database lacks tables of this version: run migrate first, or `make run`.")
 
 
 def needs_database(arguments: list[str]) -> bool:

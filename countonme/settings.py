@@ -7,11 +7,20 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from countonme.server.environment import (
+    env,
+    flag,
+    log_level,
+    postgresql,
+    rate,
+    redis_url,
+    strings,
+    whole_number,
+)
+
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
 env.read_env(BASE_DIR / ".env")
 
 
@@ -50,8 +59,8 @@ def source_digest() -> str:
 
 
 DATA_DIR = (BASE_DIR / env.str("DATA_DIR", ".data")).resolve()
-DEBUG = env.bool("DEBUG", False)
-HTTPS = env.bool("HTTPS", not DEBUG)
+DEBUG = flag("DEBUG", False)
+HTTPS = flag("HTTPS", not DEBUG)
 SECRET_KEY = secret_key()
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 OWN_APPS = ["countonme", "devices", "products", "catalog", "entries", "goals", "sync"]
@@ -120,9 +129,7 @@ TEMPLATES = [
     },
 ]
 
-database: dict[str, Any] = env.db_url_config(database_url())
-if database["ENGINE"] != "django.db.backends.postgresql":
-    raise ImproperlyConfigured("DATABASE_URL must be a postgres:// URL.")
+database = postgresql(database_url())
 options = {"connect_timeout": 5} | database.pop("OPTIONS", {})
 # The folder of a Unix socket comes as an option, but dbshell reads HOST.
 database["HOST"] = options.pop("host", database["HOST"])
@@ -131,8 +138,8 @@ options |= {"server_side_binding": True, "prepare_threshold": 1}
 DATABASES = {"default": database | {"CONN_MAX_AGE": None, "OPTIONS": options}}
 # In seconds; see countonme.server.timeouts.
 DATABASE_TIMEOUTS = {
-    "statement_timeout": env.int("STATEMENT_TIMEOUT", 10),
-    "lock_timeout": env.int("LOCK_TIMEOUT", 3),
+    "statement_timeout": whole_number("STATEMENT_TIMEOUT", 10),
+    "lock_timeout": whole_number("LOCK_TIMEOUT", 3),
     "idle_in_transaction_session_timeout": 30,
 }
 # The model that the rows of device-scoped models belong to; see countonme.scope.
@@ -149,7 +156,7 @@ GLOBAL_MODELS = [
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # "default" may lose entries and differ between workers. "shared" may not: it counts registrations.
-CACHE_URL = env.str("CACHE_URL", "")
+CACHE_URL = redis_url()
 CACHES: dict[str, dict[str, Any]]
 if CACHE_URL:
     redis = {
@@ -201,6 +208,7 @@ UNFOLD = {
     "SITE_HEADER": "CountOnMe",
     "SITE_SYMBOL": "nutrition",
     "SITE_URL": None,
+    "SITE_FAVICONS": [{"rel": "icon", "href": "countonme.operators.site.icon"}],
     "DASHBOARD_CALLBACK": "devices.dashboard.add_to_context",
     "STYLES": ["countonme.operators.site.stylesheet"],
     "SIDEBAR": {"show_search": True, "navigation": "countonme.operators.site.navigation"},
@@ -227,12 +235,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
-CORS_ORIGINS = env.str("CORS_ORIGINS", "*")
-CORS_ALLOWED_ORIGINS = (
-    env.json("CORS_ORIGINS")
-    if CORS_ORIGINS.startswith("[")
-    else env.list("CORS_ORIGINS", default=["*"])
-)
+CORS_ALLOWED_ORIGINS = strings("CORS_ORIGINS", ["*"])
 CORS_ALLOW_ALL_ORIGINS = "*" in CORS_ALLOWED_ORIGINS
 if CORS_ALLOW_ALL_ORIGINS:
     CORS_ALLOWED_ORIGINS = []
@@ -245,16 +248,16 @@ CORS_URLS_REGEX = r"^/(v1/.*|health.*|openapi\.json)$"
 # The largest body of a request, in bytes.
 MAX_BODY_BYTES = 1024 * 1024
 MAX_SYNC_BODY_BYTES = 32 * 1024 * 1024
-MAX_PRODUCTS_PER_DEVICE = env.int("MAX_PRODUCTS_PER_DEVICE", 5000)
+MAX_PRODUCTS_PER_DEVICE = whole_number("MAX_PRODUCTS_PER_DEVICE", 5000, 1)
 MAX_PORTIONS_PER_PRODUCT = 50
-MAX_ENTRIES_PER_DAY = env.int("MAX_ENTRIES_PER_DAY", 500)
+MAX_ENTRIES_PER_DAY = whole_number("MAX_ENTRIES_PER_DAY", 500, 1)
 MAX_WATER_ENTRIES_PER_DAY = 100
-BCRYPT_ROUNDS = env.int("BCRYPT_ROUNDS", 12)
+BCRYPT_ROUNDS = whole_number("BCRYPT_ROUNDS", 12, 4, 31)
 
-REGISTER_THROTTLE = env.str("REGISTER_THROTTLE", "10/min")
-PAIR_THROTTLE = env.str("PAIR_THROTTLE", "10/min")
-DEVICE_THROTTLE = env.str("DEVICE_THROTTLE", "600/min")
-SEARCH_THROTTLE = env.str("SEARCH_THROTTLE", "240/min")
+REGISTER_THROTTLE = rate("REGISTER_THROTTLE", "10/min")
+PAIR_THROTTLE = rate("PAIR_THROTTLE", "10/min")
+DEVICE_THROTTLE = rate("DEVICE_THROTTLE", "600/min")
+SEARCH_THROTTLE = rate("SEARCH_THROTTLE", "240/min")
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["devices.authentication.DeviceTokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -269,7 +272,7 @@ REST_FRAMEWORK = {
     "COERCE_DECIMAL_TO_STRING": False,
     "UNAUTHENTICATED_USER": None,
     "URL_FORMAT_OVERRIDE": None,
-    "NUM_PROXIES": env.int("NUM_PROXIES", 0),
+    "NUM_PROXIES": whole_number("NUM_PROXIES", 0),
 }
 
 SPECTACULAR_SETTINGS = {
@@ -320,7 +323,7 @@ LOGGING = {
             "filters": ["request_id"],
         },
     },
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO").upper()},
+    "root": {"handlers": ["console"], "level": log_level()},
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         # The access log has these already, with their status.

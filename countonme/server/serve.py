@@ -24,9 +24,10 @@ import django
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from countonme.server import embedded, timeouts
+from countonme.server import embedded, environment, timeouts
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
+ADDRESS = "address"  # the file in DATA_DIR with the URL of the latest server
 SHARE = "EMBEDDED_SHARE"  # the environment variable that names the share's descriptor to gunicorn
 # Workers of a killed master hold the port until they notice, which takes about a second.
 BIND_SECONDS = 5.0
@@ -90,7 +91,10 @@ def serve() -> NoReturn:
             What had been started is stopped by then.
     """
     data_dir = read_environment()
-    os.environ.setdefault("HTTPS", "false")
+    os.environ["HTTPS"] = os.environ.get("HTTPS") or "false"
+    # gunicorn.conf.py reads these two, and would answer with a traceback.
+    for name in ("WEB_CONCURRENCY", "THREADS"):
+        environment.whole_number(name, 1, 1)
     host = os.environ.get("HOST") or "127.0.0.1"
     # Bound first, so that a taken port is found at once. Early requests wait in its queue.
     with listen(host, os.environ.get("PORT") or "8000") as listener:
@@ -102,7 +106,14 @@ def serve() -> NoReturn:
             with timeouts.lifted(locks=False):
                 prepare()
             name = f"[{address}]" if ":" in address else address
-            print(f"CountOnMe serves on http://{name}:{port} (Ctrl-C stops it).", flush=True)
+            url = f"http://{name}:{port}"
+            data_dir.mkdir(parents=True, exist_ok=True)
+            (data_dir / ADDRESS).write_text(url)
+            print(
+                f"CountOnMe serves on {url} (Ctrl-C stops it).\n"
+                f"The API is described at {url}/docs, operators work at {url}/admin/.",
+                flush=True,
+            )
             # Until gunicorn has its own handlers, a signal would leave the database running.
             signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
             if received:
@@ -115,6 +126,14 @@ def serve() -> NoReturn:
             command = [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener.fileno()}"]
             config = ["--config", str(BASE_DIR / "gunicorn.conf.py"), "--chdir", str(BASE_DIR)]
             os.execv(sys.executable, [*command, *config, "countonme.wsgi"])
+
+
+def served_at(data_dir: Path) -> str:
+    """Return the URL of the latest server with this DATA_DIR, or the default one."""
+    try:
+        return (data_dir / ADDRESS).read_text()
+    except FileNotFoundError:
+        return f"http://127.0.0.1:{os.environ.get('PORT') or 8000}"
 
 
 def listen(host: str, port: str) -> socket.socket:

@@ -8,7 +8,16 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-PAGES = ["/v1/products", "/health", "/openapi.json", "/docs", "/redoc", "/admin/login/", "/nothing"]
+PAGES = [
+    "/",
+    "/v1/products",
+    "/health",
+    "/openapi.json",
+    "/docs",
+    "/redoc",
+    "/admin/login/",
+    "/nothing",
+]
 YEAR = 31_536_000
 
 pytestmark = pytest.mark.django_db
@@ -57,7 +66,7 @@ def test_data_loads_nothing(client: Client, path: str) -> None:
     assert policy(client.get(path))["default-src"] == "'none'"
 
 
-@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+@pytest.mark.parametrize("path", ["/", "/docs", "/redoc"])
 def test_the_documents_pages_evaluate_nothing(client: Client, path: str) -> None:
     assert policy(client.get(path)).get("script-src", "'self'") == "'self'"
 

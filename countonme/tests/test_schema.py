@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import warnings
 from typing import Any
 
@@ -340,9 +341,16 @@ def test_answers_of_the_server_carry_the_headers_that_are_always_there(
             assert always <= dict(answer.headers).keys()
 
 
-@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+@pytest.mark.parametrize("path", ["/", "/docs", "/redoc"])
 def test_pages_for_people_ask_no_other_host(nobody: Any, path: str) -> None:
     response = nobody.get(path)
     assert response.status_code == 200
     assert b"//" not in response.content.replace(b"<!doctype html>", b"")
     assert "default-src 'self'" in response["Content-Security-Policy"]
+
+
+def test_the_first_page_leads_to_everything(nobody: Any) -> None:
+    page = nobody.get("/").content.decode()
+    paths = re.findall(r'<a href="([^"]+)"', page)
+    assert paths == ["/docs", "/redoc", "/openapi.json", "/admin/", "/health/ready"]
+    assert nobody.get("/favicon.ico").headers["Location"].endswith(".svg")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from io import StringIO
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from tests.helpers.api import Api
 
@@ -51,13 +53,14 @@ def test_it_names_its_phone(db: None) -> None:
     assert f'The token of its phone, "{phone["name"]}", ' in printed
 
 
-def test_its_curl_lines_call_the_port_that_make_run_takes(
-    db: None, monkeypatch: pytest.MonkeyPatch
+def test_its_curl_lines_call_the_server_that_was_started_last(
+    db: None, monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("PORT", "9000")
-    assert "http://127.0.0.1:9000/v1/products" in seed("--days", "1")
-    monkeypatch.delenv("PORT")
+    settings.DATA_DIR = tmp_path
+    monkeypatch.delenv("PORT", raising=False)
     assert "http://127.0.0.1:8000/v1/products" in seed("--days", "1")
+    (tmp_path / "address").write_text("http://192.168.1.20:9000")
+    assert "http://192.168.1.20:9000/v1/products" in seed("--days", "1")
 
 
 def test_its_days_are_believable(db: None) -> None:
@@ -92,3 +95,20 @@ def test_its_goal_is_within_reach(db: None) -> None:
 
 def test_each_run_makes_another_phone(db: None) -> None:
     assert phone_of(seed("--days", "1")).token != phone_of(seed("--days", "1")).token
+
+
+def test_several_devices_have_different_diaries(db: None) -> None:
+    printed = seed("--days", "3", "--devices", "2")
+    found = re.search(r"^Device .* with the token (\S+)$", printed, re.MULTILINE)
+    assert found
+    diaries = [
+        [entry["grams"] for entry in phone.get("/v1/food-entries").json()]
+        for phone in (phone_of(printed), Api(token=found[1]))
+    ]
+    assert diaries[0] != diaries[1]
+    assert all(diaries)
+
+
+def test_no_days_are_refused(db: None) -> None:
+    with pytest.raises(CommandError, match="at least one"):
+        seed("--days", "0")

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from countonme.server import serve
 from goals import demo
 
 CURL = """\
@@ -37,15 +38,18 @@ curl -X POST -H "Authorization: Bearer $TOKEN" "{url}/v1/auth/pairing-code"
 
 class Command(BaseCommand):
     help = (
-        "Register a demo device with a diary, a goal, weighings and water of the last days. Prints "
-        "the token of its phone and curl lines that use it. Each run creates another device."
+        "Register demo devices with a diary, a goal, weighings and water of the last days. Prints "
+        "their phones' tokens and curl lines that use one. Each run creates more devices."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--url",
-            default=f"http://127.0.0.1:{os.environ.get('PORT') or 8000}",
-            help="the address of the server in the curl lines (default: %(default)s, by PORT)",
+            default=serve.served_at(settings.DATA_DIR),
+            help="the address of the server in the curl lines (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--devices", type=int, default=1, help="how many devices (default: %(default)s)"
         )
         parser.add_argument(
             "--days", type=int, default=30, help="how many days, up to today (default: %(default)s)"
@@ -53,7 +57,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         today = timezone.now().date()
-        days = options["days"]
+        days, count = options["days"], options["devices"]
+        if days < 1 or count < 1:
+            raise CommandError("There must be at least one device and one day.")
+        for number in range(1, count):
+            device, token = demo.create_phone(today, days, number)
+            self.stdout.write(f"Device {device.pk}, likewise, with the token {token}\n")
         device, token = demo.create_phone(today, days)
         self.stdout.write(
             CURL.format(
