@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+from countonme import __version__
 from countonme.server.environment import (
     env,
     flag,
@@ -297,7 +298,8 @@ SPECTACULAR_SETTINGS = {
         "sync in lower case alone. `null` or an empty string for the `id` of a new row is none: it "
         "gets one."
     ),
-    "VERSION": "1.0.0",
+    "VERSION": __version__,
+    "SERVERS": [{"url": "/", "description": "The server that answers this document"}],
     "OAS_VERSION": "3.1.1",
     "SCHEMA_PATH_PREFIX": "/v1",
     "COMPONENT_SPLIT_REQUEST": True,

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import inspect
 import re
+import tomllib
 import warnings
 from typing import Any
 
 import jsonschema
 import pytest
+from django.conf import settings
 from django.urls import get_resolver
 
+from countonme import __version__
 from countonme.api import docs
 from countonme.api.fields import Reader, StrictModelSerializer
 from countonme.api.query import QuerySerializer
@@ -354,3 +357,17 @@ def test_the_first_page_leads_to_everything(nobody: Any) -> None:
     paths = re.findall(r'<a href="([^"]+)"', page)
     assert paths == ["/docs", "/redoc", "/openapi.json", "/admin/", "/health/ready"]
     assert nobody.get("/favicon.ico").headers["Location"].endswith(".svg")
+
+
+def test_version_is_the_same_everywhere(nobody: Any) -> None:
+    project = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())["project"]
+    changelog = re.findall(
+        r"^## (\d\S*\.\d+)\b", (settings.BASE_DIR / "CHANGELOG.md").read_text(), re.M
+    )
+    versions = {
+        project["version"],
+        changelog[0],
+        nobody.get("/openapi.json").json()["info"]["version"],
+    }
+    assert versions == {__version__}
+    assert f"version {__version__}" in (settings.BASE_DIR / "README.md").read_text()
