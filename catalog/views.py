@@ -65,6 +65,7 @@ class CatalogView(DeviceView):
 class CatalogFoodsView(CatalogView):
     """Foods of the catalog that a search or a barcode finds, the best first."""
 
+    summaries = {"get": "Search the catalog"}
     throttle_classes = (DeviceThrottle, SearchThrottle)
     response_class = cast("Any", FoodSerializer(many=True))
     get_query_class = CatalogQuery
@@ -83,6 +84,7 @@ class CatalogFoodsView(CatalogView):
 class FoodsView(CatalogView):
     """What a search box shows while one types: own products and the catalog's foods in one list."""
 
+    summaries = {"get": "Search foods"}
     throttle_classes = (DeviceThrottle, SearchThrottle)
     response_class = cast("Any", FoundSerializer(many=True))
     get_query_class = FoodsQuery
@@ -110,6 +112,7 @@ class FoodsView(CatalogView):
 class CatalogFoodView(CatalogView):
     """One food of the catalog, also one that its source withdrew."""
 
+    summaries = {"get": "Get a catalog food"}
     serializer_class = FoodSerializer
     path_model = Food
 
@@ -123,6 +126,7 @@ class CopyView(ViewSetMixin, DeviceView):
     Once more, it answers the product that was copied before, as long as that is live.
     """
 
+    summaries = {"create": "Copy a catalog food"}
     serializer_class = CopySerializer
     create_response_class = CopiedSerializer
     body_is_optional = True
@@ -147,6 +151,7 @@ class CopyView(ViewSetMixin, DeviceView):
 class ReportView(DeviceView):
     """Say what is wrong with a food. The report does not tell who sent it."""
 
+    summaries = {"post": "Report a catalog food"}
     throttle_classes = (DeviceThrottle, ReportThrottle)
     serializer_class = ReportSerializer
     response_class = ReportedSerializer
@@ -165,6 +170,7 @@ class ReportView(DeviceView):
 class SourcesView(CatalogView):
     """Whom to name for the catalog's foods, as their licences ask."""
 
+    summaries = {"get": "List catalog sources"}
     response_class = cast("Any", SourceSerializer(many=True))
 
     def get(self, request: Request) -> HttpResponse:

@@ -280,24 +280,21 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "CountOnMe API",
     # Two fields have these choices.
     "ENUM_NAME_OVERRIDES": {"MealTypeEnum": "entries.models.MealType"},
-    "DESCRIPTION": (
-        "Foods, portions, a diary, goals, weight and water for a calorie tracker without "
-        "accounts: a phone registers itself, gets a token, and sees what its device owns and "
-        "nothing else.\n\n"
-        "A device owns a diary, and phones hold the tokens to it. Who registers gets both. More "
-        "phones join by a pairing code of another phone or by the recovery key. All phones of a "
-        "device see and write the same rows.\n\n"
-        "Strings are stripped of surrounding white space, each run of white space within becomes "
-        "one blank, and they are normalised to NFC, before their length is checked; they hold no "
-        "other control characters. Unknown fields and parameters are ignored. "
-        "An empty string is null for an optional field that is a string.\n\n"
-        "A number is read as a double. One with more decimals than are kept is rounded half up; "
-        "the limits below are those of what is kept. A field of an integer takes what is within a "
-        "millionth of one, and refuses other fractions.\n\n"
-        "Ids are UUIDs of 36 characters: in answers in lower case, in requests in either, in a "
-        "sync in lower case alone. `null` or an empty string for the `id` of a new row is none: it "
-        "gets one."
-    ),
+    "DESCRIPTION": (BASE_DIR / "countonme" / "api" / "introduction.md").read_text(),
+    # In the order in which a phone meets them.
+    "TAGS": [
+        {"name": "auth", "description": "A device, its phones, their tokens, codes and key."},
+        {"name": "foods", "description": "What a search box shows."},
+        {"name": "catalog", "description": "Foods that all phones can look up and copy."},
+        {"name": "products", "description": "The device's foods, and their portions."},
+        {"name": "portions", "description": "Measures of a product, such as a slice."},
+        {"name": "food-entries", "description": "The diary."},
+        {"name": "stats", "description": "What days and ranges add up to."},
+        {"name": "goals", "description": "Daily targets, and what is left of them."},
+        {"name": "body-weights", "description": "Weighings, one a day."},
+        {"name": "water-entries", "description": "Water drunk."},
+        {"name": "sync", "description": "For apps that work offline."},
+    ],
     "VERSION": __version__,
     "SERVERS": [{"url": "/", "description": "The server that answers this document"}],
     "OAS_VERSION": "3.1.1",

@@ -33,6 +33,7 @@ class RegisterView(ApiView):
     Where the answer is lost, register again under a new id: nothing is in the device yet.
     """
 
+    summaries = {"post": "Register a device"}
     authentication_classes = ()
     permission_classes = ()
     throttle_classes = (RegisterThrottle,)
@@ -53,6 +54,7 @@ class PairView(ApiView):
     gets another token in its place: the answer may have been lost.
     """
 
+    summaries = {"post": "Pair a phone"}
     authentication_classes = ()
     permission_classes = ()
     throttle_classes = (PairThrottle,)
@@ -95,6 +97,7 @@ class RotateView(CallerView):
     Until the new one is first used, the old one may ask again: the answer may have been lost.
     """
 
+    summaries = {"post": "Rotate the token"}
     accepts_previous_token = True
     serializer_class = TokenSerializer
     methods_with_body = ()
@@ -107,6 +110,7 @@ class RotateView(CallerView):
 class DeviceView(CallerView):
     """The device of the phone that asks."""
 
+    summaries = {"get": "Get the device", "delete": "Erase the device"}
     serializer_class = DeviceSerializer
 
     def get(self, request: Request) -> HttpResponse:
@@ -124,6 +128,7 @@ class DeviceView(CallerView):
 class PhonesView(CallerView):
     """The phones that are signed in to the device, the oldest first."""
 
+    summaries = {"get": "List phones"}
     serializer_class = PhoneSerializer
     response_class = cast("Any", PhoneSerializer(many=True))
 
@@ -135,6 +140,7 @@ class PhonesView(CallerView):
 class PhoneView(CallerView):
     """One of the device's phones."""
 
+    summaries = {"patch": "Rename a phone", "delete": "Sign a phone out"}
     serializer_class = PhoneSerializer
     path_model = Phone
     answers = {"delete": {409: ["Erase the device instead"]}}
@@ -179,6 +185,7 @@ class PairingCodeView(CallerView):
     It is good no longer than the phone that asked for it is signed in.
     """
 
+    summaries = {"post": "Make a pairing code"}
     serializer_class = AskForCodeSerializer
     response_class = PairingCodeSerializer
     body_is_optional = True
@@ -195,6 +202,7 @@ class PairingCodeView(CallerView):
 class RecoveryKeyView(CallerView):
     """Make the device's recovery key, by which a phone may join when none is at hand."""
 
+    summaries = {"post": "Make a recovery key", "delete": "Delete the recovery key"}
     serializer_class = ShowKeySerializer
     response_class = RecoveryKeySerializer
     methods_with_body = ("POST", "DELETE")

@@ -33,9 +33,15 @@ from products.serializers import ProductSerializer
 DAY_IS_FULL = f"A day has at most {settings.MAX_ENTRIES_PER_DAY} food entries"
 
 
+UPDATE = (
+    "What it holds is worked out again only where the product, the portion or the amount is new."
+)
+
+
 class FoodEntryViewSet(DeviceViewSet):
     """The diary. An entry's kcal and nutrients are calculated when it is written, and then stay."""
 
+    descriptions = dict.fromkeys(("update", "partial_update"), UPDATE)
     model = FoodEntry
     serializer_class = FoodEntrySerializer
     list_query_class = FoodEntryQuery
@@ -68,6 +74,7 @@ class CopyView(ViewSetMixin, DeviceView):
     Copies that `copy_id` made before are answered again, as far as they are still there.
     """
 
+    summaries = {"create": "Copy food entries"}
     serializer_class = CopyEntriesSerializer
     create_response_class = cast("Any", FoodEntrySerializer(many=True))
     answers = {"create": {404: ["Food entry not found"], 409: [DAY_IS_FULL]}}
@@ -85,6 +92,7 @@ class RestateView(DeviceView):
     Otherwise they keep what they were written with, when a product is corrected. Their grams stay.
     """
 
+    summaries = {"post": "Restate food entries"}
     serializer_class = RestateSerializer
     response_class = RestatedSerializer
     answers = {"post": {404: ["Product not found"]}}
@@ -102,6 +110,7 @@ class RestateView(DeviceView):
 class LoggedProductsView(DeviceView):
     """Products that were logged, those first that are likely to be logged again."""
 
+    summaries = {"get": "List logged products"}
     response_class = cast("Any", ProductSerializer(many=True))
     get_query_class = LoggedProductsQuery
 
@@ -119,6 +128,7 @@ class LoggedProductsView(DeviceView):
 class DayView(DeviceView):
     """A day's totals."""
 
+    summaries = {"get": "Get a day's totals"}
     serializer_class = DaySerializer
 
     def get(self, request: Request, date: str) -> HttpResponse:
@@ -132,6 +142,7 @@ class DayView(DeviceView):
 class DailyView(DeviceView):
     """The totals of every day of a range, and the average of the days with an entry."""
 
+    summaries = {"get": "Get daily totals"}
     serializer_class = DailySerializer
     get_query_class = DailyQuery
 

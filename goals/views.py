@@ -46,6 +46,7 @@ ID_IN_USE = {409: ["ID already in use"]}
 class CalculateView(ApiView):
     """Calculate a goal from body metrics. Nothing is stored."""
 
+    summaries = {"post": "Calculate a goal"}
     serializer_class = MetricsSerializer
     response_class = CalculationSerializer
 
@@ -58,6 +59,7 @@ class CalculateView(ApiView):
 class GoalViewSet(DeviceViewSet):
     """Daily targets. A device has one goal; a new goal replaces it."""
 
+    summaries = {"current": "Get the current goal"}
     model = Goal
     serializer_class: ClassVar[type[StrictModelSerializer]] = ManualGoalSerializer
     response_class = GoalSerializer
@@ -82,6 +84,7 @@ class GoalViewSet(DeviceViewSet):
 class CalculatedGoalViewSet(GoalViewSet):
     """A goal calculated from body metrics."""
 
+    summaries = {"create": "Create a calculated goal"}
     serializer_class = CalculatedGoalSerializer
     answers = {"create": ID_IN_USE}
 
@@ -92,6 +95,7 @@ class CalculatedGoalViewSet(GoalViewSet):
 class ManualGoalViewSet(GoalViewSet):
     """A goal set by hand."""
 
+    summaries = {"create": "Create a manual goal"}
     answers = {"create": ID_IN_USE}
 
     def perform_create(self, values: dict[str, Any]) -> tuple[DeviceScoped, bool]:
@@ -101,6 +105,7 @@ class ManualGoalViewSet(GoalViewSet):
 class ProgressView(DeviceView):
     """What was eaten and drunk on a day, and what is left of the current goal."""
 
+    summaries = {"get": "Get progress"}
     serializer_class = ProgressSerializer
     get_query_class = DateQuery
 
@@ -142,6 +147,7 @@ class WaterEntryViewSet(DeviceViewSet):
 class WeightView(DeviceView):
     """Weighings and their trend."""
 
+    summaries = {"get": "Get the weight trend"}
     serializer_class = WeightSerializer
     get_query_class = WeightQuery
 
@@ -153,6 +159,7 @@ class WeightView(DeviceView):
 class ExpenditureView(DeviceView):
     """Energy expenditure in kcal a day, estimated from what was eaten and how weight changed."""
 
+    summaries = {"get": "Get the expenditure"}
     serializer_class = ExpenditureSerializer
     get_query_class = RangeQuery
 
@@ -164,6 +171,7 @@ class ExpenditureView(DeviceView):
 class StreakView(DeviceView):
     """Days logged in a row, as of a day. That day may still be without an entry."""
 
+    summaries = {"get": "Get the streak"}
     serializer_class = StreakSerializer
     get_query_class = DateQuery
 

@@ -23,10 +23,15 @@ from products.serializers import (
     ProductWithPortionsSerializer,
 )
 
+TAKES_DEFAULT = "`is_default: true` takes the default from the other portion."
+
 
 class ProductViewSet(DeviceViewSet):
     """The device's foods. A new product gets a first portion of 100 g, or 100 ml of a drink."""
 
+    descriptions = {
+        "destroy": "Its portions are deleted with it. Food entries stay as they were written.",
+    }
     model = Product
     serializer_class = ProductSerializer
     list_query_class = ProductQuery
@@ -82,6 +87,12 @@ class ProductViewSet(DeviceViewSet):
 class PortionViewSet(DeviceViewSet):
     """Measures of a product. Each product always has exactly one default portion."""
 
+    descriptions = {
+        "update": TAKES_DEFAULT,
+        "partial_update": TAKES_DEFAULT,
+        "destroy": "After the default portion, the oldest other one is the default. The last one "
+        "can't be deleted. Food entries stay as they were written.",
+    }
     model = Portion
     serializer_class = PortionSerializer
     answers = {
@@ -100,6 +111,7 @@ class PortionViewSet(DeviceViewSet):
 class ProductPortionViewSet(PortionViewSet):
     """The portions of one product."""
 
+    summaries = {"list": "List portions of a product", "create": "Add a portion to a product"}
     path_model = Product
     plain_filters = {"product_id": "product_id"}
 

@@ -17,6 +17,7 @@ from sync.serializers import ChangesSerializer, PullQuery, PullSerializer, PushQ
 class SyncView(CallerView):
     """WatermelonDB's sync protocol: a phone pulls what changed here, then pushes its changes."""
 
+    summaries = {"get": "Pull changes", "post": "Push changes"}
     serializer_class = ChangesSerializer
     max_body_bytes = settings.MAX_SYNC_BODY_BYTES
     get_query_class = PullQuery

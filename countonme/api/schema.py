@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -50,6 +51,25 @@ PATH_PARAMETERS = {
     ),
     "{date}": OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH),
 }
+# What the calls of every `DeviceViewSet` do, and what is to know about them.
+SUMMARIES = {
+    "list": "List {plural}",
+    "create": "Create {a} {singular}",
+    "retrieve": "Get {a} {singular}",
+    "update": "Update {a} {singular} by PUT",
+    "partial_update": "Update {a} {singular}",
+    "destroy": "Delete {a} {singular}",
+}
+DESCRIPTIONS = {
+    "list": "A page of it; the header `Link` leads to the others.",
+    "create": "The `id` may be the phone's own. The same request again answers 200 and changes "
+    "nothing, so a call whose answer was lost can be repeated.",
+    "retrieve": "One that was deleted is 404, as if it had never been.",
+    "update": "What the body leaves out stays as it is: PUT does what PATCH does.",
+    "partial_update": "What the body leaves out stays as it is.",
+    "destroy": "The other phones are told by their next sync. A second call is 404.",
+}
+ARTICLES = {"a", "an", "the"}
 LINK_HEADER = {
     "Link": header(
         'The neighbouring pages, where there are any: `rel="next"`, `rel="prev"`.', required=False
@@ -110,6 +130,29 @@ class ApiSchema(AutoSchema):
     def action(self) -> str:
         """The viewset's action, or the method of a plain view."""
         return getattr(self.view, "action", None) or self.method.lower()
+
+    def get_summary(self) -> str:
+        """Return what the call does, in a few words."""
+        if self.action in self.view.summaries:
+            summary: str = self.view.summaries[self.action]
+            return summary
+        meta = self.view.model._meta
+        singular, plural = str(meta.verbose_name), str(meta.verbose_name_plural)
+        article = "an" if singular[0] in "aeiou" else "a"
+        return SUMMARIES[self.action].format(a=article, singular=singular, plural=plural)
+
+    def get_operation_id(self) -> str:
+        """Return the summary in camel case, without articles: generated clients name calls so."""
+        words = re.findall(r"\w+", self.get_summary().replace("'", "").lower())
+        first, *others = (word for word in words if word not in ARTICLES)
+        return first + "".join(map(str.capitalize, others))
+
+    def get_description(self) -> str:
+        """Return what is to know: of the view, of calls of this kind, and of this call."""
+        of_view: str = super().get_description()  # type: ignore[no-untyped-call]  # theirs
+        of_kind = DESCRIPTIONS.get(self.action, "") if hasattr(self.view, "model") else ""
+        own = self.view.descriptions.get(self.action, "")
+        return "\n\n".join(filter(None, (of_view, of_kind, own)))
 
     def get_override_parameters(self) -> list[Any]:
         """Describe the parameters in the query and in the path."""

@@ -52,6 +52,9 @@ class ApiView(APIView):
     response_class: ClassVar[type[serializers.BaseSerializer[Any]] | None] = None
     path_model: ClassVar[type[Model] | None] = None
     answers: ClassVar[Mapping[str, Mapping[int, Sequence[str]]]] = {}
+    # By action or method: what a call does, in a few words, and what else is to know about it.
+    summaries: ClassVar[Mapping[str, str]] = {}
+    descriptions: ClassVar[Mapping[str, str]] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate and throttle, without DRF's versions and content negotiation."""

@@ -371,3 +371,24 @@ def test_version_is_the_same_everywhere(nobody: Any) -> None:
     }
     assert versions == {__version__}
     assert f"version {__version__}" in (settings.BASE_DIR / "README.md").read_text()
+
+
+def test_each_operation_says_what_it_does(nobody: Any) -> None:
+    document = nobody.get("/openapi.json").json()
+    operations = [call for item in document["paths"].values() for call in item.values()]
+    for unique in ("operationId", "summary"):
+        assert len({call[unique] for call in operations}) == len(operations)
+    assert all(re.fullmatch(r"[a-z]+([A-Z][a-z]*)*", call["operationId"]) for call in operations)
+    assert all(call["description"].endswith(".") for call in operations)
+    # PUT and PATCH of a path do the same, other calls of a path don't.
+    for item in document["paths"].values():
+        descriptions = [call["description"] for method, call in item.items() if method != "put"]
+        assert len(set(descriptions)) == len(descriptions)
+
+
+def test_each_tag_is_described(nobody: Any) -> None:
+    document = nobody.get("/openapi.json").json()
+    used = {
+        tag for item in document["paths"].values() for call in item.values() for tag in call["tags"]
+    }
+    assert used == {tag["name"] for tag in document["tags"] if tag["description"]}
