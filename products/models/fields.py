@@ -13,6 +13,7 @@ from django.db.models import Q
 from products.nutrients import MACROS_100G, MAX_GRAMS, MAX_MACROS_100G
 
 CENT = Decimal("0.01")
+MAX_QUANTITY = 10_000
 
 
 def rounded(value: Decimal) -> Decimal:
@@ -43,6 +44,16 @@ def grams_field(**kwargs: Any) -> models.DecimalField[Any, Any]:
         max_digits=7,
         decimal_places=2,
         validators=[MinValueValidator(CENT), MaxValueValidator(MAX_GRAMS)],
+        **kwargs,
+    )
+
+
+def quantity_field(**kwargs: Any) -> models.DecimalField[Any, Any]:
+    """Return a model field for a number of portions: 0.01 to 10000, with 2 decimals."""
+    return models.DecimalField(
+        max_digits=7,
+        decimal_places=2,
+        validators=[MinValueValidator(CENT), MaxValueValidator(MAX_QUANTITY)],
         **kwargs,
     )
 

@@ -9,18 +9,21 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import Prefetch, Q
 from django.utils import timezone
 
 from countonme.scope.bounds import bounded
 from countonme.scope.constraints import DeviceUniqueConstraint
-from countonme.scope.exceptions import Conflict
+from countonme.scope.exceptions import ID_IN_USE, Conflict
 from countonme.scope.keys import ScopedForeignKey
 from countonme.scope.models import DeviceScoped
 from countonme.scope.query import AllObjectsManager, DeviceScopedQuerySet, LiveManager
-from products.models.fields import grams_field
+from products import recipes
+from products.models.fields import CENT, grams_field, rounded
 from products.names import FoldedField, NameField, name_constraint
+from products.nutrients import MAX_GRAMS
 
 if TYPE_CHECKING:
     from products.models.product import Product
@@ -155,12 +158,73 @@ class Portion(DeviceScoped):
         limit = settings.MAX_PORTIONS_PER_PRODUCT
         return limit, f"A product has at most {limit} portions"
 
+    def weigh(self, quantity: Decimal) -> Decimal:
+        """Return the grams of some of these portions, rounded half up to 2 decimals.
+
+        Raises:
+            ValidationError: they are out of the bounds of an amount.
+        """
+        grams = rounded(self.grams * quantity)
+        if not CENT <= grams <= MAX_GRAMS:
+            raise ValidationError(
+                f"The portion's grams times the quantity must be {CENT} to {MAX_GRAMS}.",
+                code="max_value" if grams > MAX_GRAMS else "min_value",
+            )
+        return grams
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether this has the id of its product's serving, if that is a recipe."""
+        return self.pk == recipes.serving_id(self.product_id)
+
+    @classmethod
+    def keep_serving(cls, product: Product, grams: Decimal, *, is_made: bool) -> None:
+        """Give a recipe its serving, or that its grams; bring a deleted one back.
+
+        It may be one portion more than a product otherwise has.
+
+        Args:
+            is_made: whether the product becomes a recipe now. Then the serving is the default.
+
+        Raises:
+            Conflict: a portion of another product has the serving's id.
+        """
+        key = recipes.serving_id(product.pk)
+        rows = cls.all_objects.for_device(product.device_id)
+        serving = rows.of_ids([key]).get(key)
+        if serving is None:
+            serving = cls(
+                id=key,
+                device_id=product.device_id,
+                product=product,
+                name=recipes.SERVING,
+                grams=grams,
+            )
+        elif serving.product_id != product.pk:
+            raise Conflict(ID_IN_USE)
+        is_new = serving._state.adding
+        before = (serving.deleted_at, serving.grams, serving.is_default)
+        is_default = is_made or (serving.is_default and serving.deleted_at is None)
+        after = (None, grams, is_default)
+        if is_default and not (serving.is_default and serving.deleted_at is None):
+            serving.others().unset_default()
+        serving.deleted_at, serving.grams, serving.is_default = after
+        if is_new:
+            serving.insert()
+        elif before != after:
+            serving.updated_at = timezone.now()
+            serving.save()
+
     def change(self, **values: Any) -> bool:
         """Update the portion. If it becomes the default, the product's other default no longer is.
+
+        The grams of a recipe's serving follow from the recipe, and are ignored.
 
         Raises:
             Conflict: `is_default` is false for the default portion: the product would have none.
         """
+        if "grams" in values and self.is_serving and self.product.is_recipe:
+            values.pop("grams")
         becomes_default = values.get("is_default", self.is_default)
         if self.is_default and not becomes_default:
             raise Conflict("Make another portion the default instead")

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.db.models import Case, Count, Q, Value, When
 
@@ -16,11 +17,12 @@ from countonme.scope.bounds import bounded
 from countonme.scope.exceptions import Conflict
 from countonme.scope.models import DeviceScoped
 from countonme.scope.query import AllObjectsManager, DeviceScopedQuerySet, LiveManager
-from products import gtin
-from products.models.fields import check_macros, rounded, unit_constraint, unit_field
+from products import gtin, recipes
+from products.models.fields import CENT, check_macros, rounded, unit_constraint, unit_field
 from products.models.portion import Portion
+from products.models.recipe import RecipeItem, refuse_nested, work_out
 from products.names import FoldedField, NameField, WordsField, name_constraint, search_condition
-from products.nutrients import NUTRIENTS, macros_constraint
+from products.nutrients import COLUMNS_100G, NUTRIENTS, macros_constraint
 
 UNIT_IS_KEPT = "The unit of a product can't be changed"
 # The columns that a search looks in.
@@ -48,19 +50,17 @@ class ProductQuerySet(DeviceScopedQuerySet["Product"]):
         match = Case(When(whole, Value(0)), When(start, Value(1)), default=Value(2))
         return self.order_by(match, "name_folded", "id")
 
-    def with_portions(self) -> ProductQuerySet:
-        """Prefetch the live portions, in order, with one more query."""
-        return self.prefetch_related(Portion.prefetch(self.device_id))
-
     def delete_at(self, moment: datetime) -> int:
-        """Delete products softly, and their portions with the same `deleted_at`.
+        """Delete products softly, and with the same `deleted_at` their portions and recipe items.
 
-        `Product.restore()` finds the portions to restore by that.
+        `Product.restore()` finds what to restore by that. Recipes that a product is in keep it.
         """
         with transaction.atomic():
             self.lock_devices()
             to_delete = list(self.filter(deleted_at=None).only("pk"))
-            self.in_same_scope(Portion).filter(product__in=to_delete).update(deleted_at=moment)
+            for model in (Portion, RecipeItem):
+                of_them = self.in_same_scope(model).filter(product__in=to_delete)
+                of_them.update(deleted_at=moment)
             keys = [product.key for product in to_delete]
             return self.of_keys(keys).update(deleted_at=moment)
 
@@ -81,7 +81,28 @@ class Product(DeviceScoped):
     # The catalog's food that it was copied from. No foreign key: the catalog comes and goes.
     catalog_id = models.UUIDField(null=True, blank=True)
 
+    # Of a recipe: how many servings it makes, and what all of it weighs when it is cooked.
+    servings = models.DecimalField(
+        max_digits=5,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(CENT), MaxValueValidator(recipes.MAX_SERVINGS)],
+        help_text="Of a recipe: how many servings it makes.",
+    )
+    cooked_grams = models.DecimalField(
+        max_digits=8,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(CENT), MaxValueValidator(recipes.MAX_COOKED_GRAMS)],
+        help_text="Of a recipe: the grams of all of it when cooked; null if that is the sum.",
+    )
+    # Of a recipe: the values that it had before, as JSON has them.
+    plain_100g = models.JSONField(null=True, editable=False)
+
     kcal_100g: int
+    items: Any  # reverse manager
     objects: ClassVar[Any] = LiveManager.from_queryset(ProductQuerySet)()
     all_objects: ClassVar[Any] = AllObjectsManager.from_queryset(ProductQuerySet)()
 
@@ -127,14 +148,45 @@ class Product(DeviceScoped):
         """
         check_macros(self)
 
+    @property
+    def is_recipe(self) -> bool:
+        """Whether its values follow from what is in it."""
+        return self.servings is not None and bool(self.items.exists())
+
+    def keep_values(self) -> None:
+        """Note the present values, unsaved, for when the product is no recipe any more."""
+        values = {name: getattr(self, name) for name in COLUMNS_100G}
+        self.plain_100g = {
+            name: str(value) if isinstance(value, Decimal) else value
+            for name, value in values.items()
+        }
+
     def change(self, **values: Any) -> bool:
-        """Update the product. Its unit can't change: portions and entries are counted in it.
+        """Update the product, and work out the recipes that it is in.
+
+        Its unit can't change: portions and entries are counted in it. A recipe's values follow from
+        what is in it, and are ignored.
 
         Raises:
-            Conflict: the values have another unit.
+            Conflict: the values have another unit, or a recipe would break a rule.
         """
         if values.get("unit", self.unit) != self.unit:
             raise Conflict(UNIT_IS_KEPT)
+        if self.servings is not None and self.is_recipe:
+            values = {name: new for name, new in values.items() if name not in COLUMNS_100G}
+        is_corrected = any(
+            name in values and values[name] != getattr(self, name) for name in COLUMNS_100G
+        )
+        if is_corrected and self.plain_100g is not None:
+            values["plain_100g"] = None
+        with transaction.atomic():
+            changed = super().change(**values)
+            if is_corrected:
+                work_out(self.device_id, ingredients=[self.pk])
+            return changed
+
+    def follow(self, **values: Any) -> bool:
+        """Set and save what follows from the recipe, or what stands without one."""
         return super().change(**values)
 
     def add_portions(self, portions: Iterable[tuple[str, Decimal]]) -> None:
@@ -154,14 +206,27 @@ class Product(DeviceScoped):
         return limit, f"A device has at most {limit} products"
 
     def restore(self) -> None:
-        """Restore a deleted product, and the portions that were deleted together with it."""
+        """Restore a deleted product, with the portions and recipe items that were deleted with it.
+
+        Raises:
+            Conflict: a quota is reached, the recipe would break a rule by now, or a recipe would be
+                in a recipe.
+        """
         deleted_at = self.deleted_at
-        super().restore()
-        portions = Portion.all_objects.for_device(self.device_id).filter(product=self.pk)
-        portions.filter(deleted_at=deleted_at, deleted_at__isnull=False).update(deleted_at=None)
+        if deleted_at is None:
+            return
+        with transaction.atomic():
+            super().restore()
+            for rows in self.cascaded_rows():
+                rows.filter(deleted_at=deleted_at).update(deleted_at=None)
+            refuse_nested(self.device_id, self.pk)
+            work_out(self.device_id, [self.pk])
 
     def cascaded_rows(self) -> list[DeviceScopedQuerySet[Any]]:
-        return [Portion.all_objects.for_device(self.device_id).filter(product=self.pk)]
+        return [
+            model.all_objects.for_device(self.device_id).filter(product=self.pk)
+            for model in (RecipeItem, Portion)
+        ]
 
     @classmethod
     def violations(cls) -> Iterator[tuple[str, Iterable[DeviceScoped]]]:
