@@ -131,11 +131,11 @@ class RecipeItemSerializer(StrictModelSerializer):
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """Ignore the grams that follow from a portion, and require them without one."""
-        if not isinstance(data, Mapping) or self.partial:
+        if not isinstance(data, Mapping):
             return dict(super().to_internal_value(data))
-        if is_null(data.get("portion_id")):
-            return self.read_with(data, ("grams",))
-        return self.read_with({k: v for k, v in data.items() if k != "grams"}, ())
+        has_portion = not is_null(data.get("portion_id"))
+        kept = {name: data[name] for name in data if not has_portion or name != "grams"}
+        return self.read_with(kept, () if has_portion or self.partial else ("grams",))
 
 
 @example(

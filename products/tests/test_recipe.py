@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.api import Api, defaults, offences
+from tests.helpers.api import Api, defaults
 
 
 def path(product: dict[str, Any]) -> str:
@@ -65,7 +65,7 @@ def test_it_works(phone: Api, dish: Any, rice: Any, oil: Any, made: Any) -> None
     }
     assert phone.get(f"{path(dish)}/recipe").json() == made
     product = read(phone, dish)
-    # (300 × 130 + 20 × 884) ÷ 320 = 177.125; fat (300 × 0.3 + 20 × 100) ÷ 320 = 6.53125.
+    # (300 * 130 + 20 * 884) / 320 = 177.125; fat (300 * 0.3 + 20 * 100) / 320 = 6.53125.
     assert (product["kcal_100g"], product["fat_100g"], product["protein_100g"]) == (177, 6.53, 2.53)
     # Unknown of the rice.
     assert product["salt_100g"] is None
