@@ -11,7 +11,7 @@ from countonme.scope.keys import ScopedForeignKey
 from countonme.scope.models import DeviceScoped, device_scoped_models
 from devices.models import Device
 from goals.models import BodyWeight, Goal
-from products.models import Portion, Product
+from products.models import Portion, Product, RecipeItem
 
 Model = type[DeviceScoped]
 MODELS = [pytest.param(model, id=model.__name__) for model in device_scoped_models()]
@@ -20,6 +20,7 @@ MODELS = [pytest.param(model, id=model.__name__) for model in device_scoped_mode
 SAMPLES: dict[str, dict[str, Any]] = {
     "products": {"name": "Rice", "kcal_100g": 130},
     "portions": {"name": "1 cup", "grams": 158},
+    "recipe_items": {"grams": 100, "position": 0},
     "food_entries": {
         "date": date(2025, 2, 5),
         "meal_type": "lunch",
@@ -41,7 +42,10 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "water_entries": {"date": date(2025, 2, 5), "ml": 250},
 }
 # What such a row needs beside, where it names others.
-LINKED: dict[str, dict[str, Any]] = {"food_entries": {"grams": 158, "quantity": 1}}
+LINKED: dict[str, dict[str, Any]] = {
+    "food_entries": {"grams": 158, "quantity": 1},
+    "recipe_items": {"grams": 158, "quantity": 1},
+}
 
 
 def sample(model: Model, device: Device, **values: Any) -> Any:
@@ -49,6 +53,9 @@ def sample(model: Model, device: Device, **values: Any) -> Any:
     values = SAMPLES[model._meta.db_table] | values
     if model is Portion and "product" not in values:
         values["product"] = sample(Product, device)
+    if model is RecipeItem:
+        for name in {"product", "ingredient"} - values.keys():
+            values[name] = sample(Product, device)
     if model is Goal:
         Goal.objects.for_device(device).delete()
     if model is BodyWeight:
@@ -67,6 +74,8 @@ def linked_sample(model: Model, device: Device) -> Any:
     named: dict[str, Any] = {}
     for key in scoped_keys(model):
         target: Any = key.related_model
-        shared = {other.name: named[other.name] for other in scoped_keys(target)}
+        # The row that was named last: an item's portion is one of its ingredient.
+        of_model = {type(row): row for row in named.values()}
+        shared = {other.name: of_model[other.related_model] for other in scoped_keys(target)}
         named[key.name] = sample(target, device, **shared)
     return sample(model, device, **named, **(LINKED.get(model._meta.db_table, {}) if named else {}))
