@@ -55,6 +55,7 @@ NEEDED = {("/v1/catalog/foods", "search")}
 NAMED_BY = {
     "product_id": "/v1/products",
     "portion_id": "/v1/portions",
+    "ingredient_id": "/v1/products",
     "entry_ids": "/v1/food-entries",
 }
 # Ids that the client chooses.
