@@ -11,8 +11,8 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.utils.html import format_html
-from unfold.admin import TabularInline
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from unfold.decorators import action, display
 
 from countonme.api.text import clean, fold
@@ -40,44 +40,24 @@ class NamedAdmin(ScopedAdmin):
         return (queryset.filter(self.search_condition(term)) if term else queryset), False
 
 
-class RecipeItemInline(TabularInline):  # type: ignore[misc]  # unfold comes without types
-    """What is in a recipe, to be read; an item's own page changes it."""
-
-    model = RecipeItem
-    fk_name = "product"
-    fields = readonly_fields = ("shown", "grams", "portion", "quantity", "position")
-    ordering = ("position", "id")
-    extra = 0
-    can_delete = False
-    verbose_name_plural = "recipe"
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows: QuerySet[Any] = RecipeItem.objects.across_devices()
-        return rows.select_related("ingredient", "portion").order_by(*self.ordering)
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    @display(description="ingredient")
-    def shown(self, item: RecipeItem) -> Any:
-        return format_html('<a href="{}">{}</a>', change_url(item), item.ingredient)
-
-
 @admin.register(Product)
 class ProductAdmin(NamedAdmin):
     list_display = ["name", "brand", "state", "kcal_100g", "barcode", "owner", "created_at"]
     search_help_text = "A part of the name, the starts of words of name or brand, or a barcode"
     actions_list = ["moderate"]
     own_readonly = ("unit", "servings", "cooked_grams")
-    inlines = [RecipeItemInline]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[Any, ...]:
-        """Show a recipe's values, which follow from its items, and let nobody change them."""
+        """Show a recipe's items, and its values, which follow from these."""
         follows = COLUMNS_100G if obj is not None and obj.is_recipe else ()
-        return (*follows, *super().get_readonly_fields(request, obj))
+        return (*follows, "recipe", *super().get_readonly_fields(request, obj))
+
+    @display(description="recipe")
+    def recipe(self, product: Product) -> Any:
+        """List what is in it; an item's own page changes that."""
+        items = product.items.in_order().select_related("ingredient")
+        rows = ((change_url(item), item) for item in items)
+        return format_html_join(mark_safe("<br>"), '<a href="{}">{}</a>', rows) or "-"
 
     def search_condition(self, term: str) -> Q:
         gtin_14 = gtin.to_gtin_14(gtin.compact(term))

@@ -39,6 +39,9 @@ from products.serializers import (
     RecipeSerializer,
 )
 
+# An example: the sentence names the recipe that a change of an ingredient would break.
+TOO_MUCH = 'The recipe "Fried rice" would have more than 1000 kcal in 100 g'
+
 
 class ProductViewSet(DeviceViewSet):
     """The device's foods. A new product gets a first portion of 100 g, or 100 ml of a drink."""
@@ -55,8 +58,8 @@ class ProductViewSet(DeviceViewSet):
                 f"A device has at most {settings.MAX_PRODUCTS_PER_DEVICE} products",
             ]
         },
-        "update": {409: [UNIT_IS_KEPT]},
-        "partial_update": {409: [UNIT_IS_KEPT]},
+        "update": {409: [UNIT_IS_KEPT, TOO_MUCH]},
+        "partial_update": {409: [UNIT_IS_KEPT, TOO_MUCH]},
     }
 
     @property
@@ -99,6 +102,10 @@ class ProductViewSet(DeviceViewSet):
         product: Product = super().get_object(id)
         prefetch_related_objects([product], *self.prefetches())
         return product
+
+    def retrieve(self, request: Request, id: str) -> HttpResponse:
+        self.retrieve_query_class.of(request)
+        return super().retrieve(request, id)
 
 
 class RecipeView(ViewSetMixin, DeviceView):

@@ -220,9 +220,11 @@ class World:
                 for item in self.items_of(key)
             ]
             is_known = all(value is not None for value, _ in foods)
-            exact = is_known and sum(value * grams for value, grams in foods) / self.total(key)
             unit = Decimal(1) if name == "kcal_100g" else CENT
-            values[name] = exact.quantize(unit, ROUND_HALF_UP) if is_known else None
+            values[name] = None
+            if is_known:
+                exact = sum(value * grams for value, grams in foods) / self.total(key)
+                values[name] = exact.quantize(unit, ROUND_HALF_UP)
         self.change(self.products[key], values)
         serving = self.portions.get(serving_of(key))
         if serving and serving["live"]:

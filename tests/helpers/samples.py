@@ -11,7 +11,6 @@ from countonme.scope.keys import ScopedForeignKey
 from countonme.scope.models import DeviceScoped, device_scoped_models
 from devices.models import Device
 from goals.models import BodyWeight, Goal
-from products.models import Portion, Product, RecipeItem
 
 Model = type[DeviceScoped]
 MODELS = [pytest.param(model, id=model.__name__) for model in device_scoped_models()]
@@ -51,11 +50,8 @@ LINKED: dict[str, dict[str, Any]] = {
 def sample(model: Model, device: Device, **values: Any) -> Any:
     """Create a row with whatever a model needs, past every manager of its own."""
     values = SAMPLES[model._meta.db_table] | values
-    if model is Portion and "product" not in values:
-        values["product"] = sample(Product, device)
-    if model is RecipeItem:
-        for name in {"product", "ingredient"} - values.keys():
-            values[name] = sample(Product, device)
+    if not {key.name for key in scoped_keys(model)} & values.keys():
+        values |= required(model, device)
     if model is Goal:
         Goal.objects.for_device(device).delete()
     if model is BodyWeight:
@@ -67,6 +63,12 @@ def scoped_keys(model: Model) -> list[ScopedForeignKey]:
     """Return a model's references to other device-scoped models."""
     fields = model._meta.concrete_fields
     return [f for f in fields if isinstance(f, ScopedForeignKey) and f.name != "device"]
+
+
+def required(model: Model, device: Device) -> dict[str, Any]:
+    """Return rows for the references that a row of a model can't do without."""
+    targets: dict[str, Any] = {k.name: k.related_model for k in scoped_keys(model) if not k.null}
+    return {name: sample(target, device) for name, target in targets.items()}
 
 
 def linked_sample(model: Model, device: Device) -> Any:
