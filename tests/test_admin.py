@@ -72,7 +72,7 @@ def correct(operator: Client, row: DeviceScoped, **values: str) -> Any:
     url = change_url(row)
     form = operator.get(url).context["adminform"].form
     sent = {name: form[name].value() for name in form.fields}
-    sent = {name: value for name, value in sent.items() if value not in (None, False)}
+    sent = {name: value for name, value in sent.items() if value is not None and value is not False}
     for name in [name for name in sent if hasattr(sent[name], "isoformat")]:
         moment = sent.pop(name)
         sent[name] = moment.isoformat()
@@ -190,10 +190,11 @@ def test_a_broken_rule_is_an_error_of_the_form(operator: Client, world: Any) -> 
 def test_every_nutrient_and_the_brand_are_corrected(operator: Client, world: Any) -> None:
     values = {"brand": " Farm ", **dict.fromkeys(COLUMNS_100G, "1")}
     assert correct(operator, world[Product], **values).status_code == 302
-    stored = Product._base_manager.values("brand", "brand_words", *COLUMNS_100G).get()
+    rows = Product._base_manager.filter(pk=world[Product].pk)
+    stored = rows.values("brand", "brand_words", *COLUMNS_100G).get()
     assert stored == {"brand": "Farm", "brand_words": " farm", **dict.fromkeys(COLUMNS_100G, 1)}
     assert correct(operator, world[Product], brand=" ").status_code == 302
-    assert Product._base_manager.get(pk=product.pk).brand is None
+    assert Product._base_manager.get(pk=world[Product].pk).brand is None
 
 
 def test_the_unit_of_a_product_is_shown_and_no_field(operator: Client, world: Any) -> None:

@@ -103,16 +103,14 @@ def _rows(
     """
     device_id = product.device_id
     given = {values["id"] for values in items if values.get("id")}
-    known = RecipeItem.all_objects.for_device(device_id).of_ids(given)
+    known = RecipeItem.all_objects.for_device(device_id).of_ids(given) if given else {}
     if known.keys() - stored.keys():
         raise Conflict(ID_IN_USE)
     unclaimed = [row for key, row in stored.items() if key not in given]
-    found: dict[type[DeviceScoped], dict[uuid.UUID, Any]] = {
-        model: model.all_objects.for_device(device_id).of_ids(
-            values[column] for values in items if values.get(column)
-        )
-        for model, column in ((Product, "ingredient_id"), (Portion, "portion_id"))
-    }
+    found: dict[type[DeviceScoped], dict[uuid.UUID, Any]] = {}
+    for model, column in ((Product, "ingredient_id"), (Portion, "portion_id")):
+        ids = [values[column] for values in items if values.get(column)]
+        found[model] = model.all_objects.for_device(device_id).of_ids(ids) if ids else {}
     rows = []
     for place, values in enumerate(items):
         old = stored.get(values["id"]) if values.get("id") else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Self
@@ -20,7 +20,7 @@ from countonme.scope.query import AllObjectsManager, DeviceScopedQuerySet, LiveM
 from products import gtin, recipes
 from products.models.fields import CENT, check_macros, rounded, unit_constraint, unit_field
 from products.models.portion import Portion
-from products.models.recipe import RecipeItem, refuse_nested, work_out
+from products.models.recipe import Recipe, RecipeItem, refuse_nested, work_out
 from products.names import FoldedField, NameField, WordsField, name_constraint, search_condition
 from products.nutrients import COLUMNS_100G, NUTRIENTS, macros_constraint
 
@@ -236,6 +236,20 @@ class Product(DeviceScoped):
             defaults=Count("portions", filter=live & Q(portions__is_default=True))
         )
         yield "a live product has exactly one default portion", counted.exclude(defaults=1)
+
+        def recipes_where(is_wrong: Callable[[Recipe], bool]) -> Iterator[Product]:
+            for recipe in RecipeItem.objects.across_devices().recipes():
+                if is_wrong(recipe):
+                    yield recipe.product
+
+        def has_stale_serving(recipe: Recipe) -> bool:
+            device_id, product_id = recipe.product.key
+            key = device_id, recipes.serving_id(product_id)
+            serving = Portion.objects.across_devices().of_keys([key]).first()
+            return recipe.work_out_serving(serving)
+
+        yield "a recipe's values follow from its items", recipes_where(Recipe.work_out)
+        yield "a serving's grams follow from its recipe", recipes_where(has_stale_serving)
 
     def nutrition(self, grams: Decimal) -> dict[str, Decimal | None]:
         """Return kcal and nutrients of an amount, each rounded half up to 2 decimals.

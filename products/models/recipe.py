@@ -251,23 +251,6 @@ class RecipeItem(DeviceScoped):
         )
         yield "a recipe is in no recipe", live.filter(Exists(own_items))
 
-        def stale() -> Iterator[DeviceScoped]:
-            for recipe in live.recipes():
-                if recipe.work_out():
-                    yield recipe.product
-
-        yield "a recipe's values follow from its items", stale()
-
-        def stale_servings() -> Iterator[DeviceScoped]:
-            for recipe in live.recipes():
-                device_id, product_id = recipe.product.key
-                key = (device_id, recipes.serving_id(product_id))
-                serving = Portion.objects.across_devices().of_keys([key]).first()
-                if recipe.work_out_serving(serving):
-                    yield serving
-
-        yield "a serving's grams follow from its recipe", stale_servings()
-
 
 def refuse_nested(device_id: uuid.UUID, product_id: uuid.UUID) -> None:
     """Check that a product with live items is no ingredient, and none of these has items itself.
