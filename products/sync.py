@@ -273,10 +273,11 @@ class RecipeItemChanges(TableChanges):
         """Reject what would nest recipes or break a rule, then set values of 100 g and servings."""
         for _ in range(MAX_PASSES):
             # What is rejected may leave another recipe wrong.
-            if not self._reject_nested() | self._reject_excess():
+            if not self._reject_nested() | self._reject_excess() | self._reject_unread():
                 break
         else:
             self._reject_all()
+            self._reject_unread()
         products, portions = self.push[Product], self.push[Portion]
         for recipe in self._recipes():
             product = recipe.product
@@ -298,12 +299,6 @@ class RecipeItemChanges(TableChanges):
             if serving is not None and serving.product_id == product.pk:
                 recipe.work_out_serving(serving)
                 portions.rows[key] = serving
-        for key, why in products.unread.items():
-            if key not in self.recipes:
-                products.reject(key, why)
-                for portion_id, row in list(portions.rows.items()):
-                    if row.product_id == key:
-                        portions.reject(portion_id, str(Missing(Product)))
 
     def delete(self, now: datetime) -> None:
         """Delete items. What follows from that is worked out already."""
@@ -317,8 +312,8 @@ class RecipeItemChanges(TableChanges):
         """
         before = (
             key
-            for key, row in self.stored.items()
-            if row.product_id == product_id and (row.deleted_at is None or key in self.to_delete)
+            for key in self._keys[product_id]
+            if self.was_live(key) or (key in self.stored and key in self.to_delete)
         )
         stored = self.push[Product].stored.get(product_id)
         was_one = stored is not None and stored.servings is not None
@@ -429,6 +424,25 @@ class RecipeItemChanges(TableChanges):
             self.to_delete.discard(key)
             self.reject(key, why)
         return bool(changed)
+
+    def _reject_unread(self) -> bool:
+        """Reject new products with wrong values that become no recipe, and what is of them.
+
+        Returns:
+            Whether items of other recipes are rejected with them.
+        """
+        products, portions = self.push[Product], self.push[Portion]
+        owners = self._items().keys() if products.unread else ()
+        rejected = {key for key in products.unread if key in products.rows and key not in owners}
+        for key in rejected:
+            products.reject(key, products.unread[key])
+        named = False
+        for table, column in ((portions, "product_id"), (self, "ingredient_id")):
+            for key, row in list(table.rows.items()) if rejected else ():
+                if getattr(row, column) in rejected:
+                    table.reject(key, str(Missing(Product)))
+                    named |= table is self
+        return named
 
     def _reject_all(self) -> None:
         """Reject all changes of recipes: too many of them depend on each other."""

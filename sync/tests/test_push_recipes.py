@@ -274,6 +274,18 @@ def test_what_the_phone_wrote_of_a_recipes_values_does_not_count(phone: Api, ric
     assert why["recipe_items"] == {items[0]["id"]: "Product not found"}
 
 
+def test_what_needs_a_product_that_is_left_out_is_left_out_too(phone: Api, rice: Record) -> None:
+    none, other = dish(kcal_100g=9999), dish(name="Other")
+    items = [item(none, {"id": new_id()}), item(other, none), item(other, rice)]
+    cup = portion(none)
+    sent = created(products=[none, other], portions=[cup], recipe_items=items)
+    why = rejected(phone, sent)
+    assert why["products"].keys() == {none["id"]}
+    assert why["portions"] == {cup["id"]: "Product not found"}
+    assert why["recipe_items"].keys() == {items[0]["id"], items[1]["id"]}
+    assert read(phone, other)["kcal_100g"] == 130
+
+
 def test_without_items_or_servings_a_product_keeps_its_values(phone: Api, cooked: Record) -> None:
     before = read(phone, cooked)["kcal_100g"]
     keys = [row["id"] for row in cooked["items"]]
