@@ -44,7 +44,12 @@ def fill(replica: Replica) -> dict[str, str]:
     rice = replica.create("products", **RICE)
     bowl = replica.create("portions", product_id=rice, name="1 bowl", grams=180, is_default=True)
     dish = replica.create("products", name="Dish", unit="g", kcal_100g=1, servings=2)
-    in_dish = {"product_id": dish, "ingredient_id": rice, "grams": 100, "position": 0}
+    in_dish: dict[str, Any] = {
+        "product_id": dish,
+        "ingredient_id": rice,
+        "grams": 100,
+        "position": 0,
+    }
     ids = {
         "products": rice,
         "portions": bowl,
@@ -478,6 +483,7 @@ def test_an_entry_of_a_product_that_is_gone_comes_along_without_it(
 ) -> None:
     joining = replicas.install(own)
     ids = fill(joining)
+    joining.delete("recipe_items", ids["recipe_items"])
     joining.call("products", ids["products"], "remove")
     joining.sync()
     joining.join(join(rest))

@@ -182,7 +182,7 @@ def test_a_recipe_made_offline_is_worked_out_and_its_serving_logged(
 ) -> None:
     rice = one.create("products", **RICE)
     dish = one.create("products", name="Dish", unit="g", kcal_100g=1, servings=2)
-    in_dish = {"product_id": dish, "ingredient_id": rice, "position": 0}
+    in_dish: dict[str, Any] = {"product_id": dish, "ingredient_id": rice, "position": 0}
     first = one.create("recipe_items", **in_dish, grams=100)
     second = one.create("recipe_items", **in_dish, grams=200)
     one.sync()
