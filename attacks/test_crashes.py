@@ -487,7 +487,7 @@ def test_a_worker_killed_between_items_and_recipe_leaves_the_recipe_as_it_was(
     # The serving is written last, and waits for this: product and items are written by then.
     session.execute("SELECT FROM portions WHERE id = %s FOR UPDATE", [serving])
     other, answers = phone.on_new_connection(), []
-    body = {"servings": 4, "items": [item, {"ingredient_id": rice, "grams": 300}]}
+    body = {"servings": 2, "items": [item, {"ingredient_id": rice, "grams": 300}]}
     thread = threading.Thread(target=lambda: answers.append(other.put(path, body)), daemon=True)
     thread.start()
     wait_until(lambda: waiting_for_locks(server), 5)
