@@ -387,8 +387,12 @@ def test_a_recipe_follows_what_operators_correct(operator: Client, world: Any, p
     assert change_url(item) in page.content.decode()
     # What follows from its items is shown, and is no field.
     assert not {"kcal_100g", "servings"} & page.context["adminform"].form.fields.keys()
+    serving = Portion._base_manager.get(product=salad, name="serving")
+    act(operator, "soft_delete", serving)
     act(operator, "soft_delete", item)
     assert phone.get(f"/v1/products/{salad.pk}").json()["kcal_100g"] == 130
+    act(operator, "restore", serving)
+    assert phone.get(f"/v1/portions/{serving.pk}").json()["grams"] == 50
     act(operator, "restore", item)
     assert phone.get(f"/v1/products/{salad.pk}").json()["kcal_100g"] == 108
 

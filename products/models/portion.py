@@ -235,6 +235,8 @@ class Portion(DeviceScoped):
     def restore(self) -> None:
         """Restore a deleted portion. A former default is not the default if another is by now.
 
+        A recipe's serving gets the grams that follow from the recipe by now.
+
         Raises:
             Conflict: its product is deleted, or has as many portions as allowed.
         """
@@ -246,6 +248,8 @@ class Portion(DeviceScoped):
             self.is_default = False
             self.save(update_fields=["is_default"])
         super().restore()
+        if self.is_serving:
+            self.product.work_out()
 
     @classmethod
     def violations(cls) -> Iterator[tuple[str, Iterable[DeviceScoped]]]:

@@ -153,6 +153,10 @@ class Product(DeviceScoped):
         """Whether its values follow from what is in it."""
         return self.servings is not None and bool(self.items.exists())
 
+    def work_out(self) -> None:
+        """Work its values and its serving out again, and save them, if it is a recipe."""
+        work_out(self.device_id, [self.pk])
+
     def keep_values(self) -> None:
         """Note the present values, unsaved, for when the product is no recipe any more."""
         values = {name: getattr(self, name) for name in COLUMNS_100G}
@@ -220,7 +224,7 @@ class Product(DeviceScoped):
             for rows in self.cascaded_rows():
                 rows.filter(deleted_at=deleted_at).update(deleted_at=None)
             refuse_nested(self.device_id, self.pk)
-            work_out(self.device_id, [self.pk])
+            self.work_out()
 
     def cascaded_rows(self) -> list[DeviceScopedQuerySet[Any]]:
         return [

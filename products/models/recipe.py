@@ -259,10 +259,10 @@ def refuse_nested(device_id: uuid.UUID, product_id: uuid.UUID) -> None:
         Conflict: a recipe would be in a recipe.
     """
     items = RecipeItem.objects.for_device(device_id)
-    if items.filter(ingredient_id=product_id).exists() and items.filter(product_id=product_id):
+    own = items.filter(product_id=product_id)
+    if own.exists() and items.filter(ingredient_id=product_id).exists():
         raise Conflict(IS_INGREDIENT)
-    own = items.filter(product_id=product_id).values("ingredient_id")
-    if items.filter(product_id__in=own).exists():
+    if items.filter(product_id__in=own.values("ingredient_id")).exists():
         raise Conflict(IS_NESTED)
 
 
