@@ -58,6 +58,9 @@ class Phone:
     def post(self, path: str, body: Any = None) -> Answer:
         return self.request("POST", path, body)
 
+    def put(self, path: str, body: Any) -> Answer:
+        return self.request("PUT", path, body)
+
     def patch(self, path: str, body: Any) -> Answer:
         return self.request("PATCH", path, body)
 

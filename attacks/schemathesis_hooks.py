@@ -28,6 +28,8 @@ GOAL = {
 
 device = Phone(PORT).register()
 (food,) = device.get("/v1/catalog/foods?search=banana&limit=1").json()
+rice = device.post("/v1/products", {"name": "Rice", "kcal_100g": 130}).json()["id"]
+(cup,) = (portion["id"] for portion in device.get(f"/v1/products/{rice}/portions").json())
 is_last = cycle([False, True])
 
 
@@ -50,7 +52,7 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     Also create the goal that is to be deleted, because a later goal replaces each goal, the phone
     that is to be signed out, and the code or key of an example. Name a food that exists, and pull
     before a push, to send a current timestamp. A portion that is to be deleted is in turn one of
-    two and the last of its product, which is refused.
+    two and the last of its product, which is refused. A recipe is a new one.
     """
     if case.operation.label == "DELETE /v1/goals/{id}" and is_id(case.path_parameters.get("id")):
         case.path_parameters["id"] = device.post("/v1/goals/manual", GOAL).json()["id"]
@@ -75,6 +77,12 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
         case.body["recovery_key"] = device.get_key()
     if case.operation.label == "POST /v1/sync" and str(case.query.get("last_pulled_at")).isdigit():
         case.query["last_pulled_at"] = device.get("/v1/sync").json()["timestamp"]
+    if case.operation.path == "/v1/products/{id}/recipe" and is_id(case.path_parameters.get("id")):
+        case.path_parameters["id"] = a_dish()
+        for item in items_in(case.body):
+            if is_id(item.get("ingredient_id")):
+                item["ingredient_id"] = rice
+                item["portion_id"] = cup if is_id(item.get("portion_id")) else None
     if isinstance(case.body, dict) and is_id(case.body.get("product_id")):
         product = device.post("/v1/products", {"name": "Rice", "kcal_100g": 130}).json()["id"]
         case.body["product_id"] = product
@@ -100,6 +108,8 @@ def filter_failure(context: Any, failure: Failure, case: Any, response: Any) -> 
         for name, value in case.body.items()
         if not is_of_product or name not in DECIDED
     }
+    if items_in(counts):
+        counts["items"] = [item_as_stored(item) for item in counts["items"]]
     return not jsonschema.Draft202012Validator(schema).is_valid(counts)
 
 
@@ -117,6 +127,20 @@ def a_portion(*, is_last: bool) -> str:
         cup = {"name": "1 cup", "grams": 158}
         return str(device.post(f"/v1/products/{product}/portions", cup).json()["id"])
     return str(device.get(f"/v1/products/{product}/portions").json()[0]["id"])
+
+
+def a_dish() -> str:
+    """Return the id of a new recipe."""
+    dish = str(device.post("/v1/products", {"name": "Dish", "kcal_100g": 1}).json()["id"])
+    body = {"servings": 1, "items": [{"ingredient_id": rice, "grams": 100}]}
+    assert device.put(f"/v1/products/{dish}/recipe", body).status == 200
+    return dish
+
+
+def items_in(body: Any) -> list[dict[str, Any]]:
+    """Return the items of a body that has some."""
+    items = body.get("items") if isinstance(body, dict) else None
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def is_example(case: Any, field: str) -> bool:
@@ -137,6 +161,14 @@ def as_stored(value: Any, field: dict[str, Any]) -> Any:
     if "integer" in field.get("type", ()):
         return round(value) if abs(value - round(value)) <= 0.000001 else value
     return round(value, 2)
+
+
+def item_as_stored(item: Any) -> Any:
+    """Return an item of a recipe as the server stores it: a portion decides its grams."""
+    if not isinstance(item, dict):
+        return item
+    ignored = {"grams"} if item.get("portion_id") else set()
+    return {name: as_stored(item[name], {}) for name in item.keys() - ignored}
 
 
 def is_id(value: Any) -> bool:

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +67,16 @@ class Diary(threading.Thread):
         self.entries: dict[str, dict[str, Any]] = {}
         self.deleted: set[str] = set()
         self.portions = 0
+        # The recipe that it cooks, and by ingredient how many grams are in it.
+        self.dish = ""
+        self.cooked: dict[str, int] = {}
 
     def run(self) -> None:
-        actions = [self.add_product, self.add_portion, self.log, self.log, self.log]
+        actions = [self.add_product, self.add_portion, self.log, self.log, self.log, self.cook]
         actions += [self.change_product, self.change_entry, self.delete_one]
         try:
             self.add_product()
+            self.cook()
             while not self.stop.is_set():
                 self.random.choice(actions)()
         except Exception as error:
@@ -127,6 +131,19 @@ class Diary(threading.Thread):
             product["portions"].append(name)
             self.portions += 1
 
+    def cook(self) -> None:
+        """Make a product a recipe of others, or put others in."""
+        foods = {self.live_product()[0] for _ in range(3)}
+        self.cooked = {key: self.random.randrange(1, 1000) for key in sorted(foods)}
+        if not self.dish:
+            self.dish = self.create("/v1/products", {"name": "Dish", "kcal_100g": 1})["id"]
+            # The first one, and the serving.
+            self.portions += 2
+        items = [{"ingredient_id": key, "grams": grams} for key, grams in self.cooked.items()]
+        self.write(
+            "PUT", f"/v1/products/{self.dish}/recipe", {"servings": 3, "items": items}, 200, set()
+        )
+
     def log(self) -> None:
         key, product = self.live_product()
         grams = self.random.randrange(1, 1000)
@@ -164,14 +181,23 @@ class Diary(threading.Thread):
 
     def expected(self) -> dict[str, Any]:
         """What the server must answer, by id, and how many rows it must have."""
+        kcal = sum(self.products[key]["kcal_100g"] * grams for key, grams in self.cooked.items())
+        exact = Decimal(kcal) / sum(self.cooked.values())
+        dish = {
+            "name": "Dish",
+            "kcal_100g": int(exact.quantize(Decimal(1), ROUND_HALF_UP)),
+            "portions": ["100g", "serving"],
+        }
         return {
             "products": {
                 key: row | {"portions": sorted(row["portions"])}
                 for key, row in self.products.items()
                 if key not in self.deleted
-            },
+            }
+            | {self.dish: dish},
+            "recipe": self.cooked,
             "entries": {key: row for key, row in self.entries.items() if key not in self.deleted},
-            "rows": (len(self.products), self.portions, len(self.entries)),
+            "rows": (len(self.products) + 1, self.portions, len(self.entries)),
         }
 
     def stored(self, data_dir: Path) -> dict[str, Any]:
@@ -191,6 +217,10 @@ class Diary(threading.Thread):
                     "portions": sorted(portion["name"] for portion in row["portions"]),
                 }
                 for row in products
+            },
+            "recipe": {
+                item["ingredient_id"]: item["grams"]
+                for item in self.phone.get(f"/v1/products/{self.dish}/recipe").json()["items"]
             },
             "entries": {
                 row["id"]: {name: row[name] for name in ("product_id", "grams", "kcal")}
@@ -443,6 +473,34 @@ def test_a_worker_killed_in_the_middle_of_a_write_leaves_no_lock(
     assert answer() == LOST
     session.rollback()
     assert [row["name"] for row in phone.get("/v1/products").json()] == ["Rice", "Rice"]
+
+
+def test_a_worker_killed_between_items_and_recipe_leaves_the_recipe_as_it_was(
+    server: Run, session: psycopg.Connection[Any]
+) -> None:
+    phone = Phone(server.port).register()
+    rice, dish = (phone.post("/v1/products", RICE).json()["id"] for _ in range(2))
+    path = f"/v1/products/{dish}/recipe"
+    item = {"ingredient_id": rice, "grams": 100}
+    before = phone.put(path, {"servings": 1, "items": [item]}).json()
+    serving = uuid.uuid5(uuid.UUID(dish), "serving")
+    # The serving is written last, and waits for this: product and items are written by then.
+    session.execute("SELECT FROM portions WHERE id = %s FOR UPDATE", [serving])
+    other, answers = phone.on_new_connection(), []
+    body = {"servings": 2, "items": [item, {"ingredient_id": rice, "grams": 300}]}
+    thread = threading.Thread(target=lambda: answers.append(other.put(path, body)), daemon=True)
+    thread.start()
+    wait_until(lambda: waiting_for_locks(server), 5)
+    kill(workers(server))
+    seconds_until_writable(phone)
+    session.rollback()
+    thread.join(30)
+    assert answers == [LOST]
+    assert phone.get(path).json() == before
+    check_integrity(server)
+    again = phone.put(path, body)
+    assert (again.status, len(again.json()["items"])) == (200, 2)
+    check_integrity(server)
 
 
 def test_a_worker_frozen_in_the_middle_of_a_write_loses_its_lock(

@@ -27,6 +27,7 @@ TABLES = [
     "devices",
     "products",
     "portions",
+    "recipe_items",
     "food_entries",
     "goals",
     "body_weights",

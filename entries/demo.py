@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from devices.models import Device
 from entries.models import FoodEntry, MealType
-from products.models import Portion, Product, Unit
+from products.models import Portion, Product, Unit, make_recipe
 from products.nutrients import per_100g
 
 
@@ -71,9 +71,14 @@ MEALS: dict[MealType, list[tuple[str, ...]]] = {
         ("salmon", "potatoes", "broccoli"),
         ("bread", "cheese", "egg", "tomato"),
         ("chicken", "pasta", "broccoli"),
+        ("dish",),
     ],
     MealType.SNACKS: [("apple",), ("almonds", "apple"), ("yoghurt", "apple"), ("banana",), ()],
 }
+# A recipe: what is in it by grams, how many servings it makes, and what it weighs cooked.
+DISH = "Chicken and rice"
+IN_DISH = {"chicken": 300, "rice": 474, "broccoli": 240, "tomato": 125}
+SERVINGS, COOKED_GRAMS = Decimal(3), Decimal(1080)
 # The hour of each meal, in UTC.
 HOURS = {
     MealType.BREAKFAST: 7,
@@ -87,6 +92,7 @@ QUANTITIES = [Decimal("0.75"), Decimal(1), Decimal(1), Decimal("1.25"), Decimal(
 def fill_diary(device: Device, last: date, days: int, rng: random.Random) -> None:
     """Create the sample products and a diary of some days, of which `last` is the last."""
     portions = {key: _create_portion(device, food) for key, food in FOODS.items()}
+    portions["dish"] = _cook(device, portions)
     for days_ago in reversed(range(days)):
         for values in _day(last - timedelta(days=days_ago), portions, rng):
             FoodEntry.add(device.pk, **values)
@@ -99,6 +105,18 @@ def _create_portion(device: Device, food: Food) -> Portion:
         device.pk, product=product, name=food.portion, grams=Decimal(food.grams), is_default=True
     )
     return portion
+
+
+def _cook(device: Device, portions: dict[str, Portion]) -> Portion:
+    """Create the recipe; return its serving."""
+    product, _ = Product.add(device.pk, name=DISH, kcal_100g=0)
+    items = [
+        {"ingredient_id": portions[key].product_id, "grams": Decimal(grams)}
+        for key, grams in IN_DISH.items()
+    ]
+    make_recipe(product, servings=SERVINGS, cooked_grams=COOKED_GRAMS, items=items)
+    serving: Portion = product.portions.get(is_default=True)
+    return serving
 
 
 def _day(day: date, portions: dict[str, Portion], rng: random.Random) -> list[dict[str, Any]]:

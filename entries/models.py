@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, Self
@@ -23,23 +23,20 @@ from countonme.scope.keys import ScopedForeignKey
 from countonme.scope.models import DeviceScoped
 from countonme.scope.query import AllObjectsManager, DeviceScopedQuerySet, LiveManager
 from products.models import (
-    CENT,
+    Find,
     Portion,
     Product,
     grams_field,
-    rounded,
+    quantity_field,
     unit_constraint,
     unit_field,
 )
 from products.names import NameField, name_constraint
-from products.nutrients import MAX_GRAMS, NAMES, NUTRIENTS, OPTIONAL
+from products.nutrients import NAMES, NUTRIENTS, OPTIONAL
 
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2100, 12, 31)
-MAX_QUANTITY = 10_000
 # The columns that an entry takes from its product. An entry of a portion also takes its grams.
 FROM_PRODUCT = ("name", "unit", *NAMES)
-# A function that returns the row of a model with an id.
-Find = Callable[[type[DeviceScoped], uuid.UUID], Any]
 
 
 class MealType(models.TextChoices):
@@ -170,13 +167,7 @@ class FoodEntry(DeviceScoped):
     name = NameField()
     unit = unit_field()
     grams = grams_field(null=True, blank=True)
-    quantity = models.DecimalField(
-        max_digits=7,
-        decimal_places=2,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(CENT), MaxValueValidator(MAX_QUANTITY)],
-    )
+    quantity = quantity_field(null=True, blank=True)
     vars().update({nutrient.name: nutrient.field() for nutrient in NUTRIENTS})
     eaten_at = models.DateTimeField(null=True, blank=True)
 
@@ -380,12 +371,7 @@ class FoodEntry(DeviceScoped):
             portion = find(Portion, amount["portion_id"])
             if portion.product_id != product.pk:
                 raise Missing(Portion)
-            grams = rounded(portion.grams * amount["quantity"])
-            if not CENT <= grams <= MAX_GRAMS:
-                raise ValidationError(
-                    f"The portion's grams times the quantity must be {CENT} to {MAX_GRAMS}.",
-                    code="max_value" if grams > MAX_GRAMS else "min_value",
-                )
+            grams = portion.weigh(amount["quantity"])
         described = {"name": product.name, "unit": product.unit, "grams": grams}
         return described | product.nutrition(grams)
 

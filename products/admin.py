@@ -11,13 +11,17 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from unfold.decorators import action
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
+from unfold.decorators import action, display
 
 from countonme.api.text import clean, fold
 from countonme.operators.base import DeletedFilter, DeviceFilter, ScopedAdmin, sentence
+from countonme.operators.names import change_url
 from products import gtin, moderation
-from products.models import SEARCHED, Portion, Product
+from products.models import SEARCHED, Portion, Product, RecipeItem
 from products.names import search_condition
+from products.nutrients import COLUMNS_100G
 
 
 class NamedAdmin(ScopedAdmin):
@@ -41,7 +45,19 @@ class ProductAdmin(NamedAdmin):
     list_display = ["name", "brand", "state", "kcal_100g", "barcode", "owner", "created_at"]
     search_help_text = "A part of the name, the starts of words of name or brand, or a barcode"
     actions_list = ["moderate"]
-    own_readonly = ("unit",)
+    own_readonly = ("unit", "servings", "cooked_grams")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[Any, ...]:
+        """Show a recipe's items, and its values, which follow from these."""
+        follows = COLUMNS_100G if obj is not None and obj.is_recipe else ()
+        return (*follows, "recipe", *super().get_readonly_fields(request, obj))
+
+    @display(description="recipe")
+    def recipe(self, product: Product) -> Any:
+        """List what is in it; an item's own page changes that."""
+        items = product.items.in_order().select_related("ingredient")
+        rows = ((change_url(item), item) for item in items)
+        return format_html_join(mark_safe("<br>"), '<a href="{}">{}</a>', rows) or "-"
 
     def search_condition(self, term: str) -> Q:
         gtin_14 = gtin.to_gtin_14(gtin.compact(term))
@@ -81,3 +97,10 @@ class PortionAdmin(NamedAdmin):
     list_filter = [DeletedFilter, "is_default", "created_at", DeviceFilter]
     list_select_related = ["device", "product"]
     own_readonly = ("product",)
+
+
+@admin.register(RecipeItem)
+class RecipeItemAdmin(ScopedAdmin):
+    list_display = ["ingredient", "state", "grams", "product", "owner", "created_at"]
+    list_select_related = ["device", "product", "ingredient"]
+    own_readonly = ("product", "ingredient", "portion")

@@ -98,6 +98,7 @@ NUTRIENTS = (
 
 NAMES = tuple(nutrient.name for nutrient in NUTRIENTS)
 COLUMNS_100G = tuple(nutrient.column_100g for nutrient in NUTRIENTS)
+REQUIRED_100G = tuple(nutrient.column_100g for nutrient in NUTRIENTS if nutrient.is_required)
 # Nutrients that may be unknown.
 OPTIONAL = tuple(nutrient.name for nutrient in NUTRIENTS if not nutrient.is_required)
 # Nutrients that count towards the weight of 100 g.

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from rest_framework import serializers
+
 from countonme.api.fields import (
-    StrictChoiceField,
+    NumberField,
+    Reader,
     StrictModelSerializer,
     StrictUUIDField,
     TextField,
+    is_null,
 )
 from countonme.api.query import PageQuery, QuerySerializer
 from countonme.api.schema import example
-from products import gtin
-from products.models import Portion, Product
+from products import gtin, recipes
+from products.models import Portion, Product, RecipeItem
 from products.nutrients import COLUMNS_100G, NUTRIENTS
 
 PORTION = {
@@ -34,9 +39,20 @@ PRODUCT = {
     **PER_100G,
     "barcode": None,
     "catalog_id": None,
+    "servings": None,
+    "cooked_grams": None,
     "created_at": "2025-02-05T08:30:00Z",
     "updated_at": None,
 }
+ITEM = {
+    "id": "3f6d2c1b-8a7e-4d5f-9b0c-1e2d3c4b5a69",
+    "ingredient_id": PRODUCT["id"],
+    "portion_id": None,
+    "quantity": None,
+    "grams": 300,
+    "position": 0,
+}
+RECIPE = {"servings": 4, "cooked_grams": None, "items": [ITEM]}
 
 
 class BarcodeField(TextField):
@@ -89,27 +105,125 @@ class ProductSerializer(StrictModelSerializer):
             *COLUMNS_100G,
             "barcode",
             "catalog_id",
+            "servings",
+            "cooked_grams",
             "created_at",
             "updated_at",
         ]
-        read_only_fields = ["created_at", "updated_at"]
+        read_only_fields = ["servings", "cooked_grams", "created_at", "updated_at"]
 
 
-@example("Chicken Breast", PRODUCT | {"portions": [PORTION]}, response_only=True)
-class ProductWithPortionsSerializer(ProductSerializer):
-    """A food, with its portions if the query includes them."""
+class RecipeItemSerializer(StrictModelSerializer):
+    """An ingredient of a recipe: `grams` of it, or `portion_id` and `quantity`."""
+
+    ingredient_id = StrictUUIDField(help_text="A product that is no recipe.")
+    portion_id = StrictUUIDField(
+        required=False, allow_null=True, help_text="One of its portions; then `grams` is ignored."
+    )
+
+    class Meta:
+        model = RecipeItem
+        fields = ["id", "ingredient_id", "portion_id", "quantity", "grams", "position"]
+        extra_kwargs: ClassVar[Any] = {
+            "grams": {"required": False, "allow_null": True},
+            "position": {"required": False, "allow_null": True},
+        }
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """Ignore the grams that follow from a portion, and require them without one."""
+        if not isinstance(data, Mapping):
+            return dict(super().to_internal_value(data))
+        has_portion = not is_null(data.get("portion_id"))
+        kept = {name: data[name] for name in data if not has_portion or name != "grams"}
+        return self.read_with(kept, () if has_portion or self.partial else ("grams",))
+
+
+@example(
+    "Grams and portions",
+    {
+        "servings": 4,
+        "cooked_grams": 1400,
+        "items": [
+            {"ingredient_id": PRODUCT["id"], "grams": 300},
+            {
+                "ingredient_id": "7c1e4b2a-5d6f-4a8b-9c3d-2e1f0a9b8c7d",
+                "portion_id": "1d2c3b4a-5e6f-4a7b-8c9d-0e1f2a3b4c5d",
+                "quantity": 2,
+            },
+        ],
+    },
+    request_only=True,
+)
+@example("A recipe", RECIPE, response_only=True)
+class RecipeSerializer(Reader):
+    """A whole recipe: what a PUT leaves out is gone."""
+
+    servings = NumberField(
+        max_digits=None,
+        decimal_places=2,
+        min_value=recipes.CENT,
+        max_value=recipes.MAX_SERVINGS,
+        help_text="How many servings it makes.",
+    )
+    cooked_grams = NumberField(
+        max_digits=None,
+        decimal_places=2,
+        min_value=recipes.CENT,
+        max_value=recipes.MAX_COOKED_GRAMS,
+        required=False,
+        allow_null=True,
+        help_text="The grams of all of it when cooked; null if that is the sum of the items'.",
+    )
+    items: Any = serializers.ListSerializer(
+        child=RecipeItemSerializer(), min_length=1, max_length=recipes.MAX_ITEMS
+    )
+
+    def validate_items(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Refuse two items with one id."""
+        ids = [item["id"] for item in items if item.get("id")]
+        if len(set(ids)) < len(ids):
+            raise serializers.ValidationError("Two items have the same id.", code="invalid")
+        return items
+
+
+@example("Chicken Breast", PRODUCT | {"portions": [PORTION], "recipe": None}, response_only=True)
+class ProductWithMoreSerializer(ProductSerializer):
+    """A food, with its portions and its recipe if the query includes them."""
 
     portions = PortionSerializer(many=True, required=False, help_text="With `include=portions`.")
+    recipe = RecipeItemSerializer(
+        many=True,
+        required=False,
+        allow_null=True,
+        help_text="With `include=recipe`: its items; null if it is no recipe.",
+    )
 
-    may_be_absent = {"portions"}
+    may_be_absent = {"portions", "recipe"}
 
     class Meta(ProductSerializer.Meta):
-        fields = [*ProductSerializer.Meta.fields, "portions"]
+        fields = [*ProductSerializer.Meta.fields, "portions", "recipe"]
+
+
+class IncludeField(TextField):
+    """Some of `portions` and `recipe`, separated by commas; read as a set."""
+
+    default_error_messages = {"invalid_choice": "Not a valid choice."}
+    choices: ClassVar[list[str]] = ["portions", "recipe", "portions,recipe", "recipe,portions"]
+    schema_keywords: ClassVar[dict[str, Any]] = {"enum": choices}
+
+    def clean_text(self, text: str) -> str:
+        """Leave it as it is: it is one of the choices, or wrong."""
+        return text
+
+    def to_internal_value(self, data: Any) -> Any:
+        if data not in self.choices:
+            self.fail("invalid_choice")
+        return frozenset(data.split(","))
 
 
 class IncludeQuery(QuerySerializer):
-    include = StrictChoiceField(
-        ["portions"], required=False, help_text="Add each product's portions."
+    include = IncludeField(
+        required=False, help_text="`portions`, `recipe`, or both, separated by a comma."
     )
 
 

@@ -97,6 +97,12 @@ class TableChanges:
         Deleted rows and quotas are checked after it.
         """
 
+    def work_out(self) -> None:
+        """Set what follows from rows of this table in rows of earlier ones.
+
+        It comes once this table is validated, and before later tables, which read what is set.
+        """
+
     def finish(self) -> None:
         """Correct what the push as a whole would leave wrong; all tables are validated by then."""
 
@@ -134,6 +140,10 @@ class TableChanges:
         rows = self.for_device(self.model.all_objects)
         rows.bulk_save(changed, insert=False)
         rows.bulk_save(new, insert=True)
+
+    def decided(self, key: UUID) -> Iterable[str]:
+        """Return the columns of a row that the phone decides, and not the server."""
+        return self.table.columns
 
     # Helpers of these methods.
 
@@ -194,11 +204,11 @@ class TableChanges:
         """Return whether a row is live before the push."""
         return key in self.stored and self.stored[key].deleted_at is None
 
-    def is_changed(self, key: UUID) -> bool:
-        """Return whether a row is new or its columns change."""
+    def is_changed(self, key: UUID, columns: Iterable[str] | None = None) -> bool:
+        """Return whether a row is new or its columns change, or some of them."""
         old, new = self.stored.get(key), self.rows[key]
-        columns = self.table.columns
-        return old is None or any(getattr(old, name) != getattr(new, name) for name in columns)
+        names = self.table.columns if columns is None else columns
+        return old is None or any(getattr(old, name) != getattr(new, name) for name in names)
 
     def is_stored_differently(self, key: UUID) -> bool:
         """Return whether a row differs from what the phone sent: rounded, normalised, corrected."""
@@ -235,6 +245,7 @@ class TableChanges:
         self.cascade()
         self._refuse_deleted()
         self._enforce_quota()
+        self.work_out()
 
     def _refuse_deleted(self) -> None:
         """Reject records whose rows were deleted before the last pull.
@@ -285,7 +296,7 @@ class TableChanges:
         """
         for key in (*self.records, *self.to_delete):
             is_written = self.is_stale(key) and self.was_live(key)
-            if is_written and (key in self.to_delete or self.is_changed(key)):
+            if is_written and (key in self.to_delete or self.is_changed(key, self.decided(key))):
                 raise Conflict(CHANGED)
 
 

@@ -16,7 +16,7 @@ from devices.models import PairingCode, Phone, RecoveryKey
 from devices.models.phone import CURRENT_TOKEN, PREVIOUS_TOKEN
 from entries.models import FoodEntry
 from goals.models import BodyWeight, Goal, WaterEntry
-from products.models import Portion, Product
+from products.models import Portion, Product, RecipeItem
 from products.nutrients import COLUMNS_100G
 from tests.helpers.api import Api
 from tests.helpers.phones import get_code, get_key, pair
@@ -24,6 +24,7 @@ from tests.helpers.phones import get_code, get_key, pair
 PAGES: dict[Any, str] = {
     Product: "products/product",
     Portion: "products/portion",
+    RecipeItem: "products/recipeitem",
     FoodEntry: "entries/foodentry",
     Goal: "goals/goal",
     BodyWeight: "goals/bodyweight",
@@ -44,9 +45,11 @@ def world(phone: Api) -> dict[Any, Any]:
     product = phone.product()
     portion = phone.portion(product)
     entry = phone.entry(product_id=product["id"], portion_id=portion["id"])
+    [item] = phone.recipe(phone.product(name="Salad"), {product["id"]: 100})["items"]
     found: dict[Any, Any] = {
         Product: product,
         Portion: portion,
+        RecipeItem: item,
         FoodEntry: entry,
         Goal: phone.goal(),
         BodyWeight: phone.weight(),
@@ -69,7 +72,7 @@ def correct(operator: Client, row: DeviceScoped, **values: str) -> Any:
     url = change_url(row)
     form = operator.get(url).context["adminform"].form
     sent = {name: form[name].value() for name in form.fields}
-    sent = {name: value for name, value in sent.items() if value not in (None, False)}
+    sent = {name: value for name, value in sent.items() if value is not None and value is not False}
     for name in [name for name in sent if hasattr(sent[name], "isoformat")]:
         moment = sent.pop(name)
         sent[name] = moment.isoformat()
@@ -171,7 +174,7 @@ def test_a_corrected_barcode_is_kept_as_a_phones_is(operator: Client, world: Any
 def test_a_row_is_read_and_corrected(operator: Client, world: Any) -> None:
     response = correct(operator, world[Product], name="Turkey")
     assert response.status_code == 302
-    product = Product._base_manager.get()
+    product = Product._base_manager.get(pk=world[Product].pk)
     assert product.name == "Turkey"
     assert product.name_folded == "turkey"
     assert product.updated_at is not None
@@ -187,10 +190,11 @@ def test_a_broken_rule_is_an_error_of_the_form(operator: Client, world: Any) -> 
 def test_every_nutrient_and_the_brand_are_corrected(operator: Client, world: Any) -> None:
     values = {"brand": " Farm ", **dict.fromkeys(COLUMNS_100G, "1")}
     assert correct(operator, world[Product], **values).status_code == 302
-    stored = Product._base_manager.values("brand", "brand_words", *COLUMNS_100G).get()
+    rows = Product._base_manager.filter(pk=world[Product].pk)
+    stored = rows.values("brand", "brand_words", *COLUMNS_100G).get()
     assert stored == {"brand": "Farm", "brand_words": " farm", **dict.fromkeys(COLUMNS_100G, 1)}
     assert correct(operator, world[Product], brand=" ").status_code == 302
-    assert Product._base_manager.get().brand is None
+    assert Product._base_manager.get(pk=world[Product].pk).brand is None
 
 
 def test_the_unit_of_a_product_is_shown_and_no_field(operator: Client, world: Any) -> None:
@@ -200,7 +204,7 @@ def test_the_unit_of_a_product_is_shown_and_no_field(operator: Client, world: An
 
 
 def test_the_default_portion_cannot_be_unset(operator: Client, world: Any) -> None:
-    default = Portion._base_manager.get(is_default=True)
+    default = Portion._base_manager.get(is_default=True, product=world[Product])
     response = correct(operator, default, is_default="")
     assert "Make another portion the default instead" in response.content.decode()
 
@@ -242,13 +246,15 @@ def test_a_row_whose_place_is_taken_is_not_restored(
 
 def test_making_a_portion_the_default_takes_it_from_the_other(operator: Client, world: Any) -> None:
     assert correct(operator, world[Portion], is_default="on").status_code == 302
-    assert list(Portion._base_manager.filter(is_default=True)) == [world[Portion]]
+    rows = Portion._base_manager.filter(is_default=True, product=world[Product])
+    assert list(rows) == [world[Portion]]
 
 
 def test_the_device_is_no_field_of_a_form(operator: Client, world: Any, other: Api) -> None:
     assert other.device is not None
     correct(operator, world[Product], name="Turkey", device=str(other.device.pk))
-    assert Product._base_manager.get().device_id == world[Product].device_id
+    product = Product._base_manager.get(pk=world[Product].pk)
+    assert product.device_id == world[Product].device_id
 
 
 @pytest.mark.parametrize("model", PAGES)
@@ -289,10 +295,11 @@ def test_a_portion_of_a_deleted_product_is_not_restored(operator: Client, world:
 def test_a_restored_portion_leaves_the_default_where_it_is(
     operator: Client, phone: Api, world: Any
 ) -> None:
-    first = Portion._base_manager.get(name="100g")
+    first = Portion._base_manager.get(name="100g", product=world[Product])
     act(operator, "soft_delete", first)
     act(operator, "restore", first)
-    default = Portion._base_manager.get(is_default=True, deleted_at=None)
+    of_product = Portion._base_manager.filter(product=world[Product])
+    default = of_product.get(is_default=True, deleted_at=None)
     assert default == world[Portion]
 
 
@@ -363,3 +370,43 @@ def test_a_list_page_costs_the_same_for_any_number_of_rows(
         len(set(re.findall(r"/admin/products/portion/[0-9a-f-]{36}~[0-9a-f-]{36}/change/", page)))
         == 21
     )
+
+
+def test_a_recipe_follows_what_operators_correct(operator: Client, world: Any, phone: Api) -> None:
+    item, salad = world[RecipeItem], world[RecipeItem].product
+    rice = phone.product(name="Rice", kcal_100g=130)
+    half = {"ingredient_id": rice["id"], "grams": 100}
+    body = phone.get(f"/v1/products/{salad.pk}/recipe").json()
+    phone.put(f"/v1/products/{salad.pk}/recipe", body | {"items": [*body["items"], half]})
+    assert correct(operator, item, grams="300").status_code == 302
+    # (300 * 165 + 100 * 130) / 400 = 156.25.
+    assert phone.get(f"/v1/products/{salad.pk}").json()["kcal_100g"] == 156
+    assert correct(operator, world[Product], kcal_100g="100").status_code == 302
+    assert phone.get(f"/v1/products/{salad.pk}").json()["kcal_100g"] == 108
+    page = operator.get(change_url(salad))
+    assert change_url(item) in page.content.decode()
+    # What follows from its items is shown, and is no field.
+    assert not {"kcal_100g", "servings"} & page.context["adminform"].form.fields.keys()
+    serving = Portion._base_manager.get(product=salad, name="serving")
+    act(operator, "soft_delete", serving)
+    act(operator, "soft_delete", item)
+    assert phone.get(f"/v1/products/{salad.pk}").json()["kcal_100g"] == 130
+    act(operator, "restore", serving)
+    assert phone.get(f"/v1/portions/{serving.pk}").json()["grams"] == 50
+    act(operator, "restore", item)
+    assert phone.get(f"/v1/products/{salad.pk}").json()["kcal_100g"] == 108
+
+
+def test_operators_break_no_rule_of_recipes(operator: Client, world: Any, phone: Api) -> None:
+    item, salad = world[RecipeItem], world[RecipeItem].product
+    body = phone.get(f"/v1/products/{salad.pk}/recipe").json() | {"cooked_grams": 100}
+    phone.put(f"/v1/products/{salad.pk}/recipe", body)
+    sentence = "would have more than 1000 kcal in 100 g"
+    assert sentence in correct(operator, item, grams="700").content.decode()
+    phone.put(f"/v1/products/{salad.pk}/recipe", body | {"cooked_grams": 50})
+    assert sentence in correct(operator, world[Product], kcal_100g="501").content.decode()
+    # While the salad is deleted, its ingredient becomes a recipe.
+    act(operator, "soft_delete", salad)
+    phone.recipe({"id": str(world[Product].pk)}, {phone.product()["id"]: 100})
+    assert "A recipe can&#x27;t be in a recipe" in act(operator, "restore", salad)
+    assert "Restore its product first" in act(operator, "restore", item)

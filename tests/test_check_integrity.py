@@ -19,9 +19,13 @@ def world(phone: Api) -> dict[str, Any]:
     product = phone.product(protein_100g=31)
     portion = phone.portion(product)
     entry = phone.entry(product_id=product["id"], portion_id=portion["id"])
+    dish = phone.product(name="Dish")
+    [item] = phone.recipe(dish, {product["id"]: 100})["items"]
     return {
         "products": product,
+        "dish": dish,
         "portions": portion,
+        "recipe_items": item,
         "food_entries": entry,
         "goals": phone.goal(),
         "body_weights": phone.weight(),
@@ -130,6 +134,10 @@ def test_rules_of_phones(phone: Api) -> None:
         ("food_entries", "protein = NULL", "protein is the product's"),
         *(("food_entries", f"{name} = 1", f"{name} is the product's") for name in OPTIONAL),
         ("food_entries", "grams = grams + 1", "grams are the portion's"),
+        ("recipe_items", "revision = 1000000", "revision is never above"),
+        ("dish", "kcal_100g = 164", "a recipe's values follow from its items"),
+        ("dish", "salt_100g = 1", "a recipe's values follow from its items"),
+        ("dish", "cooked_grams = 99", "a recipe's values follow from its items"),
         ("goals", "protein_grams = 149", "protein_grams follow"),
         ("goals", "carbs_grams = 201", "carbs_grams follow"),
         ("goals", "fat_grams = 67", "fat_grams follow"),
@@ -137,10 +145,33 @@ def test_rules_of_phones(phone: Api) -> None:
     ],
 )
 def test_a_broken_rule_names_the_row(world: Any, table: str, change: str, rule: str) -> None:
-    break_past_the_guards(f"UPDATE {table} SET {change} WHERE id = %s", world[table]["id"])
+    row, table = world[table]["id"], table.replace("dish", "products")
+    break_past_the_guards(f"UPDATE {table} SET {change} WHERE id = %s", row)
     printed = found()
     assert rule in printed
-    assert f"{table} {world[table]['id']}" in printed
+    assert f"{table} {row}" in printed
+
+
+def test_rules_of_recipes(world: Any) -> None:
+    dish, item = world["dish"]["id"], world["recipe_items"]["id"]
+    break_past_the_guards("UPDATE products SET servings = 3 WHERE id = %s", dish)
+    printed = found()
+    assert "a serving's grams follow from its recipe" in printed
+    assert f"products {dish}" in printed
+    break_past_the_guards(
+        """
+        INSERT INTO recipe_items (id, device_id, product_id, ingredient_id, grams, position,
+            revision, created_at)
+        SELECT gen_random_uuid(), device_id, ingredient_id, gen_random_uuid(), 1, 0, 1, now()
+        FROM recipe_items
+        """
+    )
+    printed = found()
+    assert "a recipe is in no recipe" in printed
+    assert f"recipe_items {item}" in printed
+    assert "a ingredient belongs to the same device" in printed
+    break_past_the_guards("UPDATE products SET deleted_at = now() WHERE id = %s", dish)
+    assert "a live item's product is live" in found()
 
 
 def test_a_live_portion_of_a_deleted_product_is_named(world: Any) -> None:

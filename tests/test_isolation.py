@@ -42,7 +42,11 @@ CREATED_BY = {
     "/v1/body-weights": "/v1/body-weights",
     "/v1/water-entries": "/v1/water-entries",
     "/v1/auth/phones": "/v1/auth/pair",
+    "/v1/products/{id}/recipe": "/v1/products/{id}/recipe",
+    "/v1/recipe-items": "/v1/products/{id}/recipe",
 }
+# A recipe has the id of its product, and is made by a PUT, with its items.
+RECIPES, ITEMS = "/v1/products/{id}/recipe", "/v1/recipe-items"
 # Phones join by pairing, without a token. Their ids are chosen too, and are a device's own.
 PHONES, PAIR = "/v1/auth/phones", "/v1/auth/pair"
 # A day has one row of this kind: it moves to another day, so that the example's day is free again.
@@ -55,6 +59,7 @@ NEEDED = {("/v1/catalog/foods", "search")}
 NAMED_BY = {
     "product_id": "/v1/products",
     "portion_id": "/v1/portions",
+    "ingredient_id": "/v1/products",
     "entry_ids": "/v1/food-entries",
 }
 # Ids that the client chooses.
@@ -263,7 +268,8 @@ def slots_of(value: Any, path: str, keys: tuple[Any, ...] = ()) -> Iterator[Slot
 
 def kind_of(name: str, path: str) -> str:
     """Return the kind of row that a field or a parameter refers to."""
-    kind = path.partition("/{")[0] if name == "id" else NAMED_BY.get(name)
+    own = RECIPES if path == RECIPES else path.partition("/{")[0]
+    kind = own if name == "id" else NAMED_BY.get(name)
     assert kind, f"Say in NAMED_BY what {name} of {path} names."
     assert kind in CREATED_BY, f"Say in CREATED_BY what creates {kind}."
     return kind
@@ -301,7 +307,7 @@ def create_rows(phone: Api, another_day: str = ANOTHER_DAY) -> World:
     world: World = {PHONES: create_phones(phone, [str(uuid.uuid4())], [str(uuid.uuid4())])}
     creating = [call for call in calls() if call.method == "POST" and not call.query]
     for kind, path in CREATED_BY.items():
-        if kind == PHONES:
+        if kind in (PHONES, RECIPES, ITEMS):
             continue
         rows = world[kind] = Rows()
         for call in creating:
@@ -318,7 +324,26 @@ def create_rows(phone: Api, another_day: str = ANOTHER_DAY) -> World:
             moved = phone.patch(f"{kind}/{rows.live[-1]}", {"date": another_day})
             assert moved.status_code == 200
         assert rows.live, f"Nothing creates {kind}: mend CREATED_BY."
-    return world
+    return world | create_recipes(phone, world["/v1/products"].live[-1])
+
+
+def create_recipes(phone: Api, ingredient: str) -> World:
+    """Make a live and a deleted recipe, and of the live one an item that is deleted."""
+    recipes, items = Rows(), Rows()
+    for listed in (recipes.deleted, recipes.live):
+        product = phone.product(name="Soup")
+        made = phone.recipe(product, {ingredient: 150})
+        listed.append(product["id"])
+        if listed is recipes.deleted:
+            assert phone.delete(f"/v1/products/{product['id']}").status_code == 204
+    [kept] = made["items"]
+    both = {"servings": 2, "items": [kept, {"ingredient_id": ingredient, "grams": 10}]}
+    path = f"/v1/products/{recipes.live[-1]}/recipe"
+    _, other = phone.put(path, both).json()["items"]
+    assert phone.put(path, made).status_code == 200
+    items.live.append(kept["id"])
+    items.deleted.append(other["id"])
+    return {RECIPES: recipes, ITEMS: items}
 
 
 def stored(*phones: Api) -> list[list[str]]:
@@ -556,7 +581,7 @@ def token_of(ids: bytes, secret: str) -> str:
 
 
 def test_quotas_count_the_own_rows_alone(phone: Api, other: Api, settings: Any) -> None:
-    settings.MAX_PRODUCTS_PER_DEVICE = settings.MAX_PORTIONS_PER_PRODUCT = 2
+    settings.MAX_PRODUCTS_PER_DEVICE, settings.MAX_PORTIONS_PER_PRODUCT = 3, 2
     settings.MAX_ENTRIES_PER_DAY = 3
     create_rows(other)
     create_rows(phone)

@@ -40,6 +40,15 @@ INSERT INTO portions
     (id, device_id, product_id, name, name_folded, grams, is_default, revision, created_at)
     SELECT gen_random_uuid(), device_id, products.id, n::text, n::text, 1, n = 1, 0, now()
     FROM products, generate_series(1, 2) AS n;
+INSERT INTO recipe_items
+    (id, device_id, product_id, ingredient_id, grams, position, revision, created_at)
+    SELECT gen_random_uuid(), device_id, first, id, 1, place, 0, now()
+    FROM (SELECT *, first_value(id) OVER of_device AS first, row_number() OVER of_device AS place
+        FROM products WINDOW of_device AS (PARTITION BY device_id ORDER BY id)) AS products
+    WHERE place > 1;
+UPDATE products SET servings = 2
+    WHERE EXISTS (SELECT FROM recipe_items AS items
+        WHERE (items.device_id, items.product_id) = (products.device_id, products.id));
 INSERT INTO food_entries
     (id, device_id, product_id, date, meal_type, name, unit, grams, kcal, revision,
         created_at)
@@ -68,11 +77,13 @@ CALLS = [
     "/v1/auth/device",
     "/v1/auth/phones",
     "/v1/products",
-    "/v1/products?include=portions",
+    "/v1/products?include=portions,recipe",
     "/v1/products?search=1",
     "/v1/products?barcode=96385074",
     "/v1/products/{product}",
     "/v1/products/{product}/portions",
+    "/v1/products/{recipe}/recipe",
+    "/v1/products/{recipe}?include=recipe",
     "/v1/food-entries",
     "/v1/food-entries?date=2025-01-05",
     "/v1/food-entries?from=2025-01-05&to=2025-02-12",
@@ -128,7 +139,10 @@ def filled(phone: Api) -> dict[str, str]:
     with connection.cursor() as cursor:
         for statement in re.split(r";\n", FILL.strip().rstrip(";")):
             cursor.execute(statement)
-    return {"product": phone.get("/v1/products").json()[0]["id"]}
+    products = phone.get("/v1/products?limit=200").json()
+    [recipe] = [product["id"] for product in products if product["servings"]]
+    food = next(product["id"] for product in products if not product["servings"])
+    return {"product": food, "recipe": recipe}
 
 
 def test_every_read_begins_at_the_device(phone: Api, filled: dict[str, str]) -> None:
@@ -166,6 +180,14 @@ def test_every_write_begins_at_the_device(phone: Api, filled: dict[str, str]) ->
             {"product_id": filled["product"], "from": "2025-01-01", "to": "2025-12-31"},
         ),
         ("POST", "/v1/products", {"name": "Rice", "kcal_100g": 130}),
+        # It is in a recipe.
+        ("PATCH", f"/v1/products/{filled['product']}", {"kcal_100g": 2}),
+        (
+            "PUT",
+            f"/v1/products/{product['id']}/recipe",
+            {"servings": 1, "items": [{"ingredient_id": filled["product"], "grams": 1}]},
+        ),
+        ("DELETE", f"/v1/products/{product['id']}/recipe", None),
         ("PATCH", f"/v1/portions/{portion['id']}", {"is_default": True}),
         ("DELETE", f"/v1/products/{product['id']}", None),
         ("POST", "/v1/body-weights", {"date": "2026-01-01", "weight_kg": 80}),

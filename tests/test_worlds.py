@@ -46,6 +46,7 @@ DEVICES = 3
 DAYS = ["2025-02-05", "2025-02-06", "2025-02-07"]
 MEALS = ["breakfast", "lunch", "dinner", "snacks"]
 COPY_IDS = [str(uuid.UUID(int=number, version=4)) for number in range(3)]
+ITEM_IDS = [str(uuid.UUID(int=number, version=4)) for number in range(100, 108)]
 # How many entries a device may have and still copy: more would not fit into one page.
 COPIES_UP_TO = 40
 OPTIONAL, MACROS = NUTRIENTS[1:], NUTRIENTS[1:4]
@@ -58,10 +59,16 @@ METRICS = [
     *("healthy_weight_min_kg", "healthy_weight_max_kg", "current_bmi", "bmi_category"),
 ]
 CENT = Decimal("0.01")
+PER_100G = [f"{name}_100g" for name in NUTRIENTS]
 
 
 def rounded(value: Decimal) -> Decimal:
     return value.quantize(CENT, ROUND_HALF_UP)
+
+
+def serving_of(product: str) -> str:
+    """Return the id of a recipe's serving."""
+    return str(uuid.uuid5(uuid.UUID(product), "serving"))
 
 
 class World:
@@ -70,6 +77,7 @@ class World:
     def __init__(self) -> None:
         self.products: dict[str, Row] = {}
         self.portions: dict[str, Row] = {}
+        self.items: dict[str, Row] = {}
         self.entries: dict[str, Row] = {}
         self.weights: dict[str, Row] = {}
         self.waters: dict[str, Row] = {}
@@ -78,7 +86,7 @@ class World:
     @staticmethod
     def seen(row: Row) -> Row:
         """Return a row as the API answers it; `updated_at` is whether there is one."""
-        return {key: value for key, value in row.items() if key != "live"}
+        return {key: value for key, value in row.items() if key not in ("live", "plain")}
 
     @staticmethod
     def live(rows: dict[str, Row], key: str, name: str) -> Row:
@@ -122,6 +130,8 @@ class World:
             raise Refused(409, "Make another portion the default instead")
         if becomes_default and not portion["is_default"]:
             self.unset_default(portion["product_id"])
+        if key == serving_of(portion["product_id"]) and self.is_recipe(portion["product_id"]):
+            values = {name: value for name, value in values.items() if name != "grams"}
         self.change(portion, values)
         return portion
 
@@ -136,8 +146,112 @@ class World:
 
     def delete_product(self, key: str) -> None:
         self.live(self.products, key, "Product")["live"] = False
-        for portion in self.portions_of(key):
-            portion["live"] = False
+        for row in (*self.portions_of(key), *self.items_of(key)):
+            row["live"] = False
+
+    def change_product(self, key: str, values: Row) -> Row:
+        product = self.live(self.products, key, "Product")
+        if values.get("unit", product["unit"]) != product["unit"]:
+            raise Refused(409, "The unit of a product can't be changed")
+        if self.is_recipe(key):
+            values = {name: value for name, value in values.items() if name not in PER_100G}
+        elif any(values.get(name, product[name]) != product[name] for name in PER_100G):
+            product["plain"] = None
+        self.change(product, values)
+        for owner in {i["product_id"] for i in self.live_items() if i["ingredient_id"] == key}:
+            self.work_out(owner)
+        return product
+
+    def live_items(self) -> list[Row]:
+        return [item for item in self.items.values() if item["live"]]
+
+    def items_of(self, product: str) -> list[Row]:
+        items = [item for item in self.live_items() if item["product_id"] == product]
+        return sorted(items, key=lambda item: (item["position"], item["id"]))
+
+    def is_recipe(self, product: str) -> bool:
+        return self.products[product]["servings"] is not None and bool(self.items_of(product))
+
+    def seen_items(self, product: str) -> list[Row]:
+        """Return a recipe's items as the API answers them."""
+        return [
+            {key: value for key, value in self.seen(item).items() if key != "product_id"}
+            for item in self.items_of(product)
+        ]
+
+    def put_recipe(self, key: str, servings: Decimal, cooked: Decimal | None, items: Any) -> Row:
+        product = self.live(self.products, key, "Product")
+        if any(item["ingredient_id"] == key for item in self.live_items()):
+            raise Refused(409, "This product is in a recipe")
+        named = {item["ingredient_id"] for item in items}
+        if key in named or any(item["product_id"] in named for item in self.live_items()):
+            raise Refused(422, "Validation error")
+        own = {item["id"]: item for item in self.items_of(key)}
+        given = [item["id"] for item in items]
+        if any(each in self.items and each not in own for each in given):
+            raise Refused(409, "ID already in use")
+        for item in items:
+            stored = own.get(item["id"])
+            if stored is None or stored["ingredient_id"] != item["ingredient_id"]:
+                self.live(self.products, item["ingredient_id"], "Product")
+        is_made = not self.is_recipe(key)
+        for item in own.values():
+            item["live"] = item["id"] in given
+        amount = {"product_id": key, "portion_id": None, "quantity": None, "live": True}
+        for place, item in enumerate(items):
+            self.items[item["id"]] = {**item, **amount, "position": place}
+        if product["plain"] is None:
+            product["plain"] = {name: product[name] for name in PER_100G}
+        self.change(product, {"servings": servings, "cooked_grams": cooked})
+        self.work_out(key)
+        self.keep_serving(key, is_made=is_made)
+        return {"servings": servings, "cooked_grams": cooked, "items": self.seen_items(key)}
+
+    def total(self, key: str) -> Decimal:
+        cooked: Decimal | None = self.products[key]["cooked_grams"]
+        return cooked or sum((item["grams"] for item in self.items_of(key)), Decimal(0))
+
+    def work_out(self, key: str) -> None:
+        """Set the values of a recipe, and the grams of its serving."""
+        values: Row = {}
+        for name in PER_100G:
+            foods = [
+                (self.products[item["ingredient_id"]][name], item["grams"])
+                for item in self.items_of(key)
+            ]
+            is_known = all(value is not None for value, _ in foods)
+            unit = Decimal(1) if name == "kcal_100g" else CENT
+            values[name] = None
+            if is_known:
+                exact = sum(value * grams for value, grams in foods) / self.total(key)
+                values[name] = exact.quantize(unit, ROUND_HALF_UP)
+        self.change(self.products[key], values)
+        serving = self.portions.get(serving_of(key))
+        if serving and serving["live"]:
+            self.change(
+                serving, {"grams": rounded(self.total(key) / self.products[key]["servings"])}
+            )
+
+    def keep_serving(self, product: str, *, is_made: bool) -> None:
+        key, serving = serving_of(product), self.portions.get(serving_of(product))
+        grams = rounded(self.total(product) / self.products[product]["servings"])
+        was_default = serving is not None and serving["live"] and serving["is_default"]
+        if is_made and not was_default:
+            self.unset_default(product)
+        kept = {"grams": grams, "is_default": is_made or was_default}
+        if serving is None:
+            self.add(self.portions, key, {"product_id": product, "name": "serving", **kept})
+        else:
+            self.change(serving, kept | {"live": True})
+
+    def delete_recipe(self, key: str) -> None:
+        product = self.live(self.products, key, "Product")
+        if not self.is_recipe(key):
+            raise Refused(404, "Recipe not found")
+        for item in self.items_of(key):
+            item["live"] = False
+        values = product["plain"] | {"servings": None, "cooked_grams": None, "plain": None}
+        self.change(product, values)
 
     def worked_out(self, amount: Row, stored: Row) -> Row:
         """Return the fields of an entry that its product and amount determine."""
@@ -361,8 +475,13 @@ class World:
         """Return the expected answers of all lists and of the current goal, by path."""
         goal = self.goal()
         return {
-            "products?include=portions&limit=200": [
-                row | {"portions": self.list_portions(row["id"])} for row in self.list_products()
+            "products?include=portions,recipe&limit=200": [
+                row
+                | {
+                    "portions": self.list_portions(row["id"]),
+                    "recipe": (self.is_recipe(row["id"]) and self.seen_items(row["id"])) or None,
+                }
+                for row in self.list_products()
             ],
             "food-entries?limit=200": self.list_entries(),
             "body-weights": self.list_weights(),
@@ -372,10 +491,11 @@ class World:
 
     def live_ids(self) -> dict[str, set[str]]:
         """Return the ids of the rows that a first sync brings, by table."""
-        return {
+        found = {
             table: {key for key, row in getattr(self, kind).items() if row["live"]}
             for kind, (_, table, _) in KINDS.items()
         }
+        return found | {"recipe_items": {item["id"] for item in self.live_items()}}
 
     def progress(self, day: str) -> Row:
         eaten = self.totals(lambda row: row["date"] == day)
@@ -467,6 +587,9 @@ eatens = st.fixed_dictionaries(
         "product": st.integers(0, 10_000),
         "quantity": amounts,
     }
+)
+recipe_items = st.fixed_dictionaries(
+    {"id": st.sampled_from(ITEM_IDS), "ingredient": st.integers(0, 10_000), "grams": grams}
 )
 days = st.sampled_from(DAYS)
 copies = st.fixed_dictionaries(
@@ -609,7 +732,8 @@ class Worlds(RuleBasedStateMachine):
         world = self.worlds[actor]
 
         def add(key: str) -> tuple[int, Row]:
-            return world.add(world.products, key, body | {"catalog_id": None})
+            empty = dict.fromkeys(("catalog_id", "servings", "cooked_grams", "plain"))
+            return world.add(world.products, key, body | empty)
 
         created = self.create(actor, "products", "/v1/products", body, key, add)
         if created:
@@ -658,19 +782,53 @@ class Worlds(RuleBasedStateMachine):
     def change_product(self, actor: int | None, pick: int, body: Row, goes: bool) -> None:
         key = self.pick("products", pick)
         actor = self.owner("products", key, pick) if actor is None else actor
-        world = self.worlds[actor]
-
-        def change() -> Row:
-            product = world.live(world.products, key, "Product")
-            if body.get("unit", product["unit"]) != product["unit"]:
-                raise Refused(409, "The unit of a product can't be changed")
-            world.change(product, body)
-            return product
-
+        path, world = f"/v1/products/{key}", self.worlds[actor]
         if goes:
-            self.delete(actor, f"/v1/products/{key}", lambda: world.delete_product(key))
+            self.delete(actor, path, lambda: world.delete_product(key))
         else:
-            self.update(actor, f"/v1/products/{key}", body, change)
+            self.update(actor, path, body, lambda: world.change_product(key, body))
+
+    # Recipes
+
+    @rule(
+        actor=actors,
+        pick=picks,
+        servings=of_two_decimals(1, 9),
+        # More than all ingredients weigh: so no recipe breaks a rule of a product.
+        cooked=st.none() | st.just(Decimal(2000)),
+        items=st.lists(recipe_items, min_size=1, max_size=3, unique_by=lambda item: item["id"]),
+        goes=rarely,
+    )
+    def put_recipe(
+        self,
+        actor: int | None,
+        pick: int,
+        servings: Decimal,
+        cooked: Decimal | None,
+        items: list[Row],
+        goes: bool,
+    ) -> None:
+        key = self.pick("products", pick)
+        actor = self.owner("products", key, pick) if actor is None else actor
+        path, world = f"/v1/products/{key}/recipe", self.worlds[actor]
+        if goes:
+            self.delete(actor, path, lambda: world.delete_recipe(key))
+            return
+        body = [
+            {
+                "id": item["id"],
+                "ingredient_id": self.pick("products", item["ingredient"], actor),
+                "grams": item["grams"],
+            }
+            for item in items
+        ]
+        whole = {"servings": servings, "cooked_grams": cooked, "items": body}
+        self.written = actor, path
+        status, found = self.ask(actor, "PUT", path, whole)
+        found.pop("errors", None)
+        self.agree((status, found), lambda: world.put_recipe(key, servings, cooked, body))
+        if status == 200:
+            self.remember("portions", serving_of(key), actor)
 
     # Portions
 

@@ -161,9 +161,9 @@ class ApiSchema(AutoSchema):
         return [*path, query] if query else path
 
     def get_request_serializer(self) -> Any:
-        """Describe PUT like PATCH: both may leave fields out."""
+        """Describe PUT like PATCH: both may leave fields out, unless it sends the whole."""
         serializer = force_instance(self._serializer())
-        if self.method == "PUT":
+        if self.method == "PUT" and not self.view.put_is_whole:
             serializer.partial = True
         return serializer
 

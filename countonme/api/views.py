@@ -48,6 +48,7 @@ class ApiView(APIView):
     success_status: ClassVar[int] = 200
 
     # For the OpenAPI document only, where the attributes above don't tell.
+    put_is_whole: ClassVar[bool] = False
     methods_with_body: ClassVar[Sequence[str]] = ("POST", "PUT", "PATCH")
     response_class: ClassVar[type[serializers.BaseSerializer[Any]] | None] = None
     path_model: ClassVar[type[Model] | None] = None

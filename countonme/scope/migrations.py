@@ -136,12 +136,16 @@ class DeviceScopedForeignKey(Operation):
 
 def foreign_key(model: Any, path: Path) -> str:
     """Return the SQL of a composite foreign key: the device, the shared fields and the id."""
-    fields = [model._meta.get_field(name) for name in path]
-    table, target = model._meta.db_table, fields[-1].related_model._meta.db_table
-    shared = ", ".join(["device_id", *(field.column for field in fields[:-1])])
+    *shared, key = (model._meta.get_field(name) for name in path)
+    table, target = model._meta.db_table, key.related_model._meta
+    # A shared field may have another name there: a portion's product is an item's ingredient.
+    keys = [field for field in target.fields if field.many_to_one and field.name != "device"]
+    there = [next(k for k in keys if k.related_model is f.related_model) for f in shared]
+    columns = ", ".join(["device_id", *(field.column for field in shared), key.column])
+    referred = ", ".join(["device_id", *(field.column for field in there), "id"])
     return (
-        f"ALTER TABLE {table} ADD CONSTRAINT {table}_{fields[-1].column}_fk "
-        f"FOREIGN KEY ({shared}, {fields[-1].column}) REFERENCES {target} ({shared}, id)"
+        f"ALTER TABLE {table} ADD CONSTRAINT {table}_{key.column}_fk "
+        f"FOREIGN KEY ({columns}) REFERENCES {target.db_table} ({referred})"
     )
 
 

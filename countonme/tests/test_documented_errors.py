@@ -33,8 +33,15 @@ class World:
         self.phone, self.other = phone, other
         self.product = phone.product()["id"]
         self.portions = f"/v1/products/{self.product}/portions"
+        self.recipe = f"/v1/products/{self.product}/recipe"
         self.portion = f"/v1/portions/{phone.get(self.portions).json()[0]['id']}"
         self.entry = f"/v1/food-entries/{phone.entry(date=EATEN['date'])['id']}"
+
+    def cook(self, **values: Any) -> Any:
+        """Make the product a recipe of a gram of another."""
+        food = self.phone.product(name="Rice")["id"]
+        item = {"ingredient_id": food, "grams": 1} | values
+        return self.phone.put(self.recipe, {"servings": 1, "items": [item]})
 
     def at_quota(self, method: str, path: str, body: Any) -> Any:
         with pytest.MonkeyPatch.context() as patch:
@@ -181,6 +188,25 @@ def again_a_deleted_portion(world: World) -> Any:
     return world.phone.post(world.portions, CUP | {"id": portion})
 
 
+def cook_with_an_id_of_another_recipe(world: World) -> Any:
+    food = world.phone.product()["id"]
+    [item] = world.phone.recipe(world.phone.product(), {food: 1})["items"]
+    body = {"servings": 1, "items": [item]}
+    return world.phone.put(f"/v1/products/{world.phone.product()['id']}/recipe", body)
+
+
+def cook_an_ingredient(world: World) -> Any:
+    world.phone.recipe(world.phone.product(name="Soup"), {world.product: 1})
+    return world.cook()
+
+
+def break_a_recipe(world: World, method: str) -> Any:
+    path = f"/v1/products/{world.product}"
+    soup = world.phone.product(name="Fried rice")
+    world.phone.recipe(soup, {world.product: 100}, cooked_grams=50)
+    return world.phone.request(method, path, {"kcal_100g": 501})
+
+
 def weigh_twice(world: World) -> Any:
     world.phone.weight()
     return world.phone.post("/v1/body-weights", WEIGHT)
@@ -231,6 +257,17 @@ REASONS: dict[str, dict[Refusal, Callable[[World], Any]]] = {
             "POST", world.portions, CUP
         ),
     },
+    "GET /v1/products/{id}/recipe": {
+        ("404", "Recipe not found"): lambda world: world.phone.get(world.recipe)
+    },
+    "PUT /v1/products/{id}/recipe": {
+        ("404", "Portion not found"): lambda world: world.cook(portion_id=unknown()),
+        ("409", "ID already in use"): cook_with_an_id_of_another_recipe,
+        ("409", "This product is in a recipe"): cook_an_ingredient,
+    },
+    "DELETE /v1/products/{id}/recipe": {
+        ("404", "Recipe not found"): lambda world: world.phone.delete(world.recipe)
+    },
     "DELETE /v1/portions/{id}": {
         ("409", "A product keeps at least one portion"): lambda world: world.phone.delete(
             world.portion
@@ -275,6 +312,10 @@ REASONS: dict[str, dict[Refusal, Callable[[World], Any]]] = {
     **updates(
         "/v1/products/{id}",
         {
+            (
+                "409",
+                'The recipe "Fried rice" would have more than 1000 kcal in 100 g',
+            ): break_a_recipe,
             ("409", "The unit of a product can't be changed"): (
                 lambda world, method: world.phone.request(
                     method, f"/v1/products/{world.product}", {"unit": "ml"}

@@ -37,9 +37,9 @@ from countonme.scope.models import DeviceScoped, device_scoped_models
 from devices import transfer
 from devices.models import Device
 from entries.models import FoodEntry
-from products.models import Portion, Product
+from products.models import Portion, Product, RecipeItem
 from tests.helpers.api import new_phone
-from tests.helpers.samples import MODELS, Model
+from tests.helpers.samples import MODELS, Model, sample
 from tests.helpers.shared import shared
 
 
@@ -59,6 +59,8 @@ def owner() -> Device:
         phone.entry(product_id=product["id"], portion_id=portion["id"])
     phone.entry(product_id=product["id"], grams=10)
     phone.goal(), phone.weight(), phone.water()
+    apple, bread = Product.objects.for_device(phone.device).in_order()
+    sample(RecipeItem, phone.device, product=bread, ingredient=apple)
     return phone.device
 
 

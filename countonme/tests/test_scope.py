@@ -38,7 +38,7 @@ from devices.models import Device
 from entries.models import FoodEntry
 from products.models import Portion, Product
 from tests.helpers.api import Api, new_phone
-from tests.helpers.samples import MODELS, SAMPLES, Model, sample
+from tests.helpers.samples import MODELS, SAMPLES, Model, required, sample
 from tests.helpers.shared import shared
 
 SOME_ID = uuid.UUID("0b7a1f3e-5a57-4c5e-9f4b-0d7b8e1c2a3f")
@@ -400,8 +400,7 @@ class TestWithADevice:
 
     def test_creating_gives_the_row_to_it(self, model: Model, mine: Device) -> None:
         values = dict(SAMPLES[model._meta.db_table])
-        if model is Portion:
-            values["product"] = Product.objects.for_device(mine)[0]
+        values |= required(model, mine)
         model.objects.for_device(mine).update(deleted_at=timezone.now())
         row = model.objects.for_device(mine).create(**values)
         assert row.device_id == mine.pk
@@ -413,8 +412,7 @@ class TestWithADevice:
         row = model.objects.for_device(theirs)[0]
         before = model.objects.for_device(theirs).values().get(pk=row.pk)
         values = dict(SAMPLES[model._meta.db_table])
-        if model is Portion:
-            values["product"] = Product.objects.for_device(mine)[0]
+        values |= required(model, mine)
         model.objects.for_device(mine).update(deleted_at=timezone.now())
         own, created = getattr(model.objects.for_device(mine), how)(pk=row.pk, defaults=values)
         assert (own.key, created) == ((mine.pk, row.pk), True)
@@ -445,8 +443,8 @@ class TestWithADevice:
         twin = model.objects.for_device(theirs)[0]
         before = model.objects.for_device(theirs).values().get(pk=twin.pk)
         twin.device, twin.created_at = mine, timezone.now()
-        if model is Portion:
-            twin.product, twin.is_default = Product.objects.for_device(mine)[0], False
+        for name, row in required(model, mine).items():
+            setattr(twin, name, row)
         model.objects.for_device(mine).bulk_create([twin], ignore_conflicts=True)
         assert model.objects.for_device(theirs).values().get(pk=twin.pk) == before
 

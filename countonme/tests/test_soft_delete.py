@@ -104,7 +104,7 @@ class TestRelatedManagers:
         rows = Product.objects.for_device(product.device)
         for found in (
             rows.prefetch_related("portions", "entries").get(),
-            rows.with_portions().get(),
+            rows.prefetch_related(Portion.prefetch(product.device_id)).get(),
         ):
             assert len(found.portions.all()) == 1
             assert len(found.entries.all()) == 0

@@ -13,7 +13,7 @@ from countonme.scope.models import device_scoped_models
 from devices import transfer
 from devices.models import Device, Phone
 from goals.serializers import METRICS
-from tests.helpers.api import Api
+from tests.helpers.api import Api, twin
 from tests.helpers.phones import (
     another_phone,
     device_of,
@@ -117,6 +117,17 @@ def test_a_round_trip_keeps_every_row_deleted_ones_included(
     assert orjson.loads(export(phone, tmp_path).read_bytes())["rows"] == before["rows"]
     for table in ("portions", "goals"):
         assert any(row["deleted_at"] for row in before["rows"][table])
+
+
+def test_a_recipe_moves_with_the_values_that_it_had_before(phone: Api) -> None:
+    rice, dish = phone.product(name="Rice", kcal_100g=130), phone.product(protein_100g=31)
+    made = phone.recipe(dish, {rice["id"]: 100})
+    moved, path = twin(phone), f"/v1/products/{dish['id']}"
+    assert moved.get(f"{path}/recipe").json() == made
+    assert moved.get(path).json()["kcal_100g"] == 130
+    assert moved.delete(f"{path}/recipe").status_code == 204
+    now = moved.get(path).json()
+    assert now == dish | {"updated_at": now["updated_at"]}
 
 
 def test_the_revision_is_greater_than_the_exported_one(phone: Api, exported: Path) -> None:

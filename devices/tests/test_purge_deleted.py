@@ -94,10 +94,25 @@ def test_it_removes_all_that_erased_devices_owned_at_once(phone: Api, other: Api
         product = one.product()
         one.entry(product_id=product["id"], grams=10)
         one.goal(), one.weight(), one.water()
+        one.recipe(one.product(), {product["id"]: 100})
     phone.delete("/v1/auth/device")
     purge("--older-than", "30d")
     assert rows(phone) == {}
-    assert rows(other) == {model.__name__: 1 for model in device_scoped_models()}
+    one_each = {model.__name__: 1 for model in device_scoped_models()}
+    assert rows(other) == one_each | {"Product": 2, "Portion": 3}
+
+
+def test_it_leaves_what_is_in_a_recipe_until_that_is_purged(phone: Api) -> None:
+    rice, dish = phone.product(name="Rice"), phone.product(name="Dish")
+    cup = phone.portion(rice)
+    item = {"ingredient_id": rice["id"], "portion_id": cup["id"]}
+    phone.put(f"/v1/products/{dish['id']}/recipe", {"servings": 1, "items": [item]})
+    delete_long_ago(phone, f"/v1/products/{rice['id']}")
+    purge("--older-than", "30d")
+    assert rows(phone) == {"Product": 2, "Portion": 3, "RecipeItem": 1}
+    delete_long_ago(phone, f"/v1/products/{dish['id']}")
+    purge("--older-than", "30d")
+    assert rows(phone) == {}
 
 
 def test_it_removes_goals_weights_and_water(phone: Api) -> None:

@@ -1,4 +1,4 @@
-"""Products and their portions, under their triggers."""
+"""Products, their portions and what is in recipes, under their triggers."""
 
 import uuid
 from decimal import Decimal
@@ -212,6 +212,35 @@ class Migration(migrations.Migration):
                 ),
                 ("catalog_id", models.UUIDField(blank=True, null=True)),
                 (
+                    "servings",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        help_text="Of a recipe: how many servings it makes.",
+                        max_digits=5,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(Decimal("0.01")),
+                            django.core.validators.MaxValueValidator(100),
+                        ],
+                    ),
+                ),
+                (
+                    "cooked_grams",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        help_text="Of a recipe: the grams of all of it when cooked; null if that is the sum.",
+                        max_digits=8,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(Decimal("0.01")),
+                            django.core.validators.MaxValueValidator(100000),
+                        ],
+                    ),
+                ),
+                ("plain_100g", models.JSONField(editable=False, null=True)),
+                (
                     "device",
                     countonme.scope.keys.ScopedForeignKey(
                         db_constraint=False,
@@ -284,6 +313,102 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "portion",
                 "db_table": "portions",
+                "abstract": False,
+                "default_permissions": ("view", "change", "soft_delete", "restore", "hard_delete"),
+                "default_manager_name": "objects",
+            },
+        ),
+        migrations.CreateModel(
+            name="RecipeItem",
+            fields=[
+                ("id", models.UUIDField(default=uuid.uuid4, primary_key=True, serialize=False)),
+                ("revision", models.BigIntegerField(default=0, editable=False)),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("updated_at", models.DateTimeField(editable=False, null=True)),
+                ("deleted_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "quantity",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        max_digits=7,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(Decimal("0.01")),
+                            django.core.validators.MaxValueValidator(10000),
+                        ],
+                    ),
+                ),
+                (
+                    "grams",
+                    models.DecimalField(
+                        decimal_places=2,
+                        max_digits=7,
+                        validators=[
+                            django.core.validators.MinValueValidator(Decimal("0.01")),
+                            django.core.validators.MaxValueValidator(10000),
+                        ],
+                    ),
+                ),
+                (
+                    "position",
+                    models.SmallIntegerField(
+                        help_text="Items are listed in this order.",
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(10000),
+                        ],
+                    ),
+                ),
+                (
+                    "device",
+                    countonme.scope.keys.ScopedForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        to="devices.device",
+                    ),
+                ),
+                (
+                    "product",
+                    countonme.scope.keys.ScopedForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="items",
+                        to="products.product",
+                    ),
+                ),
+                (
+                    "ingredient",
+                    countonme.scope.keys.ScopedForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="in_recipes",
+                        to="products.product",
+                    ),
+                ),
+                (
+                    "portion",
+                    countonme.scope.keys.ScopedForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="recipe_items",
+                        to="products.portion",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "recipe item",
+                "db_table": "recipe_items",
                 "abstract": False,
                 "default_permissions": ("view", "change", "soft_delete", "restore", "hard_delete"),
                 "default_manager_name": "objects",
@@ -463,10 +588,79 @@ class Migration(migrations.Migration):
                 name="portions_grams_in_range",
             ),
         ),
+        migrations.AddConstraint(
+            model_name="product",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("servings__range", (Decimal("0.01"), 100))),
+                name="products_servings_in_range",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="product",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("cooked_grams__range", (Decimal("0.01"), 100000))),
+                name="products_cooked_grams_in_range",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="recipeitem",
+            index=models.Index(
+                fields=["device", "product", "position", "id"], name="recipe_items_listed"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="recipeitem",
+            index=models.Index(
+                fields=["device", "ingredient", "portion"], name="recipe_items_by_ingredient"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="recipeitem",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("portion", None), ("quantity", None)),
+                    models.Q(("portion__isnull", False), ("quantity__isnull", False)),
+                    _connector="OR",
+                ),
+                name="recipe_items_amount_is_whole",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="recipeitem",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("ingredient", models.F("product")), _negated=True),
+                name="recipe_items_not_in_itself",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="recipeitem",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("quantity__range", (Decimal("0.01"), 10000))),
+                name="recipe_items_quantity_in_range",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="recipeitem",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("grams__range", (Decimal("0.01"), 10000))),
+                name="recipe_items_grams_in_range",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="recipeitem",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("position__range", (0, 10000))),
+                name="recipe_items_position_in_range",
+            ),
+        ),
         migrations.RunSQL(GTIN, WITHOUT_GTIN),
         migrations.RunSQL(
             BARCODE_IS_GTIN, "ALTER TABLE products DROP CONSTRAINT products_barcode_is_gtin"
         ),
         DeviceScopedTable("Product"),
         DeviceScopedTable("Portion", foreign_keys=[("product",)]),
+        DeviceScopedTable(
+            "RecipeItem",
+            foreign_keys=[("product",), ("ingredient",), ("ingredient", "portion")],
+        ),
     ]

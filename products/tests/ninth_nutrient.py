@@ -64,7 +64,7 @@ def check_document() -> None:
     schemas = document()["components"]["schemas"]
     assert schemas["ProductRequest"]["properties"]["potassium_100g"]["maximum"] == 20
     assert schemas["FoodEntryRequest"]["properties"]["potassium"]["maximum"] == 50
-    for name in ("Product", "ProductWithPortions", "ProductRecord"):
+    for name in ("Product", "ProductWithMore", "ProductRecord"):
         assert "potassium_100g" in schemas[name]["properties"], name
     for name in ("FoodEntry", "FoodEntryRecord", "Totals"):
         assert "potassium" in schemas[name]["properties"], name

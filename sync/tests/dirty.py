@@ -95,8 +95,15 @@ COLUMNS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "kcal_100g": whole(0, 999),
         "barcode": barcodes(),
         "catalog_id": st.one_of(st.none(), st.just(""), st.uuids().map(str)),
+        "servings": optional(numbers(0.01, 99)),
+        "cooked_grams": optional(numbers(5000, 99999)),
     },
     "portions": {"name": names(), "grams": numbers(1, 9999), "is_default": st.booleans()},
+    "recipe_items": {
+        "quantity": optional(numbers(0.01, 0.1)),
+        "grams": numbers(0.01, 999),
+        "position": whole(0, 9999),
+    },
     "food_entries": {
         "date": DAYS,
         "meal_type": MEAL_TYPES,
@@ -129,7 +136,11 @@ COLUMNS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "water_entries": {"date": DAYS, "ml": whole(1, 9999)},
 }
 # They name other records, and are drawn with these.
-KEYS = {"portions": {"product_id"}, "food_entries": {"product_id", "portion_id"}}
+KEYS = {
+    "portions": {"product_id"},
+    "recipe_items": {"product_id", "ingredient_id", "portion_id"},
+    "food_entries": {"product_id", "portion_id"},
+}
 
 
 def records(table: str) -> st.SearchStrategy[dict[str, Any]]:
@@ -153,9 +164,12 @@ def worlds(draw: st.DrawFn) -> dict[str, list[dict[str, Any]]]:
         drawn = draw(st.lists(records(table), min_size=1, max_size=at_most))
         return [{**record, "id": new_id(), **keys} for record in drawn]
 
-    products = some("products", 2)
-    food = products[0]["id"]
+    products = [*some("products", 2), *some("products", 1)]
+    food, dish = products[0]["id"], products[-1]["id"]
     portions = some("portions", 2, product_id=food)
+    in_dish = {"product_id": dish, "ingredient_id": food}
+    items = some("recipe_items", 2, **in_dish, portion_id=None)
+    items += some("recipe_items", 1, **in_dish, portion_id=portions[0]["id"])
     entries = some("food_entries", 2, product_id=None, portion_id=None)
     entries += some("food_entries", 2, product_id=food, portion_id=None)
     entries += some("food_entries", 2, product_id=food, portion_id=portions[0]["id"])
@@ -163,6 +177,7 @@ def worlds(draw: st.DrawFn) -> dict[str, list[dict[str, Any]]]:
     return {
         "products": products,
         "portions": portions,
+        "recipe_items": items,
         "food_entries": entries,
         "goals": some("goals", 2),
         "body_weights": list(weights.values()),
@@ -181,7 +196,7 @@ def edits(draw: st.DrawFn, rows: Any) -> list[tuple[str, str, dict[str, Any]]]:
             values = {
                 name: draw(st.one_of(COLUMNS[table][name], _alike(row[name]))) for name in names
             }
-            if table == "food_entries" and row["portion_id"] is None:
+            if "portion_id" in row and row["portion_id"] is None:
                 values.pop("quantity", None)
             if table == "goals" and names & {*PERCENTS}:
                 other = draw(records("goals"))

@@ -49,6 +49,8 @@ class History:
                     "kcal_100g": number(0, 900),
                     "fat_100g": self.random.choice([None, number(0, 4000) / 100]),
                     "salt_100g": self.random.choice([None, number(0, 4000) / 100]),
+                    "servings": self.random.choice([None, None, number(1, 900) / 100]),
+                    "cooked_grams": self.random.choice([None, None, number(1000, 50_000) / 100]),
                 }
             case "portions":
                 return {
@@ -57,6 +59,8 @@ class History:
                     "grams": number(1, 50_000) / 100,
                     "is_default": self.random.random() < 0.4,
                 }
+            case "recipe_items":
+                return self.item(rows, product)
             case "goals":
                 return self.goal()
             case "body_weights":
@@ -81,6 +85,25 @@ class History:
             quantity = number(1, 300) / 100
             return entry | {"product_id": product, "portion_id": portion, "quantity": quantity}
         return entry | {"product_id": product, "grams": number(1, 50_000) / 100}
+
+    def item(self, rows: Rows, product: str | None) -> dict[str, Any]:
+        """Return the columns of an item, of a recipe that has items already or of any product."""
+        owners = sorted({row["product_id"] for row in rows["recipe_items"].values()})
+        if owners and self.random.random() < 0.5:
+            product = self.random.choice(owners)
+        ingredient = self.live(rows, "products")
+        amount: dict[str, Any] = {"portion_id": None, "quantity": None}
+        portions = [k for k, row in rows["portions"].items() if row["product_id"] == ingredient]
+        if portions and self.random.random() < 0.4:
+            quantity = self.random.randint(1, 300) / 100
+            amount = {"portion_id": self.random.choice(sorted(portions)), "quantity": quantity}
+        return {
+            "product_id": product,
+            "ingredient_id": ingredient,
+            "grams": self.random.randint(1, 50_000) / 100,
+            "position": self.random.randint(0, 9),
+            **amount,
+        }
 
     def goal(self) -> dict[str, Any]:
         """Return the columns of a new goal, now and then with a target on the wrong side."""
@@ -115,6 +138,9 @@ class History:
             case "portions":
                 del values["product_id"]
                 return values
+            case "recipe_items":
+                del values["product_id"]
+                return values
             case "food_entries":
                 return values
             case "goals":
@@ -132,7 +158,7 @@ class History:
         chance = self.random.random()
         if row_id is None or chance < 0.45:
             values = self.values(table, rows)
-            if table == "portions" and values["product_id"] is None:
+            if "product_id" in values and table != "food_entries" and not values["product_id"]:
                 return
             log.info(f"{replica.name} creates in {table}: {values}")
             replica.create(table, self.new_id(), **values)
@@ -157,6 +183,9 @@ class History:
         is_new = row_id is None or chance < 0.45
         values = self.values(table, rows) if is_new else self.new_values(table, rows)
         values = {name: value for name, value in values.items() if value is not None}
+        if table == "recipe_items":
+            self.cook_by_rest(rows)
+            return
         if is_new:
             if table == "portions":
                 product = values.pop("product_id", None)
@@ -172,6 +201,21 @@ class History:
             answer = self.rest.delete(f"{path}/{row_id}")
         log.info(f"REST {answer.status} {table} {row_id}: {values}")
         assert answer.status in (200, 201, 204, 404, 409, 422), answer
+
+    def cook_by_rest(self, rows: Rows) -> None:
+        """Make, change or end a recipe over REST."""
+        product = self.live(rows, "products")
+        if product is None:
+            return
+        path = f"/v1/products/{product}/recipe"
+        if self.random.random() < 0.2:
+            answer = self.rest.delete(path)
+        else:
+            items = [self.item(rows, product) for _ in range(self.random.randint(1, 3))]
+            servings = self.random.randint(1, 900) / 100
+            answer = self.rest.put(path, {"servings": servings, "items": items})
+        log.info(f"REST {answer.status} {path}")
+        assert answer.status in (200, 204, 404, 409, 422), answer
 
     def sync(self, replica: Replica) -> None:
         """Sync, now and then with an accident, or with a write of others before the push."""

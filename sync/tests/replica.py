@@ -9,7 +9,15 @@ from goals.serializers import BY_HAND, CALCULATION, METRICS
 from products.nutrients import COLUMNS_100G, OPTIONAL
 from tests.helpers.api import Api
 
-TABLES = ["products", "portions", "food_entries", "goals", "body_weights", "water_entries"]
+TABLES = [
+    "products",
+    "portions",
+    "recipe_items",
+    "food_entries",
+    "goals",
+    "body_weights",
+    "water_entries",
+]
 LISTS = {
     "products": "/v1/products",
     "food_entries": "/v1/food-entries",
@@ -26,6 +34,7 @@ def new_id() -> str:
 def product(**values: Any) -> dict[str, Any]:
     """Return a record as the library sends it."""
     what = {"name": "Rice", "brand": None, "unit": "g", "barcode": None, "catalog_id": None}
+    what |= {"servings": None, "cooked_grams": None}
     return record(**what | dict.fromkeys(COLUMNS_100G) | {"kcal_100g": 130} | values)
 
 
@@ -34,6 +43,12 @@ def portion(of: dict[str, Any], **values: Any) -> dict[str, Any]:
     return record(
         **{"product_id": of["id"], "name": "1 cup", "grams": 150, "is_default": True} | values
     )
+
+
+def item(of: dict[str, Any], ingredient: dict[str, Any], **values: Any) -> dict[str, Any]:
+    """Return a record of 100 g of an ingredient in a recipe."""
+    amount = {"portion_id": None, "quantity": None, "grams": 100, "position": 0}
+    return record(product_id=of["id"], ingredient_id=ingredient["id"], **amount | values)
 
 
 def entry(of: dict[str, Any] | None = None, **values: Any) -> dict[str, Any]:

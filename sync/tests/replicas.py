@@ -14,7 +14,10 @@ from tests.helpers.processes import ROOT
 
 NODE_PROJECT = ROOT / "sync" / "tests" / "watermelondb"
 PAGE = ROOT / "docs" / "sync.md"
-TABLES = ("products", "portions", "food_entries", "goals", "body_weights", "water_entries")
+TABLES = (
+    *("products", "portions", "recipe_items", "food_entries"),
+    *("goals", "body_weights", "water_entries"),
+)
 
 # A printed module's code, by its comment's words.
 PRINTED = r"^```ts\n// {}\n(.*?)^```$"

@@ -8,7 +8,7 @@ from attacks.client import Phone
 from sync.tests.replicas import TABLES, Replica, Rows
 
 # What lists of REST answer beside what is synced.
-NOT_SYNCED = {"id", "created_at", "updated_at", "portions"}
+NOT_SYNCED = {"id", "created_at", "updated_at", "portions", "recipe"}
 
 
 def post(rest: Phone, path: str, **body: Any) -> dict[str, Any]:
@@ -26,10 +26,14 @@ def server_rows(rest: Phone) -> Rows:
         return {row["id"]: {k: v for k, v in row.items() if k not in NOT_SYNCED} for row in rows}
 
     products = every(rest, "/v1/products?include=portions")
+    # REST lists no items of a product that lacks servings.
+    first_pull = rest.get("/v1/sync?last_pulled_at=0").json()
+    items = first_pull["changes"]["recipe_items"]["updated"]
     goal = rest.get("/v1/goals/current").json()
     return {
         "products": collect(products),
         "portions": collect([portion for product in products for portion in product["portions"]]),
+        "recipe_items": collect(items),
         "food_entries": collect(every(rest, "/v1/food-entries")),
         "goals": collect([goal] if goal else []),
         "body_weights": collect(every(rest, "/v1/body-weights")),

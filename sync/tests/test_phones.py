@@ -43,9 +43,17 @@ def fill(replica: Replica) -> dict[str, str]:
     """Write a row of each table, sync, and return the ids by table."""
     rice = replica.create("products", **RICE)
     bowl = replica.create("portions", product_id=rice, name="1 bowl", grams=180, is_default=True)
+    dish = replica.create("products", name="Dish", unit="g", kcal_100g=1, servings=2)
+    in_dish: dict[str, Any] = {
+        "product_id": dish,
+        "ingredient_id": rice,
+        "grams": 100,
+        "position": 0,
+    }
     ids = {
         "products": rice,
         "portions": bowl,
+        "recipe_items": replica.create("recipe_items", **in_dish),
         "food_entries": replica.call("portions", bowl, "log", 2, LUNCH),
         "goals": replica.set_goal(TARGETS, goal_type="manual"),
         "body_weights": replica.create("body_weights", date=DAY, weight_kg=80.5),
@@ -59,6 +67,7 @@ def fill(replica: Replica) -> dict[str, str]:
 EDITS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "products": ({"name": "Brown rice"}, {"kcal_100g": 120}),
     "portions": ({"name": "1 cup"}, {"grams": 150}),
+    "recipe_items": ({"grams": 50}, {"position": 3}),
     "food_entries": ({"quantity": 3}, {"meal_type": "dinner"}),
     "goals": ({"daily_calories_kcal": 2500}, {"water_ml": 3000}),
     "body_weights": ({"weight_kg": 79.5}, {"date": "2025-02-06"}),
@@ -75,7 +84,7 @@ def test_every_phone_has_all_rows(rest: Phone, one: Replica, two: Replica, three
     three.create("water_entries", date=DAY, ml=500)
     settle(two, three, one)
     rows = assert_all_equal(rest, one, two, three)
-    assert [len(rows[table]) for table in TABLES] == [1, 1, 2, 1, 1, 2]
+    assert [len(rows[table]) for table in TABLES] == [2, 3, 1, 2, 1, 1, 2]
 
 
 @pytest.mark.parametrize("first", ["one", "two"])
@@ -412,8 +421,9 @@ def test_of_rows_with_the_ids_of_the_device_those_of_the_device_stay(
 ) -> None:
     ids = fill(one)
     joining = replicas.install(own)
-    for table, row in one.rows().items():
-        joining.create(table, ids[table], **row[ids[table]])
+    for table, rows in one.rows().items():
+        for row_id, row in rows.items():
+            joining.create(table, row_id, **row)
     joining.sync()
     for table, edit in EDITS.items():
         joining.update(table, ids[table], **edit[0])
@@ -435,8 +445,9 @@ def test_what_the_device_has_deleted_under_the_id_of_a_row_is_rejected_and_can_b
 ) -> None:
     ids = fill(one)
     joining = replicas.install(own)
-    for table, row in one.rows().items():
-        joining.create(table, ids[table], **row[ids[table]])
+    for table, rows in one.rows().items():
+        for row_id, row in rows.items():
+            joining.create(table, row_id, **row)
     joining.sync()
     one.call("products", ids["products"], "remove")
     one.delete("food_entries", ids["food_entries"])
@@ -472,6 +483,7 @@ def test_an_entry_of_a_product_that_is_gone_comes_along_without_it(
 ) -> None:
     joining = replicas.install(own)
     ids = fill(joining)
+    joining.delete("recipe_items", ids["recipe_items"])
     joining.call("products", ids["products"], "remove")
     joining.sync()
     joining.join(join(rest))

@@ -23,8 +23,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 NOTHING: dict[str, list[Any]] = {"created": [], "updated": [], "deleted": []}
 COLUMNS = {
-    "products": ["name", "brand", "unit", *COLUMNS_100G, "barcode", "catalog_id"],
+    "products": [
+        *("name", "brand", "unit", *COLUMNS_100G, "barcode", "catalog_id"),
+        *("servings", "cooked_grams"),
+    ],
     "portions": ["product_id", "name", "grams", "is_default"],
+    "recipe_items": [
+        *("product_id", "ingredient_id", "portion_id", "quantity", "grams", "position")
+    ],
     "food_entries": [
         *("product_id", "portion_id", "date", "meal_type", "name", "unit", "grams", "quantity"),
         *(*NAMES, "eaten_at"),
@@ -55,15 +61,16 @@ def test_it_works(phone: Api) -> None:
 
 
 def test_it_answers_the_tables_and_columns_of_the_contract_and_no_others(phone: Api) -> None:
-    fill(phone)
+    phone.recipe(phone.product(), {fill(phone)["id"]: 100})
     answer = pull(phone)
     assert list(answer) == ["changes", "timestamp"]
     assert {table: list(rows) for table, rows in answer["changes"].items()} == {
         table: ["created", "updated", "deleted"] for table in TABLES
     }
     for table, names in COLUMNS.items():
-        (row,) = answer["changes"][table]["updated"]
-        assert list(row) == ["id", *names]
+        rows = answer["changes"][table]["updated"]
+        assert rows
+        assert all(list(row) == ["id", *names] for row in rows)
     (eaten,) = answer["changes"]["food_entries"]["updated"]
     assert (eaten["date"], eaten["eaten_at"]) == ("2025-02-05", "2025-02-05T10:00:00Z")
 
@@ -77,7 +84,7 @@ def test_a_first_sync_brings_what_is_live_and_nothing_deleted(phone: Api, sent: 
     answer = phone.get(f"/v1/sync{sent}").json()
     assert "experimentalStrategy" not in answer
     for table in TABLES:
-        assert len(answer["changes"][table]["updated"]) == 1
+        assert len(answer["changes"][table]["updated"]) == (table != "recipe_items")
         assert answer["changes"][table]["deleted"] == []
 
 

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from random import Random
 from typing import Any
+from uuid import UUID, uuid5
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -58,7 +59,7 @@ def test_a_first_sync_brings_everything_live(rest: Phone, one: Replica) -> None:
 
     assert one.sync().pushes == []
     rows = assert_all_equal(rest, one)
-    assert [len(rows[table]) for table in TABLES] == [1, 2, 2, 1, 1, 1]
+    assert [len(rows[table]) for table in TABLES] == [1, 2, 0, 2, 1, 1, 1]
 
 
 def test_what_is_written_offline_reaches_the_server_and_the_other_replica(
@@ -174,6 +175,39 @@ def test_a_deletion_by_an_id_in_upper_case_is_not_forgotten(rest: Phone, one: Re
     one.delete("food_entries", loud)
     assert list(one.try_sync().rejected["food_entries"]) == [loud]
     assert one.unsynced() == {"food_entries": [loud]}
+
+
+def test_a_recipe_made_offline_is_worked_out_and_its_serving_logged(
+    rest: Phone, one: Replica, two: Replica
+) -> None:
+    rice = one.create("products", **RICE)
+    dish = one.create("products", name="Dish", unit="g", kcal_100g=1, servings=2)
+    in_dish: dict[str, Any] = {"product_id": dish, "ingredient_id": rice, "position": 0}
+    first = one.create("recipe_items", **in_dish, grams=100)
+    second = one.create("recipe_items", **in_dish, grams=200)
+    one.sync()
+    two.sync()
+    serving = str(uuid5(UUID(dish), "serving"))
+    assert two.rows()["portions"][serving]["grams"] == 150
+    two.call("portions", serving, "log", 1, LUNCH)
+    two.sync()
+    one.sync()
+    # Both phones change it offline, each another item.
+    one.update("recipe_items", first, grams=50)
+    two.update("recipe_items", second, grams=350)
+    two.update("products", dish, cooked_grams=200)
+    for replica in (one, two, one, two):
+        replica.sync()
+    rows = assert_all_equal(rest, one, two)
+    # 400 g of 130 kcal in 100 g, cooked down to 200 g.
+    assert rows["products"][dish]["kcal_100g"] == 260
+    assert rows["portions"][serving]["grams"] == 100
+    [entry] = rows["food_entries"].values()
+    assert (entry["grams"], entry["kcal"]) == (150, 195)
+    one.call("products", dish, "remove")
+    one.sync()
+    two.sync()
+    assert assert_all_equal(rest, one, two)["recipe_items"] == {}
 
 
 def test_the_model_removes_a_product_with_its_portions(rest: Phone, one: Replica) -> None:
@@ -364,7 +398,7 @@ def test_a_phone_that_was_away_during_a_purge_gets_everything_as_a_replacement(
     assert two.sync().strategies == [None]
     one.sync()
     rows = assert_all_equal(rest, one, two)
-    assert [len(rows[table]) for table in TABLES] == [0, 0, 0, 0, 0, 1]
+    assert [len(rows[table]) for table in TABLES] == [0, 0, 0, 0, 0, 0, 1]
 
 
 def test_a_restored_backup_replaces_what_was_synced_since(
@@ -392,7 +426,7 @@ def test_a_restored_backup_replaces_what_was_synced_since(
 
     assert one.sync().strategies[0] == "replacement"
     rows = assert_all_equal(rest, one)
-    assert [len(rows[table]) for table in TABLES] == [1, 1, 0, 0, 0, 1]
+    assert [len(rows[table]) for table in TABLES] == [1, 1, 0, 0, 0, 0, 1]
     # The library notices, too.
     assert all("previous pulled-at time was greater" in told for told in replicas.complaints)
     replicas.complaints.clear()

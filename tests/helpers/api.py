@@ -61,6 +61,14 @@ class Api:
         body = {"name": "1 piece", "grams": 150} | values
         return self._created(self.post(f"/v1/products/{product['id']}/portions", body))
 
+    def recipe(self, product: dict[str, Any], grams: dict[str, float], **values: Any) -> Any:
+        """Make a product a recipe of some grams of others, by their ids, and return that."""
+        items = [{"ingredient_id": key, "grams": amount} for key, amount in grams.items()]
+        body = {"servings": 2, "items": items} | values
+        response = self.put(f"/v1/products/{product['id']}/recipe", body)
+        assert response.status_code == 200, response.content
+        return response.json()
+
     def entry(self, **values: Any) -> dict[str, Any]:
         """Log something eaten, a product's by `product_id`, and return it as the API does."""
         body: dict[str, Any] = {"date": "2025-02-05", "meal_type": "lunch"} | values

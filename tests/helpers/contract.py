@@ -12,6 +12,8 @@ PRODUCT = [
     *COLUMNS_100G,
     "barcode",
     "catalog_id",
+    "servings",
+    "cooked_grams",
     "created_at",
     "updated_at",
 ]

@@ -11,7 +11,6 @@ from countonme.scope.keys import ScopedForeignKey
 from countonme.scope.models import DeviceScoped, device_scoped_models
 from devices.models import Device
 from goals.models import BodyWeight, Goal
-from products.models import Portion, Product
 
 Model = type[DeviceScoped]
 MODELS = [pytest.param(model, id=model.__name__) for model in device_scoped_models()]
@@ -20,6 +19,7 @@ MODELS = [pytest.param(model, id=model.__name__) for model in device_scoped_mode
 SAMPLES: dict[str, dict[str, Any]] = {
     "products": {"name": "Rice", "kcal_100g": 130},
     "portions": {"name": "1 cup", "grams": 158},
+    "recipe_items": {"grams": 100, "position": 0},
     "food_entries": {
         "date": date(2025, 2, 5),
         "meal_type": "lunch",
@@ -41,14 +41,17 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "water_entries": {"date": date(2025, 2, 5), "ml": 250},
 }
 # What such a row needs beside, where it names others.
-LINKED: dict[str, dict[str, Any]] = {"food_entries": {"grams": 158, "quantity": 1}}
+LINKED: dict[str, dict[str, Any]] = {
+    "food_entries": {"grams": 158, "quantity": 1},
+    "recipe_items": {"grams": 158, "quantity": 1},
+}
 
 
 def sample(model: Model, device: Device, **values: Any) -> Any:
     """Create a row with whatever a model needs, past every manager of its own."""
     values = SAMPLES[model._meta.db_table] | values
-    if model is Portion and "product" not in values:
-        values["product"] = sample(Product, device)
+    if not {key.name for key in scoped_keys(model)} & values.keys():
+        values |= required(model, device)
     if model is Goal:
         Goal.objects.for_device(device).delete()
     if model is BodyWeight:
@@ -62,11 +65,19 @@ def scoped_keys(model: Model) -> list[ScopedForeignKey]:
     return [f for f in fields if isinstance(f, ScopedForeignKey) and f.name != "device"]
 
 
+def required(model: Model, device: Device) -> dict[str, Any]:
+    """Return rows for the references that a row of a model can't do without."""
+    targets: dict[str, Any] = {k.name: k.related_model for k in scoped_keys(model) if not k.null}
+    return {name: sample(target, device) for name, target in targets.items()}
+
+
 def linked_sample(model: Model, device: Device) -> Any:
     """Create a row whose references all name something, and what they name."""
     named: dict[str, Any] = {}
     for key in scoped_keys(model):
         target: Any = key.related_model
-        shared = {other.name: named[other.name] for other in scoped_keys(target)}
+        # The row that was named last: an item's portion is one of its ingredient.
+        of_model = {type(row): row for row in named.values()}
+        shared = {other.name: of_model[other.related_model] for other in scoped_keys(target)}
         named[key.name] = sample(target, device, **shared)
     return sample(model, device, **named, **(LINKED.get(model._meta.db_table, {}) if named else {}))
