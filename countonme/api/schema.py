@@ -147,9 +147,9 @@ class ApiSchema(AutoSchema):
         first, *others = (word for word in words if word not in ARTICLES)
         return first + "".join(map(str.capitalize, others))
 
-    def get_description(self) -> str:
+    def get_description(self, *args: Any) -> str:
         """Return what is to know: of the view, of calls of this kind, and of this call."""
-        of_view: str = super().get_description()  # type: ignore[no-untyped-call]  # theirs
+        of_view = super().get_description(*args)
         of_kind = DESCRIPTIONS.get(self.action, "") if hasattr(self.view, "model") else ""
         own = self.view.descriptions.get(self.action, "")
         return "\n\n".join(filter(None, (of_view, of_kind, own)))
