@@ -23,17 +23,9 @@ import orjson
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from catalog.models import (
-    Correction,
-    Food,
-    Seen,
-    Source,
-    food_id,
-    name_key_and_words,
-    parsed,
-    plain,
-)
+from catalog.models import Correction, Food, Seen, Source, food_id, plain
 from catalog.records import CleanFood, Record, Refused, Unreadable, clean_food
+from catalog.words import name_key_and_words
 from countonme.scope.exceptions import Conflict
 from products import gtin
 from products.nutrients import COLUMNS_100G, MACROS_100G, MAX_MACROS_100G
@@ -318,7 +310,7 @@ class Import:
             if said != correction.source_value:
                 correction.source_value, correction.review_since = said, timezone.now()
                 correction.save()
-            row[name] = parsed(name, correction.value)
+            row[name] = Food.parse(name, correction.value)
             row["is_corrected"] = True
         refused = []
         for key in [key for key, row in rows.items() if row.pop("is_corrected", False)]:

@@ -13,7 +13,8 @@ from functools import lru_cache
 from math import inf
 from typing import Any
 
-from catalog.models import Food, energy_range
+from catalog.energy import energy_range
+from catalog.models import Food
 from countonme.api.text import FORBIDDEN, clean
 from products import gtin
 from products.names import MAX_NAME_LENGTH

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.db import OperationalError, connection, transaction
 
-from catalog.models import name_key, quoted
+from catalog.words import name_key, quoted
 from countonme.api.text import compounds, is_unspaced
 from products import gtin
 from products.models import Product

@@ -15,7 +15,7 @@ from django.apps.registry import Apps
 from django.conf import settings
 from django.db import migrations, models
 
-import catalog.models
+import catalog.words
 import products.gtin
 import products.names
 from countonme.scope.migrations import grant
@@ -134,12 +134,12 @@ class Migration(migrations.Migration):
                 ("name", products.names.NameField(max_length=100)),
                 (
                     "name_key",
-                    catalog.models.NameKeyField(
+                    catalog.words.NameKeyField(
                         blank=True, db_collation="C", editable=False, source="name"
                     ),
                 ),
                 ("brand", products.names.NameField(blank=True, max_length=100, null=True)),
-                ("words", catalog.models.WordsVector(blank=True, editable=False, source="name")),
+                ("words", catalog.words.WordsVector(blank=True, editable=False, source="name")),
                 (
                     "unit",
                     models.CharField(choices=[("g", "g"), ("ml", "ml")], default="g", max_length=2),
@@ -556,7 +556,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("name_key", models.TextField(db_collation="C")),
-                ("words", catalog.models.WordsVector(blank=True, editable=False, source="name")),
+                ("words", catalog.words.WordsVector(blank=True, editable=False, source="name")),
                 ("language", models.CharField(max_length=2, null=True)),
                 ("doubtful", models.BooleanField()),
                 ("is_generic", models.BooleanField()),
