@@ -23,23 +23,24 @@ def name_key_and_words(name: str, brand: str | None) -> tuple[str, str]:
     of its ends is a word as well.
     """
     typed = list(compounds(name))
-    found = {*_ends(words_of(typed)), *(_brand_words(brand) if brand else ())}
-    return "".join(map("".join, typed)), " ".join(map(quoted, sorted(found)))
+    found = set(_brand_lexemes(brand)) if brand else set()
+    for word in words_of(typed):
+        found.update(_lexemes(word))
+    return "".join(map("".join, typed)), " ".join(sorted(found))
 
 
 # Foods have the same brands again and again.
 @lru_cache(maxsize=2**14)
-def _brand_words(brand: str) -> list[str]:
-    return _ends(words(brand))
+def _brand_lexemes(brand: str) -> tuple[str, ...]:
+    return tuple(lexeme for word in words(brand) for lexeme in _lexemes(word))
 
 
-def _ends(found: list[str]) -> list[str]:
-    """Return words, and each end of those in a script without blanks."""
-    return [
-        word[start:]
-        for word in found
-        for start in (range(len(word)) if is_unspaced(word) else (0,))
-    ]
+# And the same words.
+@lru_cache(maxsize=2**15)
+def _lexemes(word: str) -> tuple[str, ...]:
+    """Return a word, and each end of one in a script without blanks, as PostgreSQL reads them."""
+    starts = range(len(word)) if is_unspaced(word) else (0,)
+    return tuple(quoted(word[start:]) for start in starts)
 
 
 def quoted(word: str) -> str:

@@ -6,6 +6,7 @@ from catalog.models.foods import (
     POPULAR_SCANS,
     Food,
     PopularFood,
+    food_digits,
     food_id,
 )
 from catalog.models.reports import Report
@@ -20,6 +21,7 @@ __all__ = [
     "Report",
     "Seen",
     "Source",
+    "food_digits",
     "food_id",
     "plain",
 ]

@@ -23,7 +23,9 @@ from products.names import NameField, name_constraint
 from products.nutrients import COLUMNS_100G, MACROS_100G, NUTRIENTS, macros_constraint
 
 # Ids of foods are UUIDs of version 5 in this namespace: the same in every installation.
-NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "countonme:catalog")
+NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "countonme:catalog").bytes
+# The 17th digit of a UUID as RFC 9562 has it, whose first bits are 10.
+VARIANT = dict(zip("0123456789abcdef", 4 * "89ab", strict=True))
 # How often a branded food must have been scanned to be among the popular ones: a few per cent are.
 POPULAR_SCANS = 20
 COPIED = ("name", "brand", "unit", *COLUMNS_100G, "barcode")
@@ -33,10 +35,15 @@ CORRECTABLE = (*COPIED, "doubtful", "is_hidden")
 
 def food_id(source: str, source_id: str) -> uuid.UUID:
     """Return the id of a source's food, the same in every installation and after every import."""
-    # What uuid.uuid5() does, in half of its time.
+    return uuid.UUID(food_digits(source, source_id))
+
+
+def food_digits(source: str, source_id: str) -> str:
+    """Return the hexadecimal digits of a food's id, in a third of the time."""
+    # What uuid.uuid5() does.
     name = f"{source}:{source_id}".encode()
-    digest = hashlib.sha1(NAMESPACE.bytes + name, usedforsecurity=False).digest()
-    return uuid.UUID(bytes=digest[:16], version=5)
+    digits = hashlib.sha1(NAMESPACE + name, usedforsecurity=False).hexdigest()
+    return f"{digits[:12]}5{digits[13:16]}{VARIANT[digits[16]]}{digits[17:32]}"
 
 
 @bounded(**{nutrient.column_100g: nutrient.name for nutrient in NUTRIENTS})

@@ -286,8 +286,23 @@ def test_a_batch_that_fails_leaves_the_batches_before_it(monkeypatch: pytest.Mon
     def fail(*args: Any) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(Import, "_save", fail)
+    monkeypatch.setattr(Import, "_insert", fail)
     with pytest.raises(RuntimeError), transaction.atomic():
         next(batches)
     monkeypatch.undo()
     assert run_import(record("1"), record("2")).counts == {"unchanged": 2}
+
+
+def test_what_another_import_inserted_meanwhile_is_left_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    insert = Import._insert
+
+    def insert_later(*args: Any) -> None:
+        monkeypatch.undo()
+        run_import(record("1", name="Theirs"))
+        insert(*args)
+
+    monkeypatch.setattr(Import, "_insert", insert_later)
+    run_import(record("1", name="Ours"), record("2", name="Ours"))
+    assert (food("1").name, food("2").name) == ("Theirs", "Ours")
