@@ -21,7 +21,7 @@ import products.names
 from countonme.scope.migrations import grant
 
 # Whoever writes foods: their source's revision rises, the number of its foods that can be found is
-# kept, so that nobody has to count them, and so are the popular foods.
+# kept, so that nobody has to count them, and so are the popular foods and the words of all.
 NOTE_CHANGE = """
 CREATE FUNCTION note_catalog_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -46,6 +46,10 @@ BEGIN
         (food_id, name_key, words, language, doubtful, is_generic, popularity)
     SELECT id, name_key, words, language, doubtful, is_generic, popularity
     FROM new_foods WHERE is_live AND is_popular;
+    -- In order, so that two imports wait for each other and don't block each other.
+    INSERT INTO catalog_words
+    SELECT DISTINCT unnest(tsvector_to_array(words)) COLLATE "C" AS word FROM new_foods
+    WHERE is_live ORDER BY word ON CONFLICT DO NOTHING;
     RETURN NULL;
 END $$;
 
@@ -568,8 +572,22 @@ class Migration(migrations.Migration):
                 "indexes": [
                     django.contrib.postgres.indexes.GinIndex(
                         fastupdate=False, fields=["words"], name="catalog_popular_foods_words"
-                    )
+                    ),
+                    models.Index(fields=["name_key"], name="catalog_popular_foods_by_name"),
                 ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Word",
+            fields=[
+                (
+                    "word",
+                    models.TextField(db_collation="C", primary_key=True, serialize=False),
+                ),
+            ],
+            options={
+                "db_table": "catalog_words",
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(

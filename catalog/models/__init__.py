@@ -6,6 +6,7 @@ from catalog.models.foods import (
     POPULAR_SCANS,
     Food,
     PopularFood,
+    Word,
     food_digits,
     food_id,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "Report",
     "Seen",
     "Source",
+    "Word",
     "food_digits",
     "food_id",
     "plain",

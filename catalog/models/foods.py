@@ -250,7 +250,26 @@ class PopularFood(models.Model):
     class Meta:
         db_table = "catalog_popular_foods"
         default_permissions = ()
-        indexes = [GinIndex(fields=["words"], name="catalog_popular_foods_words", fastupdate=False)]
+        indexes = [
+            GinIndex(fields=["words"], name="catalog_popular_foods_words", fastupdate=False),
+            models.Index(fields=["name_key"], name="catalog_popular_foods_by_name"),
+        ]
 
     def __str__(self) -> str:
         return self.name_key
+
+
+class Word(models.Model):
+    """A word of foods that can be found, or could be once. Triggers add it, and nobody removes it.
+
+    A search asks first which words there are: see `catalog/search.py`.
+    """
+
+    word = models.TextField(primary_key=True, db_collation="C")
+
+    class Meta:
+        db_table = "catalog_words"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.word
