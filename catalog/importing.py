@@ -23,6 +23,7 @@ from uuid import UUID
 
 import orjson
 from django.db import IntegrityError, connection, connections, transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from catalog.models import Correction, Food, Seen, Source, food_digits, plain
@@ -233,9 +234,10 @@ class Import:
             self.counts["withdrawn"] += self._missing(slice_).update(withdrawn_at=now)
 
     def _missing(self, slice_: Mapping[str, Any]) -> Any:
-        seen = Seen.objects.filter(run=self.run).values("food_id")
+        seen = Seen.objects.filter(run=self.run, food_id=OuterRef("id"))
         foods = Food.objects.filter(source=self.source.pk, withdrawn_at=None, **slice_)
-        return foods.exclude(id__in=seen)
+        # Not `NOT IN`: for each food it would read all that was seen.
+        return foods.exclude(Exists(seen))
 
     def _ask(self, batch: list[Record | Unreadable]) -> Batch:
         """Find out which records of a batch are wanted, and have PostgreSQL asked for their foods.
