@@ -15,6 +15,7 @@ from __future__ import annotations
 import string
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -23,6 +24,7 @@ from django.db import OperationalError, connection, transaction
 
 from catalog.words import name_key, quoted
 from countonme.api.text import compounds, is_unspaced
+from countonme.scope.prepared import Prepared
 from products import gtin
 from products.models import Product
 
@@ -194,6 +196,15 @@ def with_barcode(gtin_14: str) -> list[Hit]:
         return sorted(_ask(cursor, BARCODE, {"gtin_14": gtin_14}))
 
 
+@cache
+def _copies() -> Prepared:
+    def build(device: Any, foods: Any) -> Any:
+        products: Any = Product.objects.for_device(device)
+        return products.filter(catalog_id__any_of=foods).in_order()
+
+    return Prepared(build, "device", "foods")
+
+
 def find_with_own(
     device_id: UUID, text: str, language: str, limit: int
 ) -> list[tuple[Product | None, UUID | None]]:
@@ -212,7 +223,7 @@ def find_with_own(
         own = products.with_barcode(gtin.compact(text)).in_order()
     else:
         own = products.search(text).best_first(text)
-    copies = products.filter(catalog_id__any_of=[hit.id for hit in foods]).in_order()
+    copies = _copies().instances(device=device_id, foods=[hit.id for hit in foods])
     copied = {product.catalog_id: product for product in copies}
     key = name_key(text)
     ranked: list[tuple[Any, Product | None, UUID | None]] = []
