@@ -235,7 +235,10 @@ def sizes_mb(connection: Connection) -> dict[str, float]:
         FROM pg_class
         WHERE oid IN (
             SELECT unnest(ARRAY[indrelid, indexrelid]) FROM pg_index
-            WHERE indrelid IN ('catalog_foods'::regclass, 'catalog_popular_foods'::regclass)
+            WHERE indrelid IN (
+                'catalog_foods'::regclass, 'catalog_popular_foods'::regclass,
+                'catalog_words'::regclass
+            )
         )
         ORDER BY relkind DESC, relname
         """

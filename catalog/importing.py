@@ -1,9 +1,11 @@
 """Bring foods into the catalog: in batches, each one transaction, beside live traffic.
 
-A batch first asks what is stored, and leaves alone what its source says the same of. The rest is
-copied into a temporary table, from which rows are updated and inserted by set. So a file that
-changes nothing writes nothing to the foods. `ON CONFLICT` would lock and log each row that it
-meets. After an interruption a second run does the rest.
+A batch first asks which of its foods are stored as their source still has them, and leaves these
+alone. Of the rest, new foods are copied into the table, and others into a temporary one, from which
+they are updated by set. So a file that changes nothing writes nothing to the foods. `ON CONFLICT`
+would lock and log each row that it meets. After an interruption a second run does the rest.
+
+While a batch is written, PostgreSQL is asked for the next one, and the one after that is read.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,20 +22,13 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
-from django.db import connection, connections, transaction
+from django.db import IntegrityError, connection, connections, transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from catalog.models import (
-    Correction,
-    Food,
-    Seen,
-    Source,
-    food_id,
-    name_key_and_words,
-    parsed,
-    plain,
-)
+from catalog.models import Correction, Food, Seen, Source, food_digits, plain
 from catalog.records import CleanFood, Record, Refused, Unreadable, clean_food
+from catalog.words import name_key_and_words
 from countonme.scope.exceptions import Conflict
 from products import gtin
 from products.nutrients import COLUMNS_100G, MACROS_100G, MAX_MACROS_100G
@@ -61,32 +56,45 @@ WRITTEN = (
 )
 STAGED = ("id", "source_id", *WRITTEN)
 staged = itemgetter(*STAGED)
-# The columns of a food, and of several by their ids.
+# The columns of a food, and of several by the hexadecimal digits of their ids.
 Row = dict[str, Any]
-Rows = dict[UUID, Row]
+Rows = dict[str, Row]
+# A food that is not stored as its source has it: its place among those that were asked for, whether
+# it is stored at all, and when its source had changed what is stored.
+Different = tuple[int, bool, datetime | None]
 # What was changed, what was new, and the ids of what broke a rule.
-Written = tuple[Rows, Rows, list[UUID]]
+Written = tuple[Rows, Rows, list[str]]
 
 
 def _columns(names: Iterable[str], table: str = "") -> str:
     return ", ".join(f"{table}.{name}" if table else name for name in names)
 
 
+# A batch is small beside the table, which the planner would rather read whole.
+SETTINGS = """
+SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+    set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)
+"""
 # Note which foods a run has met, and return those that it had not met before.
 MEET = """
 INSERT INTO catalog_seen (run, food_id) SELECT %(run)s, unnest(%(ids)s::uuid[])
 ON CONFLICT DO NOTHING RETURNING food_id
 """
-# A batch is small beside the table, which the planner would rather read whole.
-SETTINGS = """
-SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
-    set_config('jit', 'off', true)
+# What is stored of those foods that are not as their source has them. Their place counts from 1.
+DIFFERENT = """
+SELECT said.place, id IS NOT NULL, source_updated_at
+FROM unnest(%(ids)s::uuid[], %(digests)s::bigint[]) WITH ORDINALITY AS said (key, digest, place)
+LEFT JOIN catalog_foods ON id = key
+WHERE (source_digest = digest AND withdrawn_at IS NULL) IS NOT TRUE
 """
 CREATE = f"""
 CREATE TEMPORARY TABLE staged AS
 SELECT {_columns(STAGED)} FROM catalog_foods WITH NO DATA
 """  # noqa: S608  # our own columns, here and below
-COPY = f"COPY staged ({_columns(STAGED)}) FROM STDIN"
+STAGE = f"COPY staged ({_columns(STAGED)}) FROM STDIN"
+INSERT = f"""
+COPY catalog_foods ({_columns(STAGED)}, source, is_hidden, created_at, updated_at) FROM STDIN
+"""
 UPDATE = f"""
 UPDATE catalog_foods SET ({_columns(WRITTEN)}) = ROW ({_columns(WRITTEN, "staged")}),
     withdrawn_at = NULL,
@@ -97,32 +105,18 @@ UPDATE catalog_foods SET ({_columns(WRITTEN)}) = ROW ({_columns(WRITTEN, "staged
     END
 FROM staged WHERE catalog_foods.id = staged.id
 """  # noqa: S608
-INSERT = f"""
-INSERT INTO catalog_foods
-    ({_columns(STAGED)}, source, is_hidden, created_at, updated_at)
-SELECT {_columns(STAGED)}, %(source)s, false, %(now)s, %(now)s FROM staged
-ON CONFLICT DO NOTHING
-"""  # noqa: S608
 
 
-@dataclass
-class Stored:
-    """What is known of a food before a batch is written.
+class AtOnce(Executor):
+    """Does what is submitted before it returns."""
 
-    Attributes:
-        is_first: whether the run meets it for the first time.
-        exists: whether it is in the catalog; the rest is what the catalog has of it.
-    """
-
-    is_first: bool
-    exists: bool = False
-    digest: int | None = None
-    updated_at: datetime | None = None
-    is_withdrawn: bool = False
+    def submit(self, call: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        done: Future[T] = Future()
+        done.set_result(call(*args, **kwargs))
+        return done
 
 
-# Of a food that is new to the run and to the catalog.
-UNKNOWN = Stored(True)
+AT_ONCE = AtOnce()
 
 
 @dataclass
@@ -141,6 +135,25 @@ class Filters:
         )
 
 
+@dataclass(slots=True)
+class Batch:
+    """Some records of a file, and what PostgreSQL says of them.
+
+    Attributes:
+        length: how many records it has, with those that are not wanted or can't be read.
+        records: those that are wanted, by the hexadecimal digits of their foods' ids.
+        digests: theirs, in the same order.
+        met: the ids of all foods that it has.
+        asked: what `Import._look_up()` returns.
+    """
+
+    length: int
+    records: dict[str, Record]
+    digests: list[int]
+    met: set[str]
+    asked: Future[tuple[set[str], list[Different]]]
+
+
 @dataclass
 class Import:
     """One run over the files of a source.
@@ -149,7 +162,8 @@ class Import:
         source: whose foods they are.
         filters: which of them are wanted.
         is_dry: whether to write no food, and only count.
-        writer: writes a batch while the next one is read; see `one_writer()`.
+        asker, writer: ask for a batch and write another one, while the next one is read; see
+            `two_threads()`.
         refuse: called with place, source id and reason for each record that is refused.
         counts: how many records were `new`, `changed`, `unchanged`, `older` than what is stored,
             `repeated` in the file, `unwanted` by the filters, `refused`, and foods `withdrawn`.
@@ -159,14 +173,16 @@ class Import:
     source: Source
     filters: Filters = field(default_factory=Filters)
     is_dry: bool = False
-    writer: Executor | None = None
+    asker: Executor = AT_ONCE
+    writer: Executor = AT_ONCE
     refuse: Callable[[str, str, str], Any] = lambda place, source_id, reason: None
     counts: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     run: datetime = field(default_factory=timezone.now)
-    # The batch that is being written, and its records.
+    # What is being asked; the batch that is being written, and its records.
+    _asking: Future[Any] | None = None
     _writing: Future[Written] | None = None
-    _records: dict[UUID, Record] = field(default_factory=dict)
+    _records: dict[str, Record] = field(default_factory=dict)
 
     def records(self, records: Iterable[Record | Unreadable]) -> Iterator[int]:
         """Import records, and yield after each batch how many records it had.
@@ -175,10 +191,13 @@ class Import:
         """
         Seen.objects.filter(run__lt=self.run - LONGEST_RUN).delete()
         try:
-            for batch in _batches(records):
-                self._batch(batch)
-                yield len(batch)
+            for batch in _one_behind(map(self._ask, _batches(records))):
+                self._have_written(batch)
+                yield batch.length
         finally:
+            if self._asking is not None:
+                # What is met from now on would not be forgotten.
+                wait([self._asking])
             self._wait()
 
     def finish(self) -> None:
@@ -215,17 +234,22 @@ class Import:
             self.counts["withdrawn"] += self._missing(slice_).update(withdrawn_at=now)
 
     def _missing(self, slice_: Mapping[str, Any]) -> Any:
-        seen = Seen.objects.filter(run=self.run).values("food_id")
+        seen = Seen.objects.filter(run=self.run, food_id=OuterRef("id"))
         foods = Food.objects.filter(source=self.source.pk, withdrawn_at=None, **slice_)
-        return foods.exclude(id__in=seen)
+        # Not `NOT IN`: for each food it would read all that was seen.
+        return foods.exclude(Exists(seen))
 
-    def _batch(self, batch: list[Record | Unreadable]) -> None:
-        """Find out what is new or changed of a batch, and have it written."""
-        records: dict[UUID, Record] = {}
+    def _ask(self, batch: list[Record | Unreadable]) -> Batch:
+        """Find out which records of a batch are wanted, and have PostgreSQL asked for their foods.
+
+        It may not know yet what the batch before writes.
+        """
+        records: dict[str, Record] = {}
         # What the file has, wanted or not, is not withdrawn.
-        met: set[UUID] = set()
+        met: set[str] = set()
+        source = self.source.pk
         for record in batch:
-            key = food_id(self.source.pk, record.source_id)
+            key = food_digits(source, record.source_id)
             if record.source_id:
                 met.add(key)
             if isinstance(record, Unreadable):
@@ -238,44 +262,62 @@ class Import:
                     self.counts["repeated"] += 1
                     if is_newer(record.updated_at, other.updated_at):
                         records[key] = record
-        stored = self._stored(met)
-        rows: dict[UUID, Row] = {}
-        for key, record in records.items():
-            digest = digest_of(record)
-            kind = kind_of(record, digest, stored.get(key, UNKNOWN))
-            if kind in ("new", "changed"):
-                try:
-                    rows[key] = row_of(key, clean_food(record), digest)
-                except Refused as refusal:
-                    self._refuse(record, str(refusal))
-            else:
-                self.counts[kind] += 1
-        changed = {key: row for key, row in rows.items() if stored.get(key, UNKNOWN).exists}
-        new = {key: row for key, row in rows.items() if key not in changed}
-        self._wait()
-        self._records = records
-        if self.is_dry:
-            self._count((changed, new, []))
-        elif self.writer is None:
-            self._count(self._write(changed, new))
-        else:
-            self._writing = self.writer.submit(self._write, changed, new)
+        digests = [digest_of(record) for record in records.values()]
+        self._asking = self.asker.submit(self._look_up, met, list(records), digests)
+        return Batch(len(batch), records, digests, met, self._asking)
 
-    def _stored(self, ids: set[UUID]) -> dict[UUID, Stored]:
-        """Note that foods were met, and return what is stored of them, if they are not new."""
-        with connection.cursor() as cursor:
-            cursor.execute(MEET, {"ids": list(ids), "run": self.run})
-            first = {key for (key,) in cursor.fetchall()}
-        if len(first) < len(ids):
+    def _look_up(
+        self, met: set[str], keys: list[str], digests: list[int]
+    ) -> tuple[set[str], list[Different]]:
+        """Note that foods were met.
+
+        Returns:
+            Those that the run had met before, and those that are not stored as their source has
+            them now.
+        """
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(SETTINGS)
+            # In order, so that two imports wait for each other and don't block each other.
+            cursor.execute(MEET, {"run": self.run, "ids": _array(sorted(met))})
+            again = set()
+            if cursor.rowcount < len(met):
+                again = met - {food.hex for (food,) in cursor.fetchall()}
+            cursor.execute(DIFFERENT, {"ids": _array(keys), "digests": _array(digests)})
+            return again, cursor.fetchall()
+
+    def _have_written(self, batch: Batch) -> None:
+        """Find out what is new or changed of a batch, and have it written."""
+        again, different = batch.asked.result()
+        keys = list(batch.records)
+        if again:
             # The batch before may have these foods: it has to be written before they are read.
             self._wait()
-        known = Food.objects.filter(pk__any_of=ids).values_list(
-            "pk", "source_digest", "source_updated_at", "withdrawn_at"
-        )
-        stored = {key: Stored(False) for key in ids - first}
-        for key, digest, updated_at, withdrawn_at in known:
-            stored[key] = Stored(key in first, True, digest, updated_at, withdrawn_at is not None)
-        return stored
+            asked = self.asker.submit(self._look_up, set(), keys, batch.digests)
+            _, different = asked.result()
+        if len(different) < len(keys):
+            self.counts["unchanged"] += len(keys) - len(different)
+        changed: Rows = {}
+        new: Rows = {}
+        for place, is_stored, updated_at in different:
+            key = keys[place - 1]
+            record = batch.records[key]
+            if is_stored and is_newer(updated_at, record.updated_at):
+                self.counts["older"] += 1
+            elif is_stored and key in again and not is_newer(record.updated_at, updated_at):
+                self.counts["repeated"] += 1
+            else:
+                try:
+                    row = row_of(key, clean_food(record), batch.digests[place - 1])
+                except Refused as refusal:
+                    self._refuse(record, str(refusal))
+                else:
+                    (changed if is_stored else new)[key] = row
+        self._wait()
+        self._records = batch.records
+        if self.is_dry:
+            self._count((changed, new, []))
+        else:
+            self._writing = self.writer.submit(self._write, changed, new)
 
     def _wait(self) -> None:
         """Wait until the batch before is written."""
@@ -298,27 +340,29 @@ class Import:
         """Write rows, and return which were changed and new, and which broke a rule."""
         with transaction.atomic():
             refused = self._correct(changed)
-            self._save(UPDATE, changed)
-            self._save(INSERT, new)
+            self._update(changed)
+            self._insert(new)
         return changed, new, refused
 
-    def _correct(self, rows: Rows) -> list[UUID]:
+    def _correct(self, rows: Rows) -> list[str]:
         """Put operators' corrections into rows; note for review where the source changed its mind.
 
         The rows are locked first, so that no correction is made in between. A row that breaks a
         rule together with its corrections is left out, and its id returned.
         """
-        ids = list(rows)
+        if not rows:
+            return []
+        ids = list(map(UUID, rows))
         locked = Food.objects.filter(pk__any_of=ids).order_by("pk")
         list(locked.select_for_update(no_key=True).values_list("pk"))
         corrections = Correction.objects.in_force().filter(food__pk__any_of=ids)
         for correction in corrections.exclude(field="is_hidden"):
-            row, name = rows[correction.food_id], correction.field
+            row, name = rows[correction.food_id.hex], correction.field
             said = plain(row[name])
             if said != correction.source_value:
                 correction.source_value, correction.review_since = said, timezone.now()
                 correction.save()
-            row[name] = parsed(name, correction.value)
+            row[name] = Food.parse(name, correction.value)
             row["is_corrected"] = True
         refused = []
         for key in [key for key, row in rows.items() if row.pop("is_corrected", False)]:
@@ -330,38 +374,48 @@ class Import:
                 refused.append(key)
         return refused
 
-    def _save(self, statement: str, rows: Rows) -> None:
-        """Update or insert rows by way of a temporary table."""
+    def _update(self, rows: Rows) -> None:
+        """Update foods by way of a temporary table."""
         if not rows:
             return
         with connection.cursor() as cursor:
             cursor.execute(CREATE)
-            with cursor.cursor.copy(COPY) as copy:
+            with cursor.cursor.copy(STAGE) as copy:
                 for row in rows.values():
                     copy.write_row(staged(row))
             cursor.execute("ANALYZE staged")
             cursor.execute(SETTINGS)
-            values: dict[str, Any] = {"now": timezone.now(), "source": self.source.pk}
-            cursor.execute(statement, values)
+            cursor.execute(UPDATE, {"now": timezone.now()})
             cursor.execute("DROP TABLE staged")
+
+    def _insert(self, rows: Rows) -> None:
+        """Insert foods, without those that another import inserts meanwhile."""
+        now = timezone.now()
+        # As text, which need not be made for each row.
+        rest = (self.source.pk, "f", str(now), str(now))
+        left = sorted(rows)
+        while left:
+            try:
+                with (
+                    transaction.atomic(),
+                    connection.cursor() as cursor,
+                    connection.wrap_database_errors,
+                    cursor.cursor.copy(INSERT) as copy,
+                ):
+                    for key in left:
+                        copy.write_row(staged(rows[key]) + rest)
+                return
+            except IntegrityError:
+                found = Food.objects.filter(pk__any_of=map(UUID, left))
+                stored = {food.hex for food in found.values_list("pk", flat=True)}
+                if not stored:
+                    raise
+                left = [key for key in left if key not in stored]
 
 
 def is_newer(moment: datetime | None, other: datetime | None) -> bool:
     """Return whether a moment is known to be later than another."""
     return moment is not None and other is not None and moment > other
-
-
-def kind_of(record: Record, digest: int, stored: Stored) -> str:
-    """Return what a record means for what is stored; see `Import.counts`."""
-    if not stored.exists:
-        return "new"
-    if is_newer(stored.updated_at, record.updated_at):
-        return "older"
-    if stored.digest == digest and not stored.is_withdrawn:
-        return "unchanged"
-    if not stored.is_first and not is_newer(record.updated_at, stored.updated_at):
-        return "repeated"
-    return "changed"
 
 
 def digest_of(record: Record) -> int:
@@ -375,7 +429,7 @@ def digest_of(record: Record) -> int:
     return int.from_bytes(digest, signed=True)
 
 
-def row_of(key: UUID, food: CleanFood, digest: int) -> Row:
+def row_of(key: str, food: CleanFood, digest: int) -> Row:
     """Return the columns of a food."""
     key_of_name, words = name_key_and_words(food.name, food.brand)
     return {
@@ -400,13 +454,19 @@ def row_of(key: UUID, food: CleanFood, digest: int) -> Row:
 
 
 @contextmanager
-def one_writer() -> Iterator[Executor | None]:
-    """Yield a `writer`: a thread with a connection of its own, which is closed in the end."""
-    with ThreadPoolExecutor(1) as writer:
+def two_threads() -> Iterator[tuple[Executor, Executor]]:
+    """Yield an `asker` and a `writer`: threads with connections of their own, closed in the end."""
+    with ThreadPoolExecutor(1) as asker, ThreadPoolExecutor(1) as writer:
         try:
-            yield writer
+            yield asker, writer
         finally:
-            writer.submit(connections.close_all)
+            for thread in (asker, writer):
+                thread.submit(connections.close_all)
+
+
+def _array(values: Iterable[Any]) -> str:
+    """Return an array as PostgreSQL reads it: faster than psycopg's, which looks at each value."""
+    return f"{{{','.join(map(str, values))}}}"
 
 
 def _batches(records: Iterable[T]) -> Iterator[list[T]]:
@@ -424,6 +484,19 @@ def _batches(records: Iterable[T]) -> Iterator[list[T]]:
         raise
     if batch:
         yield batch
+
+
+def _one_behind(items: Iterable[T]) -> Iterator[T]:
+    """Yield each item once the next one is there, or can't be had."""
+    before: list[T] = []
+    try:
+        for item in items:
+            yield from before
+            before = [item]
+    except (Exception, KeyboardInterrupt):
+        yield from before
+        raise
+    yield from before
 
 
 def slices(column: str) -> Iterator[dict[str, Any]]:

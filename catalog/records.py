@@ -13,7 +13,8 @@ from functools import lru_cache
 from math import inf
 from typing import Any
 
-from catalog.models import Food, energy_range
+from catalog.energy import energy_range
+from catalog.models import Food
 from countonme.api.text import FORBIDDEN, clean
 from products import gtin
 from products.names import MAX_NAME_LENGTH
@@ -131,15 +132,21 @@ def clean_food(record: Record) -> CleanFood:
     name = clean_name(record.name)
     if name is None:
         raise Refused("no name")
-    values = {name: to_cents(record.values.get(name)) for name in MAXIMA}
-    if sum(max(values[macro] or 0, 0) for macro in MACROS) > MAX_MACROS_100G:
+    # Rounded: as they are stored, and as numbers that compare fast.
+    values: dict[str, Decimal | None] = {}
+    numbers: dict[str, float | None] = {}
+    for nutrient in MAXIMA:
+        value = record.values.get(nutrient)
+        values[nutrient], numbers[nutrient] = (None, None) if value is None else _rounded(value)
+    macros = [numbers[macro] for macro in MACROS]
+    if round(sum([grams for grams in macros if grams and grams > 0]), 2) > MAX_MACROS_100G:
         raise Refused("macros over 105 g")
     doubtful = False
-    for nutrient, number in values.items():
-        if number is not None and not 0 <= number <= MAXIMA[nutrient]:
-            values[nutrient], doubtful = None, True
-    macros = [values[macro] for macro in MACROS]
-    low, high = energy_range(macros, values.get("fiber"), to_number(record.alcohol))
+    for nutrient, grams in numbers.items():
+        if grams is not None and not 0 <= grams <= MAXIMA[nutrient]:
+            values[nutrient], numbers[nutrient], doubtful = None, None, True
+    macros = [numbers[macro] for macro in MACROS]
+    low, high = energy_range(macros, numbers.get("fiber"), to_number(record.alcohol))
     kcal = choose_energy(to_number(record.kcal), to_number(record.kj), low, high)
     doubtful = doubtful or not low <= kcal <= high
     barcode, gtin_14 = clean_barcode(record.barcode)
@@ -169,25 +176,33 @@ def to_number(value: Any) -> float | None:
 
 def to_cents(value: Any) -> Decimal | None:
     """Return a number rounded half up to 2 decimals; None as in `to_number()`."""
-    return _parsed(value)[1] if type(value) in NUMBERS else None
+    return _rounded(value)[0]
+
+
+def _rounded(value: Any) -> tuple[Decimal, float] | tuple[None, None]:
+    """Return the same twice, as a decimal and as the nearest float."""
+    return _parsed(value)[1:] if type(value) in NUMBERS else (None, None)
 
 
 # Foods have the same few thousand numbers again and again.
 @lru_cache(maxsize=2**15)
-def _parsed(value: str | float | Decimal) -> tuple[float, Decimal] | tuple[None, None]:
-    """Return a number as it is, and rounded."""
+def _parsed(
+    value: str | float | Decimal,
+) -> tuple[float, Decimal, float] | tuple[None, None, None]:
+    """Return a number as it is, and rounded: see `_rounded()`."""
     if isinstance(value, str):
         if len(value) > MAX_NUMBER_LENGTH:
-            return None, None
+            return None, None, None
         value = value.strip().replace(",", ".")
     try:
         number = Decimal(repr(value) if isinstance(value, float) else value)
     except InvalidOperation:
-        return None, None
+        return None, None, None
     if not number.is_finite() or not -MAX_NUMBER < number < MAX_NUMBER:
-        return None, None
+        return None, None, None
     # Adding 0 makes a negative zero positive.
-    return float(number), number.quantize(CENT, ROUND_HALF_UP) + 0
+    rounded = number.quantize(CENT, ROUND_HALF_UP) + 0
+    return float(number), rounded, float(rounded)
 
 
 def choose_energy(kcal: float | None, kj: float | None, low: float, high: float) -> int:

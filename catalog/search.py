@@ -1,22 +1,30 @@
 """Search as one types. `find()` is the one function behind which a search engine could stand.
 
 It is PostgreSQL's own search: the words of names and brands are `tsvector`s that the application
-makes, without any language's rules, in two GIN indexes. The index of the popular foods, a few per
-cent of all, is asked first, and the other only if it finds little. What they find is bounded, so
-that a search takes about as long however many foods there are.
+makes, without any language's rules, in GIN indexes. The index of the popular foods, a few per cent
+of all, is asked first, and the others only if it finds little. What they find is bounded, so that a
+search takes about as long however many foods there are.
+
+GIN reads all that starts with a word before it compares, and is fast with words that it knows
+whole. So a table of all words is asked first which there are. It also tells which of the forms of a
+mistyped word exist.
 """
 
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import OperationalError, connection, transaction
 
-from catalog.models import name_key, quoted
+from catalog.words import name_key, quoted
 from countonme.api.text import compounds, is_unspaced
+from countonme.scope.prepared import Prepared
 from products import gtin
 from products.models import Product
 
@@ -39,13 +47,28 @@ ALPHABETS = (
     "абвгдежзиклмнопрстуфхцчшщъыьэюяієґ",
 )
 
-# The planner does not know how few foods have a word: it would read the whole table, or take
-# milliseconds to think about each of a mistyped word's forms.
+# Of the words that start with what was typed, so many are looked up whole. More are looked up by
+# their start.
+MOST_WORDS = 40
+
+# The planner does not know how few foods have a word: it would read the whole table, or another
+# index of it.
 SETTINGS = f"""
 SELECT set_config('statement_timeout', '{STATEMENT_TIMEOUT}', true),
-    set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'off', true),
-    set_config('enable_indexonlyscan', 'off', true), set_config('jit', 'off', true),
+    set_config('enable_seqscan', 'off', true),
+    set_config('enable_indexscan', %(index_scans)s, true),
+    set_config('enable_indexonlyscan', %(index_scans)s, true), set_config('jit', 'off', true),
     set_config('plan_cache_mode', 'force_generic_plan', true)
+"""
+# Words of foods that start with one of these, and one more than wanted where there are more; and,
+# without a start, those that are one of some words.
+WORDS = """
+SELECT start, word FROM unnest(%(starts)s::text[]) AS start, LATERAL (
+    SELECT word FROM catalog_words
+    WHERE word >= start AND word < start || chr(1114111)  -- the last character of all
+    ORDER BY word LIMIT %(most)s + 1
+) AS found
+UNION ALL SELECT NULL, word FROM catalog_words WHERE word = ANY(%(wholes)s)
 """
 RANK = """
 doubtful,
@@ -59,11 +82,17 @@ SELECT {RANK.replace(", id", ", food_id")} FROM catalog_popular_foods
 WHERE words @@ %(query)s::tsquery
 ORDER BY 1, 2, 3, 4, 5, 6, 7 LIMIT {CANDIDATES}
 """  # noqa: S608  # our own SQL, here and below
+# The best popular foods are among these, if they are enough: to sort all that have a word with the
+# first letter of many takes ten times as long as to find them.
+POPULAR_STARTS = POPULAR.replace(
+    "WHERE",
+    "WHERE name_key >= %(key)s AND name_key < %(key)s || chr(1114111) AND NOT doubtful AND",
+)
 KNOWN, OTHERS = (
     f"""
     SELECT {RANK} FROM (
         SELECT * FROM catalog_foods
-        WHERE is_live AND NOT is_popular AND {condition} AND words @@ %(long_words)s::tsquery
+        WHERE is_live AND NOT is_popular AND {condition} AND words @@ %(selective)s::tsquery
         LIMIT {LOOKED_AT}
     ) AS found
     WHERE words @@ %(query)s::tsquery
@@ -97,7 +126,7 @@ class Hit(NamedTuple):
     id: UUID
 
 
-def find(text: str, language: str = "") -> list[Hit]:
+def find(text: str, language: str = "", enough: int = ENOUGH) -> list[Hit]:
     """Return the foods that a search finds, the best first: a few hundred at most.
 
     Each word of the search must start a word of name or brand. Where nothing does, words with one
@@ -106,6 +135,7 @@ def find(text: str, language: str = "") -> list[Hit]:
     Args:
         text: what was typed, the last word perhaps by half.
         language: two letters; foods in it come first among those that match alike.
+        enough: how many hits are enough not to look among less popular foods as well.
 
     Raises:
         OperationalError: the database is too busy to find even popular foods in a second.
@@ -117,22 +147,29 @@ def find(text: str, language: str = "") -> list[Hit]:
     if not typed:
         return []
     key = name_key(text)
-    # Short words begin too many others to be looked up among all foods.
-    long_words = [pieces for pieces in typed if not is_short("".join(pieces))]
+    only_short = all(is_short("".join(pieces)) for pieces in typed)
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(SETTINGS)
         for mistyped in (False, True):
+            cursor.execute(SETTINGS, {"index_scans": "on"})
+            known = lexemes_of(cursor, typed, mistyped=mistyped)
+            cursor.execute(SETTINGS, {"index_scans": "off"})
+            # Many foods have a word that starts with a short one: too many to look all up.
+            selective = [
+                pieces
+                for pieces in typed
+                if not is_short(word := "".join(pieces)) or known[word] != by_start(word)
+            ]
             values = {
-                "query": to_tsquery(typed, mistyped=mistyped),
-                "long_words": to_tsquery(long_words, mistyped=mistyped, short=False),
+                "query": to_tsquery(typed, known.__getitem__),
+                "selective": to_tsquery(selective, known.__getitem__, short=False),
                 "key": key,
                 "language": language,
             }
-            hits = {*_ask(cursor, POPULAR, values), *_ask(cursor, WHOLE_NAME, values)}
+            hits = {*_ask(cursor, WHOLE_NAME, values), *_popular(cursor, values, only_short)}
             try:
                 with transaction.atomic():
-                    for part in (KNOWN, OTHERS) if long_words else ():
-                        if len(hits) < ENOUGH:
+                    for part in (KNOWN, OTHERS):
+                        if values["query"] and not only_short and len(hits) < enough:
                             hits |= {*_ask(cursor, part, values)}
             except OperationalError:
                 # Too slow: what was found until here is all, and no second is lost on another try.
@@ -142,10 +179,30 @@ def find(text: str, language: str = "") -> list[Hit]:
     return sorted(_as_if_typed_right(hits, key) if mistyped else hits)
 
 
+def _popular(cursor: Any, values: dict[str, Any], only_short: bool) -> list[Hit]:
+    """Return the best of the popular foods."""
+    if not values["query"]:
+        return []
+    if only_short:
+        found = _ask(cursor, POPULAR_STARTS, values)
+        if len(found) == CANDIDATES:
+            return found
+    return _ask(cursor, POPULAR, values)
+
+
 def with_barcode(gtin_14: str) -> list[Hit]:
     """Return the foods with a barcode, one of each source, the best known first."""
     with connection.cursor() as cursor:
         return sorted(_ask(cursor, BARCODE, {"gtin_14": gtin_14}))
+
+
+@cache
+def _copies() -> Prepared:
+    def build(device: Any, foods: Any) -> Any:
+        products: Any = Product.objects.for_device(device)
+        return products.filter(catalog_id__any_of=foods).in_order()
+
+    return Prepared(build, "device", "foods")
 
 
 def find_with_own(
@@ -159,14 +216,14 @@ def find_with_own(
     Returns:
         Pairs of a product and the id of a food, one of which is None.
     """
-    foods = find(text, language)
+    foods = find(text, language, limit)
     products: Any = Product.objects.for_device(device_id)
     is_barcode = gtin.to_gtin_14(gtin.compact(text)) is not None
     if is_barcode:
         own = products.with_barcode(gtin.compact(text)).in_order()
     else:
         own = products.search(text).best_first(text)
-    copies = products.filter(catalog_id__any_of=[hit.id for hit in foods]).in_order()
+    copies = _copies().instances(device=device_id, foods=[hit.id for hit in foods])
     copied = {product.catalog_id: product for product in copies}
     key = name_key(text)
     ranked: list[tuple[Any, Product | None, UUID | None]] = []
@@ -188,33 +245,71 @@ def find_with_own(
     return [(product, food) for _, product, food in ranked[:limit]]
 
 
-def to_tsquery(
-    typed: Sequence[Sequence[str]], *, mistyped: bool = False, short: bool = True
-) -> str:
-    """Return the `tsquery` for words as `compounds()` yields them; each may be half typed.
+def lexemes_of(
+    cursor: Any, typed: Sequence[Sequence[str]], *, mistyped: bool = False
+) -> dict[str, list[str]]:
+    """Return what is looked up for each word that was typed, and each piece of one.
+
+    They are the foods' own words that it may stand for, none if there are none.
 
     Args:
+        typed: words as `compounds()` yields them.
         mistyped: whether each longer word may have one letter wrong. Only the last may then be half
             typed as well: other words are looked up whole, which takes less time.
+    """
+    last = typed[-1][-1]
+    words = {form for pieces in typed for form in (*pieces, "".join(pieces))}
+    # What the words of foods may start with, and be as a whole.
+    starts = {word: [word] for word in words}
+    wholes: dict[str, list[str]] = {word: [] for word in words}
+    if mistyped:
+        for word in words:
+            if len(word) >= SHORTEST_MISTYPED and not is_unspaced(word):
+                forms = {*one_letter_off(word)} - {word}
+                (starts if word == last else wholes)[word].extend(forms)
+    most = 1 if mistyped else MOST_WORDS
+    values = {"starts": [*chain(*starts.values())], "wholes": [*chain(*wholes.values())]}
+    cursor.execute(WORDS, values | {"most": most})
+    found: dict[str | None, list[str]] = defaultdict(list)
+    for start, word in cursor.fetchall():
+        found[start].append(word)
+
+    def lexemes(word: str) -> Iterator[str]:
+        for start in starts[word]:
+            yield from by_start(start) if len(found[start]) > most else map(quoted, found[start])
+        yield from map(quoted, set(wholes[word]).intersection(found[None]))
+
+    return {word: sorted(set(lexemes(word))) for word in words}
+
+
+def by_start(word: str) -> list[str]:
+    """Return what is looked up for a word where it is not known which words start with it."""
+    return [f"{quoted(word)}:*"]
+
+
+def to_tsquery(
+    typed: Iterable[Sequence[str]],
+    lexemes: Callable[[str], Sequence[str]] = by_start,
+    *,
+    short: bool = True,
+) -> str:
+    """Return the `tsquery` for words as `compounds()` yields them; "" if it can't find anything.
+
+    Args:
+        lexemes: returns what is looked up for a word.
         short: whether to look up short pieces of words, as the letter in O'Brien.
     """
-    last = typed[-1][-1] if typed else ""
-
-    def has(word: str) -> str:
-        found = f"{quoted(word)}:*"
-        if not mistyped or len(word) < SHORTEST_MISTYPED or is_unspaced(word):
-            return found
-        end = ":*" if word == last else ""
-        forms = {*one_letter_off(word)} - {word}
-        return f"({found} | {' | '.join(quoted(form) + end for form in sorted(forms))})"
 
     def is_found(pieces: Sequence[str]) -> str:
-        joined = has("".join(pieces))
-        if not pieces[1:] or (not short and any(map(is_short, pieces))):
-            return joined
-        return f"({joined} | ({' & '.join(map(has, pieces))}))"
+        ways = [*lexemes("".join(pieces))]
+        if pieces[1:] and (short or not any(map(is_short, pieces))):
+            each = [" | ".join(lexemes(piece)) for piece in pieces]
+            if all(each):
+                ways.append(" & ".join(f"({way})" for way in each))
+        return " | ".join(ways)
 
-    return " & ".join(map(is_found, typed))
+    terms = [is_found(pieces) for pieces in typed]
+    return " & ".join(f"({term})" for term in terms) if all(terms) else ""
 
 
 def is_short(word: str) -> bool:

@@ -150,6 +150,7 @@ GLOBAL_MODELS = [
     "catalog.Source",
     "catalog.Food",
     "catalog.PopularFood",
+    "catalog.Word",
     "catalog.Correction",
     "catalog.Report",
     "catalog.Seen",

@@ -256,7 +256,7 @@ def test_every_read_of_the_catalog_begins_at_an_index(phone: Api, filled: dict[s
     with connection.cursor() as cursor:
         for statement in re.split(r";\n", FILL_CATALOG.strip().rstrip(";")):
             cursor.execute(statement)
-        cursor.execute("ANALYZE catalog_foods, catalog_popular_foods")
+        cursor.execute("ANALYZE catalog_foods, catalog_popular_foods, catalog_words")
         cursor.execute("SELECT id FROM catalog_foods LIMIT 1")
         food = cursor.fetchone()[0]
     for call, needed in CATALOG_CALLS.items():

@@ -26,7 +26,7 @@ from typing import IO, Any
 import orjson
 
 from catalog.formats.files import BrokenFile, Progress, opened
-from catalog.models import Source, name_key
+from catalog.models import Source
 from catalog.records import (
     KJ_PER_KCAL,
     MAX_SOURCE_ID_LENGTH,
@@ -36,6 +36,7 @@ from catalog.records import (
     filled,
     to_number,
 )
+from catalog.words import name_key
 from products import gtin
 
 SOURCE = Source(

@@ -15,13 +15,13 @@ from django.apps.registry import Apps
 from django.conf import settings
 from django.db import migrations, models
 
-import catalog.models
+import catalog.words
 import products.gtin
 import products.names
 from countonme.scope.migrations import grant
 
 # Whoever writes foods: their source's revision rises, the number of its foods that can be found is
-# kept, so that nobody has to count them, and so are the popular foods.
+# kept, so that nobody has to count them, and so are the popular foods and the words of all.
 NOTE_CHANGE = """
 CREATE FUNCTION note_catalog_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -46,6 +46,10 @@ BEGIN
         (food_id, name_key, words, language, doubtful, is_generic, popularity)
     SELECT id, name_key, words, language, doubtful, is_generic, popularity
     FROM new_foods WHERE is_live AND is_popular;
+    -- In order, so that two imports wait for each other and don't block each other.
+    INSERT INTO catalog_words
+    SELECT DISTINCT unnest(tsvector_to_array(words)) COLLATE "C" AS word FROM new_foods
+    WHERE is_live ORDER BY word ON CONFLICT DO NOTHING;
     RETURN NULL;
 END $$;
 
@@ -134,12 +138,12 @@ class Migration(migrations.Migration):
                 ("name", products.names.NameField(max_length=100)),
                 (
                     "name_key",
-                    catalog.models.NameKeyField(
+                    catalog.words.NameKeyField(
                         blank=True, db_collation="C", editable=False, source="name"
                     ),
                 ),
                 ("brand", products.names.NameField(blank=True, max_length=100, null=True)),
-                ("words", catalog.models.WordsVector(blank=True, editable=False, source="name")),
+                ("words", catalog.words.WordsVector(blank=True, editable=False, source="name")),
                 (
                     "unit",
                     models.CharField(choices=[("g", "g"), ("ml", "ml")], default="g", max_length=2),
@@ -556,7 +560,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("name_key", models.TextField(db_collation="C")),
-                ("words", catalog.models.WordsVector(blank=True, editable=False, source="name")),
+                ("words", catalog.words.WordsVector(blank=True, editable=False, source="name")),
                 ("language", models.CharField(max_length=2, null=True)),
                 ("doubtful", models.BooleanField()),
                 ("is_generic", models.BooleanField()),
@@ -568,8 +572,22 @@ class Migration(migrations.Migration):
                 "indexes": [
                     django.contrib.postgres.indexes.GinIndex(
                         fastupdate=False, fields=["words"], name="catalog_popular_foods_words"
-                    )
+                    ),
+                    models.Index(fields=["name_key"], name="catalog_popular_foods_by_name"),
                 ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Word",
+            fields=[
+                (
+                    "word",
+                    models.TextField(db_collation="C", primary_key=True, serialize=False),
+                ),
+            ],
+            options={
+                "db_table": "catalog_words",
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(

@@ -12,4 +12,5 @@ def _one_connection(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     """Have commands import on the test's connection, which alone sees the test's transaction."""
     marker = request.node.get_closest_marker("django_db")
     if marker is None or not marker.kwargs.get("transaction"):
-        monkeypatch.setattr(importing, "one_writer", nullcontext)
+        at_once = nullcontext((importing.AT_ONCE, importing.AT_ONCE))
+        monkeypatch.setattr(importing, "two_threads", lambda: at_once)

@@ -11,10 +11,10 @@ from django.db import connection, transaction
 
 from catalog import importing
 from catalog.importing import Filters, Import
-from catalog.models import Correction, Food, PopularFood, Seen, Source
+from catalog.models import Correction, Food, PopularFood, Seen, Source, Word
 from catalog.records import Unreadable
 from countonme.scope.exceptions import Conflict
-from tests.helpers.catalog import new_source, record, run_import
+from tests.helpers.catalog import new_food, new_source, record, run_import
 
 pytestmark = pytest.mark.django_db
 
@@ -181,6 +181,14 @@ def test_more_than_5_percent_is_withdrawn_only_by_force() -> None:
     assert full(*everything[:37], force=True).counts["withdrawn"] == 3
 
 
+def test_what_is_withdrawn_is_found_by_a_join() -> None:
+    run = run_import(record())
+    # With NOT IN, 3 million foods would each be compared with 3 million that were seen.
+    plan = run._missing({}).explain()
+    assert "Anti Join" in plan
+    assert "SubPlan" not in plan
+
+
 def test_a_record_that_is_refused_or_unwanted_is_not_withdrawn() -> None:
     run_import(record("1", language="en"), record("2", language="en"), record("3", language="en"))
     run = full(
@@ -286,8 +294,35 @@ def test_a_batch_that_fails_leaves_the_batches_before_it(monkeypatch: pytest.Mon
     def fail(*args: Any) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(Import, "_save", fail)
+    monkeypatch.setattr(Import, "_insert", fail)
     with pytest.raises(RuntimeError), transaction.atomic():
         next(batches)
     monkeypatch.undo()
     assert run_import(record("1"), record("2")).counts == {"unchanged": 2}
+
+
+def test_what_another_import_inserted_meanwhile_is_left_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    insert = Import._insert
+
+    def insert_later(*args: Any) -> None:
+        monkeypatch.undo()
+        run_import(record("1", name="Theirs"))
+        insert(*args)
+
+    monkeypatch.setattr(Import, "_insert", insert_later)
+    run_import(record("1", name="Ours"), record("2", name="Ours"))
+    assert (food("1").name, food("2").name) == ("Theirs", "Ours")
+
+
+def test_the_words_of_all_foods_that_can_be_found_are_kept_by_whoever_writes() -> None:
+    def words() -> list[str]:
+        return list(Word.objects.order_by("word").values_list("word", flat=True))
+
+    run_import(record("1", name="Rye bread"), record("2", name="Bread", brand="O'Mill"))
+    assert words() == ["bread", "mill", "o", "omill", "rye"]
+    new_food("Oats", is_hidden=True)
+    assert "oats" not in words()
+    Food.objects.filter(name="Oats").update(is_hidden=False)
+    assert "oats" in words()

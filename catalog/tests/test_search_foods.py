@@ -185,6 +185,40 @@ def test_where_nothing_is_found_words_with_one_letter_wrong_count(
     assert find(phone, text) == [name]
 
 
+def test_words_are_found_by_their_start_however_many_there_are(
+    phone: Api, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(search, "MOST_WORDS", 2)
+    for name in ("Banana bread", "Bananas bread", "Bananensaft bread", "Apple bread"):
+        new_food(name)
+    assert len(find(phone, "banana bread")) == 2
+    assert len(find(phone, "bread banan")) == 3
+    assert len(find(phone, "bread banxn")) == 3
+
+
+def test_rare_short_words_narrow_a_search_among_all_foods(phone: Api, monkeypatch: Any) -> None:
+    for number in range(3):
+        new_food(f"Corn {number}")
+    new_food("Corn jam")
+    for name in ("KNOWN", "OTHERS"):
+        monkeypatch.setattr(search, name, getattr(search, name).replace("LIMIT 60", "LIMIT 1"))
+    assert find(phone, "corn ja") == ["Corn jam"]
+
+
+def test_the_best_of_many_popular_foods_with_a_letter_are_those_that_start_with_it(
+    phone: Api, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(search, "CANDIDATES", 2)
+    for name in ("POPULAR", "POPULAR_STARTS"):
+        monkeypatch.setattr(search, name, getattr(search, name).replace("LIMIT 200", "LIMIT 2"))
+    new_food("Red apple", popularity=100)
+    new_food("Apple", popularity=99, doubtful=True)
+    new_food("Apricot", popularity=30)
+    assert find(phone, "a") == ["Apricot", "Red apple"]
+    new_food("Avocado", popularity=20)
+    assert find(phone, "a") == ["Apricot", "Avocado"]
+
+
 def test_a_mistyped_search_ranks_like_the_right_one(phone: Api) -> None:
     new_food("Bread with banana", popularity=POPULAR_SCANS)
     new_food("Banana bread", popularity=POPULAR_SCANS)

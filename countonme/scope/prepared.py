@@ -125,8 +125,13 @@ class Prepared(Statement):
     def instance(self, **values: Any) -> Any:
         """Return the one row as an instance of its model, or None if there is none."""
         row = self._ask(ROWS, values)
-        if row is None:
-            return None
+        return None if row is None else self._instance(row)
+
+    def instances(self, **values: Any) -> list[Any]:
+        """Return the rows as instances of their model."""
+        return [self._instance(row) for row in self.rows(**values)]
+
+    def _instance(self, row: tuple[Any, ...]) -> Any:
         return self._queryset.model.from_db(DEFAULT_DB_ALIAS, self._attributes, row)
 
     def _ask(

@@ -114,8 +114,8 @@ class Command(BaseCommand):
             refuse = self.report(stack, options["report"])
             source = self.source(options)
             filters = Filters(options["languages"], options["countries"], options["min_scans"])
-            writer = stack.enter_context(importing.one_writer())
-            run = Import(source, filters, options["dry_run"], writer, refuse)
+            asker, writer = stack.enter_context(importing.two_threads())
+            run = Import(source, filters, options["dry_run"], asker, writer, refuse)
             try:
                 self.run_files(run, options)
                 # A source that a dry run did not create has nothing to withdraw.
