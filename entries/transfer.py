@@ -1,0 +1,65 @@
+"""What an import of food entries has to look after, and the diaries of other apps."""
+
+from __future__ import annotations
+
+from functools import partial, reduce
+from operator import or_
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from entries.formats.cronometer import Cronometer
+from entries.formats.diary import Diary
+from entries.formats.myfitnesspal import MyFitnessPal
+from entries.models import FoodEntry, broken_by_product
+from products.models import Portion, Product
+from transfer.formats import register
+from transfer.tables import TableImport, imports
+
+DIARIES: tuple[type[Diary], ...] = (MyFitnessPal, Cronometer)
+
+for diary in DIARIES:
+    register(diary.format)(partial(diary.read, others=DIARIES))
+
+
+@imports(FoodEntry)
+class FoodEntryImport(TableImport):
+    """An entry whose product is not known here stays, by its name and kcal."""
+
+    goes_with = {"product_id": ("portion_id", "quantity"), "portion_id": ("quantity",)}
+
+    def load(self) -> None:
+        """Also read the units of the products, and the products of the portions."""
+        super().load()
+        self.unit_of = self._column(Product, "unit", "product_id")
+        self.product_of = self._column(Portion, "product_id", "portion_id")
+
+    def _column(self, model: Any, column: str, named_by: str) -> dict[Any, Any]:
+        rows = self.for_device(model.all_objects).filter(pk__any_of=self.ids_in(named_by))
+        return dict(rows.values_list("pk", column))
+
+    def check(self, row: FoodEntry) -> None:
+        """Check a row; a portion of another product is as good as none.
+
+        Raises:
+            ValidationError: it is counted in another unit than its product.
+        """
+        super().check(row)
+        if row.portion_id is not None and self.product_of[row.portion_id] != row.product_id:
+            self.forget(row, "portion_id")
+        if row.product_id is not None and self.unit_of[row.product_id] != row.unit:
+            raise ValidationError({"unit": "Not the unit of its product."})
+
+    def write(self) -> None:
+        """Mark the entries that are not as their products are here: as written by this import.
+
+        `updated_at` says so. The integrity check compares the others with their products.
+        """
+        super().write()
+        written = self.for_device(FoodEntry.objects).filter(pk__any_of=self.rows)
+        is_unlike = reduce(or_, broken_by_product().values())
+        unlike = list(written.comparable().filter(is_unlike).values_list("pk", flat=True))
+        self.for_device(FoodEntry.objects).filter(pk__any_of=unlike).update(
+            updated_at=timezone.now()
+        )
