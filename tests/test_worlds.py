@@ -7,6 +7,7 @@ model implements what the contract promises in plain Python, and shares no code 
 
 from __future__ import annotations
 
+import itertools
 import json
 import uuid
 from collections.abc import Callable
@@ -58,6 +59,13 @@ METRICS = [
     *("healthy_weight_min_kg", "healthy_weight_max_kg", "current_bmi", "bmi_category"),
 ]
 CENT = Decimal("0.01")
+# The columns in which a deleted row that comes back must be as it was, and what is said otherwise.
+KEPT = {
+    "products": ("unit", "The unit of a product can't be changed"),
+    "portions": ("product_id", "A portion stays with its product"),
+}
+# Numbers the changes of all devices: which came before which.
+clock = itertools.count()
 
 
 def rounded(value: Decimal) -> Decimal:
@@ -78,7 +86,7 @@ class World:
     @staticmethod
     def seen(row: Row) -> Row:
         """Return a row as the API answers it; `updated_at` is whether there is one."""
-        return {key: value for key, value in row.items() if key != "live"}
+        return {key: value for key, value in row.items() if key not in ("live", "made", "changed")}
 
     @staticmethod
     def live(rows: dict[str, Row], key: str, name: str) -> Row:
@@ -90,7 +98,7 @@ class World:
     @staticmethod
     def change(row: Row, values: Row) -> None:
         if any(row[key] != value for key, value in values.items()):
-            row.update(values, updated_at=True)
+            row.update(values, updated_at=True, changed=next(clock))
 
     def add(self, rows: dict[str, Row], key: str, values: Row) -> tuple[int, Row]:
         """Create a row, or find the one that has the client's id already."""
@@ -98,12 +106,18 @@ class World:
             return 200, rows[key]
         if key in rows:
             raise Refused(409, "ID already in use")
-        rows[key] = {"id": key, **values, "updated_at": False, "live": True}
+        rows[key] = {"id": key, **values, "updated_at": False, "live": True, **self.new()}
         return 201, rows[key]
+
+    @staticmethod
+    def new() -> Row:
+        """Return when a new row was made and changed."""
+        return {"made": next(clock), "changed": None}
 
     def portions_of(self, product: str) -> list[Row]:
         """Return a product's live portions, the oldest first."""
-        return [p for p in self.portions.values() if p["live"] and p["product_id"] == product]
+        rows = [p for p in self.portions.values() if p["live"] and p["product_id"] == product]
+        return sorted(rows, key=lambda row: row["made"])
 
     def unset_default(self, product: str) -> None:
         for portion in self.portions_of(product):
@@ -208,7 +222,10 @@ class World:
                 return entry["id"] in named
             return entry["date"] == body["from_date"] and meal in (None, entry["meal_type"])
 
-        live = [entry for entry in self.entries.values() if entry["live"]]
+        live = sorted(
+            (entry for entry in self.entries.values() if entry["live"]),
+            key=lambda entry: entry["made"],
+        )
         chosen = sorted(filter(is_chosen, live), key=lambda entry: str(entry["date"]))
         originals = [entry["id"] for entry in chosen] if named is None else sorted(set(named))
         if copy_id is not None:
@@ -226,6 +243,7 @@ class World:
                 "meal_type": body.get("to_meal_type", entry["meal_type"]),
                 "updated_at": False,
             }
+            | self.new()
             for key, entry in zip(ids, chosen, strict=True)
         ]
         self.entries.update({copy["id"]: copy for copy in copies})
@@ -246,9 +264,9 @@ class World:
     def logged_products(self, meal: str | None = None, *, often: bool = False) -> list[Row]:
         """Return the live products that were logged, in the order of suggestions."""
         logged: dict[str, list[tuple[str, int]]] = {}
-        for place, entry in enumerate(self.entries.values()):
+        for entry in self.entries.values():
             if entry["live"] and entry["product_id"] and meal in (None, entry["meal_type"]):
-                logged.setdefault(entry["product_id"], []).append((entry["date"], place))
+                logged.setdefault(entry["product_id"], []).append((entry["date"], entry["made"]))
 
         def rank(key: str) -> Any:
             last = max(logged[key])
@@ -347,15 +365,19 @@ class World:
 
     def list_entries(self, wanted: Callable[[Row], bool] = lambda row: True) -> list[Row]:
         rows = [row for row in self.entries.values() if row["live"] and wanted(row)]
-        return [self.seen(row) for row in sorted(rows, key=lambda row: row["date"], reverse=True)]
+        return self.newest_day_first(rows)
 
     def list_weights(self) -> list[Row]:
         rows = [self.seen(row) for row in self.weights.values() if row["live"]]
         return sorted(rows, key=lambda row: row["date"])
 
     def list_waters(self) -> list[Row]:
-        rows = [self.seen(row) for row in self.waters.values() if row["live"]]
-        return sorted(rows, key=lambda row: row["date"], reverse=True)
+        return self.newest_day_first([row for row in self.waters.values() if row["live"]])
+
+    def newest_day_first(self, rows: list[Row]) -> list[Row]:
+        ordered = sorted(rows, key=lambda row: row["made"])
+        ordered.sort(key=lambda row: row["date"], reverse=True)
+        return [self.seen(row) for row in ordered]
 
     def everything(self) -> dict[str, Any]:
         """Return the expected answers of all lists and of the current goal, by path."""
@@ -369,6 +391,97 @@ class World:
             "water-entries?limit=200": self.list_waters(),
             "goals/current": goal and self.seen(goal),
         }
+
+    def start_over(self) -> None:
+        for kind in KINDS:
+            for row in getattr(self, kind).values():
+                row["live"] = False
+
+    def exported(self) -> dict[str, dict[str, Row]]:
+        """Return copies of all live rows, by kind and id, the oldest first."""
+        return {
+            kind: {
+                row["id"]: dict(row)
+                for row in sorted(getattr(self, kind).values(), key=lambda row: row["made"])
+                if row["live"]
+            }
+            for kind in KINDS
+        }
+
+    def load(self, exported: dict[str, dict[str, Row]]) -> Row:
+        """Import rows as they are; return the answer. It changes no live row."""
+        answer: Row = {"imported": {}, "skipped": {}, "rejected": {}}
+        for kind, (_, table, _) in KINDS.items():
+            rows, here = exported[kind], getattr(self, kind)
+            new = {key: row for key, row in rows.items() if not here.get(key, {}).get("live")}
+            had_portions = {row["product_id"] for row in self.portions.values() if row["live"]}
+            rejected = {}
+            coming = {}
+            for key, row in new.items():
+                try:
+                    coming[key] = self.imported(kind, dict(row), here.get(key))
+                except Refused as refused:
+                    rejected[key] = refused.args[1]
+            if kind == "portions":
+                self.keep_one_default(coming, had_portions)
+            here.update(coming)
+            answer["imported"][table] = len(coming)
+            answer["skipped"][table] = len(rows) - len(new)
+            if rejected:
+                answer["rejected"][table] = rejected
+        return answer
+
+    def imported(self, kind: str, row: Row, deleted: Row | None) -> Row:
+        """Return a row as it comes in, where it may be deleted, but is not live."""
+        column, why = KEPT.get(kind, ("id", ""))
+        if deleted and deleted[column] != row[column]:
+            raise Refused(422, why)
+        if kind == "portions":
+            self.live(self.products, row["product_id"], "Product")
+        elif kind == "weights" and self.weight_of(row["date"]):
+            raise Refused(409, "A day has one body weight.")
+        elif kind == "goals" and self.goal():
+            raise Refused(409, "A device has one goal.")
+        elif kind == "entries" and row["product_id"]:
+            self.import_entry(row)
+        return row
+
+    def import_entry(self, row: Row) -> None:
+        """Take out of an entry what is not here, and say if it is not as its product is here."""
+        product, portion = (
+            self.products.get(row["product_id"]),
+            self.portions.get(row["portion_id"]),
+        )
+        if not product or not portion or portion["product_id"] != product["id"]:
+            portion = None
+            row.update(portion_id=None, quantity=None)
+        if not product:
+            row.update(product_id=None)
+            return
+        if product["unit"] != row["unit"]:
+            raise Refused(422, "unit: Not the unit of its product.")
+
+        def unchanged(of: Row) -> bool:
+            return of["changed"] is None or of["changed"] < row["made"]
+
+        amount = {"product_id": product["id"], "portion_id": None, "grams": row["grams"]}
+        shares = self.worked_out(amount, amount)
+        unlike = unchanged(product) and any(row[name] != shares[name] for name in NUTRIENTS)
+        if portion and unchanged(portion):
+            unlike |= row["grams"] != rounded(portion["grams"] * row["quantity"])
+        if unlike and not row["updated_at"] and row["id"][14] != "5":
+            row.update(updated_at=True, changed=next(clock))
+
+    def keep_one_default(self, coming: dict[str, Row], had_portions: set[str]) -> None:
+        of_product: dict[str, list[Row]] = {}
+        for row in coming.values():
+            of_product.setdefault(row["product_id"], []).append(row)
+        for product, rows in of_product.items():
+            default = None
+            if product not in had_portions:
+                default = min(rows, key=lambda row: (not row["is_default"], row["made"]))
+            for row in rows:
+                row["is_default"] = row is default
 
     def live_ids(self) -> dict[str, set[str]]:
         """Return the ids of the rows that a first sync brings, by table."""
@@ -566,7 +679,8 @@ class Worlds(RuleBasedStateMachine):
 
     def call(self, token: str, method: str, path: str, body: Any = None) -> Answer:
         """Call the API with a token, and return the status and the answer with exact decimals."""
-        sent = None if body is None else json.dumps(body, default=float).encode()
+        sent = body if isinstance(body, bytes) else json.dumps(body, default=float).encode()
+        sent = None if body is None else sent
         response = Api(token=token).request(method, path, sent)
         found = json.loads(response.content, parse_float=Decimal) if response.content else None
         return response.status_code, plain(found)
@@ -865,6 +979,35 @@ class Worlds(RuleBasedStateMachine):
         assert (status, answer["experimentalRejectedIds"]) == (200, expected)
         if key in getattr(self.worlds[actor], kind):
             self.remember(kind, key, actor)
+
+    # Export and import
+
+    @rule(source=any_device, actor=any_device, starts_over=rarely, again=rarely)
+    def move(self, source: int, actor: int, starts_over: bool, again: bool) -> None:
+        """Bring what a device has into the same or another one, which may have started over."""
+        world, exported = self.worlds[actor], self.worlds[source].exported()
+        token = self.caller(source).token
+        raw = Api(token=token).get("/v1/export").content
+        found = plain(json.loads(raw, parse_float=Decimal))["rows"]
+        for kind, (_, table, _) in KINDS.items():
+            rows = {row["id"]: row for row in found[table]}
+            assert rows == {key: World.seen(row) for key, row in exported[kind].items()}
+        if starts_over:
+            confirm = {"confirm": "delete everything"}
+            assert self.ask(actor, "DELETE", "/v1/data", confirm) == (204, None)
+            world.start_over()
+        for _ in range(1 + again):
+            status, answer = self.call(self.caller(actor).token, "POST", "/v1/import", raw)
+            assert (status, answer) == (200, world.load(exported))
+        for key, product in world.products.items():
+            if product["live"] and not world.portions_of(key):
+                _, (portion,) = self.ask(actor, "GET", f"/v1/products/{key}/portions")
+                first = {"name": f"100{product['unit']}", "grams": 100, "is_default": True}
+                world.add_portion(portion["id"], key, first)
+        for kind in KINDS:
+            for key in getattr(world, kind):
+                self.remember(kind, key, actor)
+        self.sees_its_own_world(actor)
 
     # Phones
 

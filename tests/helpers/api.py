@@ -111,7 +111,7 @@ def new_phone() -> Api:
 def twin(phone: Api) -> Api:
     """Return another phone, whose device has the same rows under the same ids."""
     assert phone.device is not None
-    exported = transfer.export(phone.device)
+    exported = json.loads(b"".join(transfer.export(phone.device)))
     exported["device"]["id"] = str(uuid.uuid4())
     return Api(*transfer.load(exported))
 
