@@ -69,7 +69,8 @@ def exported_serializer(table: Table) -> type[StrictModelSerializer]:
     fields["updated_at"] = TimestampField(required=False, allow_null=True)
     meta = type("Meta", (), {"model": table.model, "fields": list(columns)})
     name = table.of_rest.__name__.replace("Serializer", "ExportedSerializer")
-    made: Any = type(name, (StrictModelSerializer,), {**fields, "Meta": meta})
+    fields |= {"Meta": meta, "__doc__": table.of_rest.__doc__}
+    made: Any = type(name, (StrictModelSerializer,), fields)
     return made
 
 

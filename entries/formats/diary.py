@@ -66,6 +66,8 @@ class Diary:
                 f"This is not {cls.layout.title}, which has a column {' and one '.join(missing)}. "
                 f"{cls.layout.advice}"
             )
+        # Before any row: where the file leaves open what its days are, none can be read.
+        _ = diary.sheet.is_day_first
         found, rejected = File(), {}
         rows = found.rows[TABLE] = {}
         reader = RowReader(FoodEntrySerializer)
@@ -87,7 +89,8 @@ class Diary:
         """
         seen: Counter[str] = Counter()
         for number, row in self.sheet.rows.items():
-            content = json.dumps([cell.strip() for cell in row])
+            # A line break in a cell is written in more than one way.
+            content = json.dumps([" ".join(cell.split()) for cell in row])
             seen[content] += 1
             name = f"{self.format}\n{seen[content]}\n{content}"
             yield number, uuid.uuid5(NAMESPACE, name), row

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from countonme.scope.models import device_scoped_models
+from products.models import Product
 from tests.helpers.api import Api, offences
 from tests.helpers.phones import another_phone, status
+from tests.helpers.sql import next_transaction
 from tests.helpers.transfer import rows, start_over
 
 
@@ -24,6 +26,7 @@ def fill(phone: Api) -> dict[str, Any]:
 def test_it_works(phone: Api, other: Api) -> None:
     fill(phone)
     fill(other)
+    next_transaction()
     before = phone.get("/v1/sync").json()["timestamp"]
     start_over(phone)
     assert not any(rows(phone).values())
@@ -43,6 +46,7 @@ def test_phones_and_their_tokens_stay(phone: Api) -> None:
 def test_again_it_changes_nothing(phone: Api) -> None:
     fill(phone)
     start_over(phone)
+    next_transaction()
     before = phone.get("/v1/sync").json()["timestamp"]
     start_over(phone)
     assert phone.get("/v1/sync").json()["timestamp"] == before
@@ -51,8 +55,6 @@ def test_again_it_changes_nothing(phone: Api) -> None:
 def test_a_restored_product_has_its_portions(phone: Api) -> None:
     fill(phone)
     start_over(phone)
-    from products.models import Product
-
     Product.all_objects.for_device(phone.device).get().restore()
     assert [row["name"] for row in rows(phone)["portions"]] == ["100g"]
 

@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from goals.serializers import METRICS
 from tests.helpers.api import Api, defaults, new_phone, offences
 from tests.helpers.phones import device_of
+from tests.helpers.sql import next_transaction
 from tests.helpers.transfer import FORMAT, export, load, load_rows, rows, start_over
 
 WEIGHT, WATER = ({"date": "2025-02-05"} | value for value in ({"weight_kg": 80}, {"ml": 250}))
@@ -61,6 +62,7 @@ def test_it_works(phone: Api, exported: dict[str, Any]) -> None:
 
 def test_again_it_adds_nothing_and_changes_nothing(phone: Api, exported: dict[str, Any]) -> None:
     load(phone, exported)
+    next_transaction()
     revision = device_of(phone).revision
     answer = load(phone, exported)
     assert (counts(answer), answer["rejected"]) == ([], {})
@@ -93,6 +95,7 @@ def test_a_row_that_is_live_here_stays_as_it_is(phone: Api, exported: dict[str, 
 
 
 def test_phones_pull_what_came_in(phone: Api, exported: dict[str, Any]) -> None:
+    next_transaction()
     before = phone.get("/v1/sync").json()["timestamp"]
     load(phone, exported)
     changes = phone.get(f"/v1/sync?last_pulled_at={before}").json()["changes"]
@@ -105,6 +108,7 @@ def test_a_preview_answers_the_same_and_writes_nothing(
     phone: Api, exported: dict[str, Any]
 ) -> None:
     exported["rows"]["water_entries"][0]["ml"] = -1
+    next_transaction()
     revision = device_of(phone).revision
     answer = load(phone, exported, "?preview=true")
     assert not any(rows(phone).values())
