@@ -55,7 +55,7 @@ EVERYBODYS, NAMES_EVERYBODYS = "/v1/catalog/", "catalog_id"
 NEEDED = {("/v1/catalog/foods", "search")}
 # A parameter with which a call takes a body that is no JSON.
 OTHER_BODY = ("/v1/import", "format")
-# A parameter with which a call may answer the same whether it knows an id or not, and write nothing.
+# A parameter with which a call may answer the same for any id, and writes nothing.
 PREVIEW = "preview"
 # The kind of row that a field or parameter refers to; an `id` is that of its path.
 NAMED_BY = {
