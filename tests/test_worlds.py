@@ -679,8 +679,8 @@ class Worlds(RuleBasedStateMachine):
 
     def call(self, token: str, method: str, path: str, body: Any = None) -> Answer:
         """Call the API with a token, and return the status and the answer with exact decimals."""
-        sent = body if isinstance(body, bytes) else json.dumps(body, default=float).encode()
-        sent = None if body is None else sent
+        is_raw = body is None or isinstance(body, bytes)
+        sent = body if is_raw else json.dumps(body, default=float).encode()
         response = Api(token=token).request(method, path, sent)
         found = json.loads(response.content, parse_float=Decimal) if response.content else None
         return response.status_code, plain(found)

@@ -14,6 +14,7 @@ import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from countonme.scope.exceptions import DeviceGone
 from countonme.scope.models import device_scoped_models
 from devices.models import Device
 from tests.helpers.api import Api, offences
@@ -119,7 +120,7 @@ def test_an_erased_device_is_401_before_anything_is_sent(phone: Api) -> None:
     device = device_of(phone)
     device.erase()
     for chunks in (exporting.as_json(device), exporting.as_csv(device)):
-        with pytest.raises(exporting.DeviceGone):
+        with pytest.raises(DeviceGone):
             next(chunks)
 
 

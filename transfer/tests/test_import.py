@@ -293,10 +293,11 @@ def test_an_entry_that_is_not_as_its_product_is_here_counts_as_updated(phone: Ap
 
 
 def test_ids_may_be_in_upper_case(phone: Api) -> None:
-    product = {"id": new_id().upper(), "name": "Rice", "kcal_100g": 130}
-    entry = SOUP | {"id": new_id().upper(), "product_id": product["id"], "grams": 100}
+    key = new_id()
+    product = {"id": key.upper(), "name": "Rice", "kcal_100g": 130}
+    entry = SOUP | {"id": new_id().upper(), "product_id": key.upper(), "grams": 100}
     assert load_rows(phone, products=[product], food_entries=[entry])["rejected"] == {}
-    assert rows(phone)["food_entries"][0]["product_id"] == product["id"].lower()
+    assert rows(phone)["food_entries"][0]["product_id"] == key
 
 
 def test_what_another_device_has_under_the_same_ids_does_not_matter(
