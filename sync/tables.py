@@ -46,7 +46,7 @@ def record_serializer(of: S, **options: Any) -> S:
     """Return the serializer of a phone's records, made from the serializer of REST.
 
     A record must have an `id`, refers to other records by the phone's ids, and has no `created_at`
-    and `updated_at`. What it was made from is its `of_rest`.
+    and `updated_at`.
 
     Args:
         options: of its `Meta`, where they differ.
@@ -58,7 +58,7 @@ def record_serializer(of: S, **options: Any) -> S:
         fields[key.attname] = PhoneIdField(required=not key.null, allow_null=key.null)
     name = of.__name__.replace("Serializer", "RecordSerializer")
     meta = type("Meta", (own,), {"fields": columns, **options})
-    made: Any = type(name, (of,), {**fields, "Meta": meta, "__doc__": of.__doc__, "of_rest": of})
+    made: Any = type(name, (of,), {**fields, "Meta": meta, "__doc__": of.__doc__})
     return made
 
 
@@ -67,8 +67,6 @@ class Table:
 
     def __init__(self, serializer: type[StrictModelSerializer]) -> None:
         self.serializer = serializer
-        # The serializer of REST's answers.
-        self.of_rest: type[StrictModelSerializer] = serializer.of_rest  # type: ignore[attr-defined]  # by `record_serializer()`
         meta: Any = serializer.Meta
         self.model: Any = meta.model
         self.name: str = self.model._meta.db_table

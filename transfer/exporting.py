@@ -22,6 +22,7 @@ from countonme.scope.exceptions import DeviceGone
 from countonme.scope.snapshot import snapshot
 from devices.models import Device
 from sync.registry import synced
+from transfer.tables import exported_serializer
 
 FORMAT = "countonme-diary-1"
 BATCH = 1000
@@ -86,7 +87,7 @@ def _one_moment(device: Device) -> Iterator[None]:
 def _tables(device: Device) -> Iterator[tuple[str, tuple[str, ...], Iterator[list[Any]]]]:
     """Yield each table's name and columns, and its rows in batches, in the order of lists."""
     for name, changes in synced().items():
-        serializer = changes.table.of_rest
+        serializer = exported_serializer(changes.table)
         rows = changes.table.model.objects.for_device(device).in_order()
         yield name, serializer.columns(), _batches(rows.values_list(*serializer.expressions()))
 

@@ -25,7 +25,8 @@ TIMESTAMPS = {"created_at": "2025-02-05T08:30:00Z", "updated_at": None}
 # An example of a row of each table.
 ROWS = {
     name: {
-        column: (changes.example | TIMESTAMPS)[column] for column in changes.table.of_rest.columns()
+        column: (changes.example | TIMESTAMPS)[column]
+        for column in exported_serializer(changes.table).columns()
     }
     for name, changes in synced().items()
 }
@@ -60,17 +61,13 @@ class ImportQuery(QuerySerializer):
     )
 
 
-class ExportedRowsSerializer(serializers.Serializer[Any]):
-    vars().update(
-        {
-            name: exported_serializer(changes.table)(many=True, required=False)
-            for name, changes in synced().items()
-        }
-    )
-
-
-class AnsweredRowsSerializer(serializers.Serializer[Any]):
-    vars().update({name: changes.table.of_rest(many=True) for name, changes in synced().items()})
+def _rows_serializer(name: str, **options: Any) -> Any:
+    """Return a serializer class with a list of rows for each table."""
+    lists = {
+        table: exported_serializer(changes.table)(many=True, **options)
+        for table, changes in synced().items()
+    }
+    return type(name, (serializers.Serializer,), lists)
 
 
 @example("A diary", EXPORT)
@@ -79,7 +76,7 @@ class ExportSerializer(serializers.Serializer[Any]):
 
     format = serializers.ChoiceField([FORMAT])
     exported_at = serializers.DateTimeField()
-    rows = AnsweredRowsSerializer()
+    rows = _rows_serializer("ExportedRowsSerializer")()
 
 
 @example("A diary", EXPORT, request_only=True)
@@ -87,7 +84,7 @@ class ImportSerializer(Reader):
     """An export. Tables that are left out are empty, and of a row what is not known is ignored."""
 
     format = serializers.ChoiceField([FORMAT])
-    rows = ExportedRowsSerializer()
+    rows = _rows_serializer("ImportedRowsSerializer", required=False)()
 
     default_error_messages = {
         "format": f"This is no export: its `format` is not `{FORMAT}`.",

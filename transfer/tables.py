@@ -54,12 +54,12 @@ def import_of(table: Table) -> type[TableImport]:
 
 @cache
 def exported_serializer(table: Table) -> type[StrictModelSerializer]:
-    """Return the serializer of a table's exported rows.
+    """Return the serializer of a table's exported rows: what is synced of it, and its times.
 
-    It reads every column that REST answers, within the bounds of the model: nothing in a row is
-    left for the server to work out.
+    It reads every column, within the bounds of the model: nothing in a row is left for the server
+    to work out.
     """
-    columns = table.of_rest.columns()
+    columns = (*table.columns, "created_at", "updated_at")
     fields: dict[str, Any] = {
         key.attname: StrictUUIDField(required=not key.null, allow_null=key.null)
         for key in references(table.model)
@@ -68,8 +68,8 @@ def exported_serializer(table: Table) -> type[StrictModelSerializer]:
     fields["created_at"] = TimestampField(required=False)
     fields["updated_at"] = TimestampField(required=False, allow_null=True)
     meta = type("Meta", (), {"model": table.model, "fields": list(columns)})
-    name = table.of_rest.__name__.replace("Serializer", "ExportedSerializer")
-    fields |= {"Meta": meta, "__doc__": table.of_rest.__doc__}
+    name = table.serializer.__name__.replace("RecordSerializer", "ExportedSerializer")
+    fields |= {"Meta": meta, "__doc__": table.serializer.__doc__}
     made: Any = type(name, (StrictModelSerializer,), fields)
     return made
 
@@ -126,6 +126,8 @@ class TableImport:
         self.importing = importing
         self.device = importing.device
         self.table = table
+        # A row belongs to what its first foreign key names, if it can't be without it.
+        self.owner = next((key for key in references(table.model) if not key.null), None)
         self.model = table.model
         # By id, what is still to be written, and why the other rows are left out.
         self.rows: dict[uuid.UUID, Any] = {
@@ -184,10 +186,13 @@ class TableImport:
             if named is None:
                 continue
             target = self.importing[cast("type[DeviceScoped]", key.related_model)]
-            if not key.null and not target.is_live.get(named):
+            # A row belongs to a live one. What else it names may be deleted.
+            is_there = target.is_live.get(named) if key == self.owner else named in target.is_live
+            if is_there:
+                continue
+            if not key.null:
                 raise Missing(key.related_model)
-            if named not in target.is_live:
-                self.forget(row, key.attname)
+            self.forget(row, key.attname)
         row.clean()
 
     def forget(self, row: Any, column: str) -> None:
