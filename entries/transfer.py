@@ -36,8 +36,9 @@ class FoodEntryImport(TableImport):
         self.product_of = self._column(Portion, "product_id", "portion_id")
 
     def _column(self, model: Any, column: str, named_by: str) -> dict[Any, Any]:
-        rows = self.for_device(model.all_objects).filter(pk__any_of=self.ids_in(named_by))
-        return dict(rows.values_list("pk", column))
+        ids = self.ids_in(named_by)
+        rows = self.for_device(model.all_objects).filter(pk__any_of=ids)
+        return dict(rows.values_list("pk", column)) if ids else {}
 
     def check(self, row: FoodEntry) -> None:
         """Check a row; a portion of another product is as good as none.
@@ -57,9 +58,11 @@ class FoodEntryImport(TableImport):
         `updated_at` says so. The integrity check compares the others with their products.
         """
         super().write()
+        if not self.rows:
+            return
         written = self.for_device(FoodEntry.objects).filter(pk__any_of=self.rows)
         is_unlike = reduce(or_, broken_by_product().values())
         unlike = list(written.comparable().filter(is_unlike).values_list("pk", flat=True))
-        self.for_device(FoodEntry.objects).filter(pk__any_of=unlike).update(
-            updated_at=timezone.now()
-        )
+        if unlike:
+            rows = self.for_device(FoodEntry.objects).filter(pk__any_of=unlike)
+            rows.update(updated_at=timezone.now())

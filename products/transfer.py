@@ -32,8 +32,9 @@ class PortionImport(TableImport):
         for row in self.rows.values():
             coming[row.product_id].append(row)
         products = self.importing[Product]
-        here = self._with_portions({*products.rows, *coming})
-        for product_id in {*products.rows, *coming}:
+        owners = {*products.rows, *coming}
+        here = self._with_portions(owners) if owners else set()
+        for product_id in owners:
             portions = coming[product_id]
             if product_id in here:
                 for portion in portions:

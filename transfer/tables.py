@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
@@ -159,6 +159,8 @@ class TableImport:
         Rows that are live here are skipped.
         """
         named = {*self.rows, *self.importing.ids_of(self.model)}
+        if not named:
+            return
         stored = self.for_device(self.model.all_objects).filter(pk__any_of=named)
         for key, deleted_at, *values in stored.values_list("pk", "deleted_at", *self.fixed):
             self.is_live[key] = deleted_at is None
@@ -202,7 +204,7 @@ class TableImport:
 
     def refuse_second_rows(self) -> None:
         """Leave out rows of which only one may be live: the one that is here already stays."""
-        for constraint in self.model._meta.constraints:
+        for constraint in self.model._meta.constraints if self.rows else ():
             is_unique = isinstance(constraint, DeviceUniqueConstraint)
             if not is_unique or constraint.condition != Q(deleted_at=None):
                 continue
@@ -270,7 +272,7 @@ class TableImport:
         """Return the device's rows of a manager."""
         return manager.for_device(self.device)
 
-    def ids_in(self, column: str) -> Iterable[uuid.UUID]:
+    def ids_in(self, column: str) -> set[uuid.UUID]:
         """Return the ids that rows have in a column."""
         found = {getattr(row, column) for row in self.rows.values()}
         return found - {None}
