@@ -51,10 +51,10 @@ class Token:
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
     """Create the product and the portion that a diary entry names.
 
-    Also create the goal that is to be read or deleted, because a later goal replaces each goal, the phone
-    that is to be signed out, and the code or key of an example. Name a food that exists, and pull
-    before a push, to send a current timestamp. A portion that is to be deleted is in turn one of
-    two and the last of its product, which is refused.
+    Also create the goal that is to be read or deleted, because a later goal replaces each goal, the
+    phone that is to be signed out, and the code or key of an example. Name a food that exists, and
+    pull before a push, to send a current timestamp. A portion that is to be deleted is in turn one
+    of two and the last of its product, which is refused.
     """
     if case.operation.label in OF_A_GOAL and is_id(case.path_parameters.get("id")):
         case.path_parameters["id"] = device.post("/v1/goals/manual", GOAL).json()["id"]

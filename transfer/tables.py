@@ -133,8 +133,9 @@ class TableImport:
         self.rows: dict[uuid.UUID, Any] = {
             key: self.model(device_id=self.device.pk, **values) for key, values in rows.items()
         }
+        self.in_file = set(self.rows)
         self.rejected: dict[uuid.UUID, str] = {}
-        self.skipped = 0
+        self.skipped = self.imported = 0
         # By id, whether a row that is stored, or that this import has written, is live.
         self.is_live: dict[uuid.UUID, bool] = {}
         self.deleted: set[uuid.UUID] = set()
@@ -231,7 +232,10 @@ class TableImport:
                 self.reject(key, why)
 
     def settle(self) -> None:
-        """Put right what the table as a whole would be left with; for apps to override."""
+        """Put right what the table as a whole would be left with; for apps to override.
+
+        It may reject rows, and add some that the file has not.
+        """
 
     def write(self) -> None:
         """Insert the new rows, and bring back the deleted ones.
@@ -239,7 +243,6 @@ class TableImport:
         Rows that break a constraint of the database are left out. That is only asked if it refuses
         one, because it takes as long as writing them.
         """
-        self.imported = len(self.rows)
         self.settle()
         try:
             with transaction.atomic():
@@ -254,6 +257,7 @@ class TableImport:
             for key, constraint in refused.items():
                 self.reject(key, f"It breaks the rule {constraint}.")
             self.write()
+        self.imported = len(self.rows.keys() & self.in_file)
         self.is_live |= dict.fromkeys(self.rows, True)
 
     def _batches(self) -> Iterator[tuple[list[Any], bool]]:
