@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial, reduce
 from operator import or_
-from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.utils import timezone
@@ -13,7 +12,7 @@ from entries.formats.cronometer import Cronometer
 from entries.formats.diary import Diary
 from entries.formats.myfitnesspal import MyFitnessPal
 from entries.models import FoodEntry, broken_by_product
-from products.models import Portion, Product
+from products.models import Product
 from transfer.formats import register
 from transfer.tables import TableImport, imports
 
@@ -28,27 +27,22 @@ class FoodEntryImport(TableImport):
     """An entry whose product is not known here stays, by its name and kcal."""
 
     goes_with = {"product_id": ("portion_id", "quantity"), "portion_id": ("quantity",)}
+    belongs_to = {"portion_id": "product_id"}
 
     def load(self) -> None:
-        """Also read the units of the products, and the products of the portions."""
+        """Also read the units of the products."""
         super().load()
-        self.unit_of = self._column(Product, "unit", "product_id")
-        self.product_of = self._column(Portion, "product_id", "portion_id")
-
-    def _column(self, model: Any, column: str, named_by: str) -> dict[Any, Any]:
-        ids = self.ids_in(named_by)
-        rows = self.for_device(model.all_objects).filter(pk__any_of=ids)
-        return dict(rows.values_list("pk", column)) if ids else {}
+        ids = self.ids_in("product_id")
+        products = self.for_device(Product.all_objects).filter(pk__any_of=ids)
+        self.unit_of = dict(products.values_list("pk", "unit")) if ids else {}
 
     def check(self, row: FoodEntry) -> None:
-        """Check a row; a portion of another product is as good as none.
+        """Check a row.
 
         Raises:
             ValidationError: it is counted in another unit than its product.
         """
         super().check(row)
-        if row.portion_id is not None and self.product_of[row.portion_id] != row.product_id:
-            self.forget(row, "portion_id")
         if row.product_id is not None and self.unit_of[row.product_id] != row.unit:
             raise ValidationError({"unit": "Not the unit of its product."})
 

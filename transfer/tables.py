@@ -121,6 +121,8 @@ class TableImport:
     fixed: ClassVar[Mapping[str, str]] = {}
     # Columns that are nothing without the row that a column refers to.
     goes_with: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    # Columns whose row belongs to the row that another column refers to: a portion, to its product.
+    belongs_to: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, importing: Import, table: Table, rows: Mapping[uuid.UUID, Any]) -> None:
         self.importing = importing
@@ -136,8 +138,10 @@ class TableImport:
         self.in_file = set(self.rows)
         self.rejected: dict[uuid.UUID, str] = {}
         self.skipped = self.imported = 0
-        # By id, whether a row that is stored, or that this import has written, is live.
+        # By id, of the rows that are stored, or that this import has written: whether each is live,
+        # and to which row it belongs.
         self.is_live: dict[uuid.UUID, bool] = {}
+        self.owner_of: dict[uuid.UUID, uuid.UUID] = {}
         self.deleted: set[uuid.UUID] = set()
 
     def run(self) -> None:
@@ -163,8 +167,10 @@ class TableImport:
         if not named:
             return
         stored = self.for_device(self.model.all_objects).filter(pk__any_of=named)
-        for key, deleted_at, *values in stored.values_list("pk", "deleted_at", *self.fixed):
+        columns = ("pk", "deleted_at", self.owner.attname if self.owner else "pk", *self.fixed)
+        for key, deleted_at, owner, *values in stored.values_list(*columns):
             self.is_live[key] = deleted_at is None
+            self.owner_of[key] = owner
             if key not in self.rows:
                 continue
             if deleted_at is None:
@@ -191,6 +197,8 @@ class TableImport:
             target = self.importing[cast("type[DeviceScoped]", key.related_model)]
             # A row belongs to a live one. What else it names may be deleted.
             is_there = target.is_live.get(named) if key == self.owner else named in target.is_live
+            if is_there and key.attname in self.belongs_to:
+                is_there = target.owner_of[named] == getattr(row, self.belongs_to[key.attname])
             if is_there:
                 continue
             if not key.null:
@@ -259,6 +267,9 @@ class TableImport:
             self.write()
         self.imported = len(self.rows.keys() & self.in_file)
         self.is_live |= dict.fromkeys(self.rows, True)
+        if self.owner:
+            column = self.owner.attname
+            self.owner_of |= {key: getattr(row, column) for key, row in self.rows.items()}
 
     def _batches(self) -> Iterator[tuple[list[Any], bool]]:
         """Yield the rows in lists that a statement can write, and whether they are new."""
