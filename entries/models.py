@@ -130,7 +130,7 @@ class FoodEntryQuerySet(DeviceScopedQuerySet["FoodEntry"]):
         return stale.update(**values, updated_at=timezone.now())
 
     def comparable(self) -> FoodEntryQuerySet:
-        """Return the entries that should be as `worked_out()` says: nobody changed them since.
+        """Return the entries of products that nobody has changed since they were written.
 
         Copies, whose ids are UUIDs of version 5, are left out: they are as their originals were.
         """

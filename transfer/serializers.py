@@ -37,7 +37,6 @@ EXPORT = {
     "exported_at": "2025-02-05T21:00:00Z",
     "rows": {name: [row] for name, row in ROWS.items()},
 }
-NOT_A_UUID = "Not a UUID of 36 characters."
 
 
 class ExportQuery(QuerySerializer):

@@ -83,7 +83,7 @@ class BulkRows:
                 named = " AND ".join(f"given.{column} IS NOT NULL" for column in columns)
                 pairs = zip(referred, columns, strict=True)
                 same = " AND ".join(f"target.{there} = given.{here}" for there, here in pairs)
-                found = f"SELECT FROM {target} AS target WHERE {same}"  # likewise
+                found = f"SELECT FROM {target} AS target WHERE {same}"
                 condition = f"{named} AND NOT EXISTS ({found})"
             yield text.replace("%", "%%"), condition.replace("%", "%%")
 

@@ -138,8 +138,10 @@ class Sheet:
 
     @cached_property
     def has_decimal_comma(self) -> bool:
-        """Whether the comma is the decimal sign; where no number tells, a comma that parts cells
-        is none."""
+        """Whether the comma is the decimal sign.
+
+        Where no number tells, it is unless it separates cells.
+        """
         columns = self.numbers.values()
         cells = [self.cell(row, column.index) for row in self.rows.values() for column in columns]
         if any(DECIMAL_POINT.fullmatch(cell) for cell in cells):
