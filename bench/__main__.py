@@ -14,7 +14,7 @@ from typing import Any
 
 import django
 
-from bench import auth, catalog, compare, endurance, scale, sync
+from bench import auth, catalog, compare, endurance, scale, sync, transfer
 from bench.load import CONNECTIONS, BenchError, require_programs
 from bench.servers import DATA_DIR, WORKERS, connect
 from countonme.server import embedded, serve
@@ -28,6 +28,7 @@ VERBS = {
     "quick": f"the same in one short round, into {QUICK_RESULTS.name}: does the bench work?",
     "scale": "latencies with 200 and with 200,000 devices, the triggers' cost (about 15 minutes)",
     "sync": "a push of 5,000 entries, the same again, a pull of 20,000 rows, one with nothing new",
+    "transfer": "an export of 40,000 entries, as JSON and CSVs, and an import of 100,000 rows",
     "memory": "a worker's memory after 10,000 and 100,000 requests",
     "sustain": "five minutes of mixed load",
     "catalog": "3,000,000 foods: their import, then searches, barcodes and copies",
@@ -90,6 +91,8 @@ def run(asked: argparse.Namespace) -> dict[str, Any]:
             return scale.measure(rounds, seconds)
         case "sync":
             return {"sync_ms": sync.measure()}
+        case "transfer":
+            return {"transfer": transfer.measure()}
         case "memory":
             return {"memory_mb_per_worker": endurance.memory()}
         case "sustain":

@@ -64,7 +64,7 @@ DEBUG = flag("DEBUG", False)
 HTTPS = flag("HTTPS", not DEBUG)
 SECRET_KEY = secret_key()
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
-OWN_APPS = ["countonme", "devices", "products", "catalog", "entries", "goals", "sync"]
+OWN_APPS = ["countonme", "devices", "products", "catalog", "entries", "goals", "sync", "transfer"]
 RELEASE = source_digest()
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])

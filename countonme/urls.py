@@ -12,6 +12,7 @@ from entries.urls import urlpatterns as entries
 from goals.urls import urlpatterns as goals
 from products.urls import urlpatterns as products
 from sync.urls import urlpatterns as sync
+from transfer.urls import urlpatterns as transfer
 
 admin.site.index_title = "Dashboard"
 
@@ -21,6 +22,7 @@ urlpatterns = [
     *entries,
     *goals,
     *sync,
+    *transfer,
     *devices,
     path("", docs.index),
     path("favicon.ico", docs.icon),

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Max, OuterRef, QuerySet, Subquery
@@ -274,7 +273,7 @@ class DeviceAdmin(OperatorAdmin):
         device = queryset.get()
         self.note(request, device, "Exported.")
         return HttpResponse(
-            orjson.dumps(transfer.export(device), option=orjson.OPT_INDENT_2),
+            b"".join(transfer.export(device)),
             content_type="application/json",
             headers={
                 "Content-Disposition": f'attachment; filename="device-{device.pk}.json"',

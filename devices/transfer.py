@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils import timezone
 
+from countonme.api.json import stream_tables
 from countonme.scope.derived import DerivedField
 from countonme.scope.exceptions import Conflict
 from countonme.scope.models import DeviceScoped, device_scoped_models
+from countonme.scope.snapshot import snapshot
 from devices.models import Device, Phone
 
 FORMAT = "countonme-device-1"
@@ -20,29 +23,26 @@ PHONE_FIELDS = ["id", "name", "created_at", "last_seen_at", "signed_out_at"]
 BATCH = 1000
 
 
-def export(device: Device) -> dict[str, Any]:
-    """Return a device and all its rows, deleted ones included, as one consistent snapshot.
+def export(device: Device) -> Iterator[bytes]:
+    """Yield a device and all its rows as JSON, deleted ones included, as one consistent snapshot.
 
-    Its values have JSON's types. Decimals and timestamps are strings, so that nothing is
-    rounded. Tokens and their hashes are left out.
+    Decimals and timestamps are strings, so that nothing is rounded. Tokens and their hashes are
+    left out.
     """
-    with transaction.atomic():
-        device = Device.objects.select_for_update(no_key=True).get(pk=device.pk)
-        return {
+    with snapshot():
+        device = Device.objects.get(pk=device.pk)
+        head = {
             "format": FORMAT,
             "exported_at": timezone.now().isoformat(),
             "device": _values(device, _fields(Device, DEVICE_FIELDS)),
             "phones": [
                 _values(phone, _fields(Phone, PHONE_FIELDS)) for phone in device.phones.in_order()
             ],
-            "rows": {
-                model._meta.db_table: [
-                    _values(row, _columns(model))
-                    for row in model.all_objects.for_device(device).order_by("pk")
-                ]
-                for model in device_scoped_models()
-            },
         }
+        tables = (
+            (model._meta.db_table, _exported(model, device)) for model in device_scoped_models()
+        )
+        yield from stream_tables(head, tables)
 
 
 def load(exported: Any) -> tuple[Device, str]:
@@ -73,7 +73,9 @@ def load(exported: Any) -> tuple[Device, str]:
             device.save(force_insert=True)
             Phone.objects.bulk_create(phones)
             for model, values in rows.items():
-                model._base_manager.bulk_create(_instances(model, device, values), BATCH)
+                instances = _instances(model, device, values)
+                while batch := list(islice(instances, BATCH)):
+                    model.objects.for_device(device).bulk_save(batch, insert=True)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValidationError("This export is incomplete.") from error
     device.refresh_from_db()
@@ -107,6 +109,14 @@ def _phones(device: Device, exported: dict[str, Any]) -> tuple[list[Phone], str]
         if row is not own
     ]
     return [first, *others], token
+
+
+def _exported(model: type[DeviceScoped], device: Device) -> Iterator[list[dict[str, Any]]]:
+    """Yield all rows of a device in batches, deleted ones included."""
+    columns = _columns(model)
+    rows = model.all_objects.for_device(device).order_by("pk").iterator(chunk_size=BATCH)
+    while batch := list(islice(rows, BATCH)):
+        yield [_values(row, columns) for row in batch]
 
 
 def _columns(model: type[DeviceScoped]) -> list[models.Field[Any, Any]]:

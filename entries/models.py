@@ -126,6 +126,18 @@ class FoodEntryQuerySet(DeviceScopedQuerySet["FoodEntry"]):
         stale = self.filter(product_id=product.pk).exclude(**values)
         return stale.update(**values, updated_at=timezone.now())
 
+    def comparable(self) -> FoodEntryQuerySet:
+        """Return the entries of products that nobody has changed since they were written.
+
+        Copies, whose ids are UUIDs of version 5, are left out: they are as their originals were.
+        """
+        version = Substr(Cast("pk", models.TextField()), 15, 1)
+        return (
+            self.filter(updated_at=None, product__isnull=False)
+            .alias(version=version)
+            .exclude(version="5")
+        )
+
     def totals(self, *by: str) -> models.QuerySet[FoodEntry, dict[str, Any]]:
         """Return the number of entries and their sums for each value of the fields `by`.
 
@@ -154,6 +166,26 @@ class FoodEntryQuerySet(DeviceScopedQuerySet["FoodEntry"]):
 def share(per_100g: Any) -> Round:
     """Return the expression of `Product.nutrition()`: a nutrient of an entry, from its grams."""
     return Round(per_100g * F("grams") / Value(Decimal(100)), precision=2)
+
+
+def broken_by_product() -> dict[str, Q]:
+    """Return the conditions of entries that differ from what they were worked out from, by rule.
+
+    Only while nobody has changed the product, or the portion, since the entry was written.
+    """
+    unknown = Value(Decimal(-1))
+    same_product = Q(product__updated_at=None) | Q(product__updated_at__lte=F("created_at"))
+    found = {}
+    for name in NAMES:
+        right = share(F(f"product__{name}_100g"))
+        is_right = Exact(Coalesce(F(name), unknown), Coalesce(right, unknown))
+        found[f"{name} is the product's for these grams"] = same_product & ~Q(is_right)
+    same_portion = Q(portion__updated_at=None) | Q(portion__updated_at__lte=F("created_at"))
+    grams = Round(F("portion__grams") * F("quantity"), precision=2)
+    found["grams are the portion's times the quantity"] = (
+        Q(portion__isnull=False) & same_portion & ~Q(grams=grams)
+    )
+    return found
 
 
 @bounded()
@@ -295,31 +327,13 @@ class FoodEntry(DeviceScoped):
 
     @classmethod
     def violations(cls) -> Iterator[tuple[str, Iterable[DeviceScoped]]]:
-        """Also compare entries with what they were calculated from, if that is unchanged since.
-
-        Copies, whose ids are UUIDs of version 5, are left out: they are as their originals were.
-        """
+        """Also compare entries with what they were calculated from."""
         yield from super().violations()
         with_product = cls.all_objects.across_devices().filter(product__isnull=False)
         yield "unit is the product's", with_product.exclude(unit=F("product__unit"))
-        version = Substr(Cast("pk", models.TextField()), 15, 1)
-        rows = cls.all_objects.across_devices().filter(updated_at=None)
-        rows = rows.alias(version=version).exclude(version="5")
-        of_product = rows.filter(
-            Q(product__updated_at=None) | Q(product__updated_at__lte=F("created_at")),
-            product__isnull=False,
-        )
-        unknown = Value(Decimal(-1))
-        for name in NAMES:
-            right = share(F(f"product__{name}_100g"))
-            is_right = Exact(Coalesce(F(name), unknown), Coalesce(right, unknown))
-            yield f"{name} is the product's for these grams", of_product.exclude(is_right)
-        of_portion = rows.filter(
-            Q(portion__updated_at=None) | Q(portion__updated_at__lte=F("created_at")),
-            portion__isnull=False,
-        )
-        grams = Round(F("portion__grams") * F("quantity"), precision=2)
-        yield "grams are the portion's times the quantity", of_portion.exclude(grams=grams)
+        comparable = cls.all_objects.across_devices().comparable()
+        for rule, is_broken in broken_by_product().items():
+            yield rule, comparable.filter(is_broken)
 
     def _without_product(self, values: dict[str, Any]) -> dict[str, Any]:
         if values.get("portion_id") is not None:

@@ -252,6 +252,9 @@ class Goal(DeviceScoped):
             broken.append(
                 ValidationError(f"{_listed(PERCENTS)} must be 100 together.", code="invalid")
             )
+        elif any(getattr(self, name) != grams for name, grams in grams_for(vars(self)).items()):
+            sentence = f"{_listed(GRAMS)} must follow from the kcal and the percents."
+            broken.append(ValidationError(sentence, code="invalid"))
         current, target = self.current_weight_kg, self.target_weight_kg
         if current is not None and target is not None:
             if self.weight_goal_type == "lose" and target >= current:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db import connection, transaction
 
 from countonme.api.json import dumps
 from countonme.scope.exceptions import DeviceGone
+from countonme.scope.snapshot import snapshot
 from devices.models import Device
 from sync.registry import synced
 from sync.tables import Table
@@ -49,20 +48,6 @@ def pull(device: Device, after: int, full_tables: Collection[str] = ()) -> dict[
         }
     answer: dict[str, Any] = {"changes": changes, "timestamp": now.revision}
     return answer | ({"experimentalStrategy": "replacement"} if is_replaced else {})
-
-
-@contextmanager
-def snapshot() -> Iterator[None]:
-    """Run the block in a read-only transaction that sees one moment (REPEATABLE READ).
-
-    Inside another transaction it is only a part of that one.
-    """
-    is_outermost = not connection.in_atomic_block
-    with transaction.atomic():
-        if is_outermost:
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        yield
 
 
 def _of_table(table: Table, device_id: UUID, after: int, *, is_full: bool) -> dict[str, Any]:

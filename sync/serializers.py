@@ -139,7 +139,7 @@ class ChangesSerializer(Reader):
         """
         errors: dict[str, Any] = {}
         for name, table in data.items():
-            if not _is_name(name):
+            if not is_name(name):
                 shown = name[:100].encode(errors="replace").decode()
                 errors[shown] = [_detail("Not a table's name.")]
             elif not isinstance(table, dict) or not table.keys() <= set(KINDS):
@@ -172,13 +172,13 @@ def _shape_errors(kind: str, rows: Any) -> list[ErrorDetail]:
     if not isinstance(rows, list):
         return [_detail("Not a list.")]
     if kind == "deleted":
-        are_named = all(_is_name(row) for row in rows)
+        are_named = all(is_name(row) for row in rows)
         return [] if are_named else [_detail("Not a list of ids.")]
-    are_named = all(isinstance(row, dict) and _is_name(row.get("id")) for row in rows)
+    are_named = all(isinstance(row, dict) and is_name(row.get("id")) for row in rows)
     return [] if are_named else [_detail("Not a list of records with ids.")]
 
 
-def _is_name(text: Any) -> bool:
+def is_name(text: Any) -> bool:
     """Return whether a value is a string that an answer can repeat: one without surrogates."""
     return isinstance(text, str) and not re.search("[\ud800-\udfff]", text)
 

@@ -149,9 +149,17 @@ def test_a_line_has_at_most_100_requests_under_way(
 
 @pytest.mark.parametrize(
     ("path", "size", "status"),
-    [("/v1/sync", 2 * MIB, 401), ("/v1/sync", 33 * MIB, 413), ("/v1/products", 2 * MIB, 413)],
+    [
+        ("/v1/sync", 2 * MIB, 401),
+        ("/v1/sync", 33 * MIB, 413),
+        ("/v1/import", 2 * MIB, 401),
+        ("/v1/import", 33 * MIB, 413),
+        ("/v1/products", 2 * MIB, 413),
+    ],
 )
-def test_a_sync_alone_may_be_larger(server: Deployed, path: str, size: int, status: int) -> None:
+def test_a_sync_and_an_import_alone_may_be_larger(
+    server: Deployed, path: str, size: int, status: int
+) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     with closing(connection):
         connection.putrequest("POST", path)

@@ -50,6 +50,10 @@ def test_the_tour_has_the_answers_of_a_run(server: Run) -> None:
     compare(DOCS / "api-tour.md", server, dated=("Goals", "Some weeks later"))
 
 
+def test_the_guide_to_ones_data_has_the_answers_of_a_run(server: Run) -> None:
+    compare(DOCS / "data.md", server)
+
+
 def test_the_readme_logs_a_first_meal(server: Run) -> None:
     meal = [step for step in steps(ROOT / "README.md") if step.section == "A first meal"]
     (output,) = outputs(meal, server)

@@ -19,6 +19,7 @@ ORDER = [
     "entries",
     "catalog",
     "products",
+    "transfer",
     "sync",
     "devices",
     "countonme/operators",

@@ -7,6 +7,7 @@ model implements what the contract promises in plain Python, and shares no code 
 
 from __future__ import annotations
 
+import itertools
 import json
 import uuid
 from collections.abc import Callable
@@ -60,6 +61,14 @@ METRICS = [
 ]
 CENT = Decimal("0.01")
 PER_100G = [f"{name}_100g" for name in NUTRIENTS]
+# The columns in which a deleted row that comes back must be as it was, and what is said otherwise.
+KEPT = {
+    "products": ("unit", "The unit of a product can't be changed"),
+    "portions": ("product_id", "A portion stays with its product"),
+    "items": ("product_id", "An item stays with its recipe"),
+}
+# Numbers the changes of all devices: which came before which.
+clock = itertools.count()
 
 
 def rounded(value: Decimal) -> Decimal:
@@ -86,7 +95,8 @@ class World:
     @staticmethod
     def seen(row: Row) -> Row:
         """Return a row as the API answers it; `updated_at` is whether there is one."""
-        return {key: value for key, value in row.items() if key not in ("live", "plain")}
+        made = ("live", "plain", "made", "changed")
+        return {key: value for key, value in row.items() if key not in made}
 
     @staticmethod
     def live(rows: dict[str, Row], key: str, name: str) -> Row:
@@ -98,7 +108,7 @@ class World:
     @staticmethod
     def change(row: Row, values: Row) -> None:
         if any(row[key] != value for key, value in values.items()):
-            row.update(values, updated_at=True)
+            row.update(values, updated_at=True, changed=next(clock))
 
     def add(self, rows: dict[str, Row], key: str, values: Row) -> tuple[int, Row]:
         """Create a row, or find the one that has the client's id already."""
@@ -106,12 +116,18 @@ class World:
             return 200, rows[key]
         if key in rows:
             raise Refused(409, "ID already in use")
-        rows[key] = {"id": key, **values, "updated_at": False, "live": True}
+        rows[key] = {"id": key, **values, "updated_at": False, "live": True, **self.new()}
         return 201, rows[key]
+
+    @staticmethod
+    def new() -> Row:
+        """Return when a new row was made and changed."""
+        return {"made": next(clock), "changed": None}
 
     def portions_of(self, product: str) -> list[Row]:
         """Return a product's live portions, the oldest first."""
-        return [p for p in self.portions.values() if p["live"] and p["product_id"] == product]
+        rows = [p for p in self.portions.values() if p["live"] and p["product_id"] == product]
+        return sorted(rows, key=lambda row: row["made"])
 
     def unset_default(self, product: str) -> None:
         for portion in self.portions_of(product):
@@ -211,8 +227,8 @@ class World:
         cooked: Decimal | None = self.products[key]["cooked_grams"]
         return cooked or sum((item["grams"] for item in self.items_of(key)), Decimal(0))
 
-    def work_out(self, key: str) -> None:
-        """Set the values of a recipe, and the grams of its serving."""
+    def per_100g(self, key: str) -> Row:
+        """Return the values of a recipe that follow from its items."""
         values: Row = {}
         for name in PER_100G:
             foods = [
@@ -225,6 +241,13 @@ class World:
             if is_known:
                 exact = sum(value * grams for value, grams in foods) / self.total(key)
                 values[name] = exact.quantize(unit, ROUND_HALF_UP)
+        return values
+
+    def work_out(self, key: str) -> None:
+        """Set the values of a recipe, and the grams of its serving."""
+        values = self.per_100g(key)
+        if self.products[key]["plain"] is None:
+            self.products[key]["plain"] = {name: self.products[key][name] for name in PER_100G}
         self.change(self.products[key], values)
         serving = self.portions.get(serving_of(key))
         if serving and serving["live"]:
@@ -250,7 +273,7 @@ class World:
             raise Refused(404, "Recipe not found")
         for item in self.items_of(key):
             item["live"] = False
-        values = product["plain"] | {"servings": None, "cooked_grams": None, "plain": None}
+        values = (product["plain"] or {}) | {"servings": None, "cooked_grams": None, "plain": None}
         self.change(product, values)
 
     def worked_out(self, amount: Row, stored: Row) -> Row:
@@ -322,7 +345,10 @@ class World:
                 return entry["id"] in named
             return entry["date"] == body["from_date"] and meal in (None, entry["meal_type"])
 
-        live = [entry for entry in self.entries.values() if entry["live"]]
+        live = sorted(
+            (entry for entry in self.entries.values() if entry["live"]),
+            key=lambda entry: entry["made"],
+        )
         chosen = sorted(filter(is_chosen, live), key=lambda entry: str(entry["date"]))
         originals = [entry["id"] for entry in chosen] if named is None else sorted(set(named))
         if copy_id is not None:
@@ -340,6 +366,7 @@ class World:
                 "meal_type": body.get("to_meal_type", entry["meal_type"]),
                 "updated_at": False,
             }
+            | self.new()
             for key, entry in zip(ids, chosen, strict=True)
         ]
         self.entries.update({copy["id"]: copy for copy in copies})
@@ -360,9 +387,9 @@ class World:
     def logged_products(self, meal: str | None = None, *, often: bool = False) -> list[Row]:
         """Return the live products that were logged, in the order of suggestions."""
         logged: dict[str, list[tuple[str, int]]] = {}
-        for place, entry in enumerate(self.entries.values()):
+        for entry in self.entries.values():
             if entry["live"] and entry["product_id"] and meal in (None, entry["meal_type"]):
-                logged.setdefault(entry["product_id"], []).append((entry["date"], place))
+                logged.setdefault(entry["product_id"], []).append((entry["date"], entry["made"]))
 
         def rank(key: str) -> Any:
             last = max(logged[key])
@@ -461,15 +488,19 @@ class World:
 
     def list_entries(self, wanted: Callable[[Row], bool] = lambda row: True) -> list[Row]:
         rows = [row for row in self.entries.values() if row["live"] and wanted(row)]
-        return [self.seen(row) for row in sorted(rows, key=lambda row: row["date"], reverse=True)]
+        return self.newest_day_first(rows)
 
     def list_weights(self) -> list[Row]:
         rows = [self.seen(row) for row in self.weights.values() if row["live"]]
         return sorted(rows, key=lambda row: row["date"])
 
     def list_waters(self) -> list[Row]:
-        rows = [self.seen(row) for row in self.waters.values() if row["live"]]
-        return sorted(rows, key=lambda row: row["date"], reverse=True)
+        return self.newest_day_first([row for row in self.waters.values() if row["live"]])
+
+    def newest_day_first(self, rows: list[Row]) -> list[Row]:
+        ordered = sorted(rows, key=lambda row: row["made"])
+        ordered.sort(key=lambda row: row["date"], reverse=True)
+        return [self.seen(row) for row in ordered]
 
     def everything(self) -> dict[str, Any]:
         """Return the expected answers of all lists and of the current goal, by path."""
@@ -488,6 +519,157 @@ class World:
             "water-entries?limit=200": self.list_waters(),
             "goals/current": goal and self.seen(goal),
         }
+
+    def start_over(self) -> None:
+        for kind in KINDS:
+            for row in getattr(self, kind).values():
+                row["live"] = False
+        for item in self.items.values():
+            item["live"] = False
+
+    def exported(self) -> dict[str, dict[str, Row]]:
+        """Return copies of all live rows, by kind and id, the oldest first."""
+        return {
+            kind: {
+                row["id"]: dict(row)
+                for row in sorted(getattr(self, kind).values(), key=lambda row: row["made"])
+                if row["live"]
+            }
+            for kind in KINDS
+        } | {"items": {item["id"]: dict(item) for item in self.live_items()}}
+
+    def load(self, exported: dict[str, dict[str, Row]]) -> Row:
+        """Import rows as they are; return the answer. It changes no live row."""
+        answer: Row = {"imported": {}, "skipped": {}, "rejected": {}}
+        for kind, (_, table, _) in KINDS.items():
+            rows, here = exported[kind], getattr(self, kind)
+            new = {key: row for key, row in rows.items() if not here.get(key, {}).get("live")}
+            had_portions = {row["product_id"] for row in self.portions.values() if row["live"]}
+            rejected = {}
+            coming = {}
+            for key, row in new.items():
+                try:
+                    coming[key] = self.imported(kind, dict(row), here.get(key))
+                except Refused as refused:
+                    rejected[key] = refused.args[1]
+            if kind == "portions":
+                self.keep_one_default(coming, had_portions)
+            here.update(coming)
+            answer["imported"][table] = len(coming)
+            answer["skipped"][table] = len(rows) - len(new)
+            if rejected:
+                answer["rejected"][table] = rejected
+        self.load_items(exported["items"], answer)
+        return answer
+
+    def load_items(self, items: dict[str, Row], answer: Row) -> None:
+        """Import items: all that come in of a recipe, or none."""
+        new = {key: dict(row) for key, row in items.items() if not self.is_live_item(key)}
+        rejected: dict[str, str] = {}
+        for key, row in new.items():
+            stored = self.items.get(key)
+            if stored and stored["product_id"] != row["product_id"]:
+                rejected[key] = KEPT["items"][1]
+            elif not self.products.get(row["product_id"], {}).get("live") or (
+                row["ingredient_id"] not in self.products
+            ):
+                rejected[key] = "Product not found"
+        coming = {key: row for key, row in new.items() if key not in rejected}
+        before = self.live_items()
+        owners = {row["product_id"] for row in (*before, *coming.values())}
+        named = {row["ingredient_id"] for row in (*before, *coming.values())}
+        wrong = {}
+        for product in {row["product_id"] for row in coming.values()}:
+            own = [row for row in coming.values() if row["product_id"] == product]
+            if product in named or any(row["ingredient_id"] in owners for row in own):
+                wrong[product] = "A recipe can't be in a recipe"
+            elif self.products[product]["servings"] is not None:
+                if not self.follows(product, own):
+                    wrong[product] = "Its recipe would have other values here"
+        for key, row in coming.items():
+            if row["product_id"] in wrong:
+                rejected[key] = wrong[row["product_id"]]
+            else:
+                self.items[key] = row
+        answer["imported"]["recipe_items"] = len(new) - len(rejected)
+        answer["skipped"]["recipe_items"] = len(items) - len(new)
+        if rejected:
+            answer["rejected"]["recipe_items"] = rejected
+
+    def is_live_item(self, key: str) -> bool:
+        return key in self.items and self.items[key]["live"]
+
+    def follows(self, product: str, coming: list[Row]) -> bool:
+        """Return whether a product's values and serving follow from its items and more."""
+        trial = World()
+        trial.products = self.products
+        trial.items = {row["id"]: row for row in (*self.items_of(product), *coming)}
+        stored, serving = self.products[product], self.portions.get(serving_of(product))
+        grams = rounded(trial.total(product) / stored["servings"])
+        values = trial.per_100g(product)
+        return all(stored[name] == values[name] for name in PER_100G) and (
+            serving is None or not serving["live"] or serving["grams"] == grams
+        )
+
+    def imported(self, kind: str, row: Row, deleted: Row | None) -> Row:
+        """Return a row as it comes in, where it may be deleted, but is not live."""
+        column, why = KEPT.get(kind, ("id", ""))
+        if deleted and deleted[column] != row[column]:
+            raise Refused(422, why)
+        if kind == "products":
+            row["plain"] = None
+            is_used = any(item["ingredient_id"] == row["id"] for item in self.live_items())
+            if is_used and deleted and any(deleted[name] != row[name] for name in PER_100G):
+                raise Refused(422, "A recipe that is here has it with other values")
+        elif kind == "portions":
+            owner = self.live(self.products, row["product_id"], "Product")
+            if row["id"] == serving_of(owner["id"]) and self.is_recipe(owner["id"]):
+                if row["grams"] != rounded(self.total(owner["id"]) / owner["servings"]):
+                    raise Refused(422, "Its grams follow from the recipe that is here")
+        elif kind == "weights" and self.weight_of(row["date"]):
+            raise Refused(409, "A day has one body weight.")
+        elif kind == "goals" and self.goal():
+            raise Refused(409, "A device has one goal.")
+        elif kind == "entries" and row["product_id"]:
+            self.import_entry(row)
+        return row
+
+    def import_entry(self, row: Row) -> None:
+        """Take out of an entry what is not here, and say if it is not as its product is here."""
+        product, portion = (
+            self.products.get(row["product_id"]),
+            self.portions.get(row["portion_id"]),
+        )
+        if not product or not portion or portion["product_id"] != product["id"]:
+            portion = None
+            row.update(portion_id=None, quantity=None)
+        if not product:
+            row.update(product_id=None)
+            return
+        if product["unit"] != row["unit"]:
+            raise Refused(422, "unit: Not the unit of its product.")
+
+        def unchanged(of: Row) -> bool:
+            return of["changed"] is None or of["changed"] < row["made"]
+
+        amount = {"product_id": product["id"], "portion_id": None, "grams": row["grams"]}
+        shares = self.worked_out(amount, amount)
+        unlike = unchanged(product) and any(row[name] != shares[name] for name in NUTRIENTS)
+        if portion and unchanged(portion):
+            unlike |= row["grams"] != rounded(portion["grams"] * row["quantity"])
+        if unlike and not row["updated_at"] and row["id"][14] != "5":
+            row.update(updated_at=True, changed=next(clock))
+
+    def keep_one_default(self, coming: dict[str, Row], had_portions: set[str]) -> None:
+        of_product: dict[str, list[Row]] = {}
+        for row in coming.values():
+            of_product.setdefault(row["product_id"], []).append(row)
+        for product, rows in of_product.items():
+            default = None
+            if product not in had_portions:
+                default = min(rows, key=lambda row: (not row["is_default"], row["made"]))
+            for row in rows:
+                row["is_default"] = row is default
 
     def live_ids(self) -> dict[str, set[str]]:
         """Return the ids of the rows that a first sync brings, by table."""
@@ -689,7 +871,8 @@ class Worlds(RuleBasedStateMachine):
 
     def call(self, token: str, method: str, path: str, body: Any = None) -> Answer:
         """Call the API with a token, and return the status and the answer with exact decimals."""
-        sent = None if body is None else json.dumps(body, default=float).encode()
+        is_raw = body is None or isinstance(body, bytes)
+        sent = body if is_raw else json.dumps(body, default=float).encode()
         response = Api(token=token).request(method, path, sent)
         found = json.loads(response.content, parse_float=Decimal) if response.content else None
         return response.status_code, plain(found)
@@ -1023,6 +1206,39 @@ class Worlds(RuleBasedStateMachine):
         assert (status, answer["experimentalRejectedIds"]) == (200, expected)
         if key in getattr(self.worlds[actor], kind):
             self.remember(kind, key, actor)
+
+    # Export and import
+
+    @rule(source=any_device, actor=any_device, starts_over=rarely, again=rarely)
+    def move(self, source: int, actor: int, starts_over: bool, again: bool) -> None:
+        """Bring what a device has into the same or another one, which may have started over."""
+        world, exported = self.worlds[actor], self.worlds[source].exported()
+        token = self.caller(source).token
+        raw = Api(token=token).get("/v1/export").content
+        found = plain(json.loads(raw, parse_float=Decimal))["rows"]
+        for kind, (_, table, _) in KINDS.items():
+            rows = {row["id"]: row for row in found[table]}
+            assert rows == {key: World.seen(row) for key, row in exported[kind].items()}
+        items = {row["id"]: row for row in found["recipe_items"]}
+        assert items.keys() == exported["items"].keys()
+        for key, item in exported["items"].items():
+            assert World.seen(item).items() <= items[key].items()
+        if starts_over:
+            confirm = {"confirm": "delete everything"}
+            assert self.ask(actor, "DELETE", "/v1/data", confirm) == (204, None)
+            world.start_over()
+        for _ in range(1 + again):
+            status, answer = self.call(self.caller(actor).token, "POST", "/v1/import", raw)
+            assert (status, answer) == (200, world.load(exported))
+        for key, product in world.products.items():
+            if product["live"] and not world.portions_of(key):
+                _, (portion,) = self.ask(actor, "GET", f"/v1/products/{key}/portions")
+                first = {"name": f"100{product['unit']}", "grams": 100, "is_default": True}
+                world.add_portion(portion["id"], key, first)
+        for kind in KINDS:
+            for key in getattr(world, kind):
+                self.remember(kind, key, actor)
+        self.sees_its_own_world(actor)
 
     # Phones
 

@@ -37,6 +37,13 @@ class BodyTooLarge(exceptions.APIException):
     default_detail = "The body is too large"
 
 
+class WrongMediaType(exceptions.APIException):
+    status_code = status.HTTP_415_UNSUPPORTED_MEDIA_TYPE
+
+    def __init__(self, expected: str) -> None:
+        super().__init__(f"The body must be {expected}")
+
+
 class UnsupportedContentEncoding(exceptions.APIException):
     status_code = status.HTTP_415_UNSUPPORTED_MEDIA_TYPE
     default_detail = "The Content-Encoding is not supported: send the body uncompressed"
@@ -66,8 +73,6 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
         case exceptions.Throttled():
             headers = {"Retry-After": str(max(1, ceil(getattr(error, "wait", None) or 0)))}
             return _answer(429, "Too many requests", headers)
-        case exceptions.UnsupportedMediaType():
-            return _answer(415, "The body must be application/json")
         case UnsupportedContentEncoding():
             # The header tells this 415 from the one above (RFC 9110, section 12.5.3).
             return _answer(415, str(error.detail), {"Accept-Encoding": "identity"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from codecs import BOM_UTF8
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import IO, Any
 
@@ -72,6 +72,22 @@ class JSONAnswer(HttpResponse):
 def dumps(data: Any) -> bytes:
     """Return plain data as JSON."""
     return orjson.dumps(data, default=_number, option=orjson.OPT_UTC_Z)
+
+
+def stream_tables(
+    head: Mapping[str, Any], tables: Iterable[tuple[str, Iterable[Sequence[Any]]]]
+) -> Iterator[bytes]:
+    """Yield an object as JSON, piece by piece: what is in `head`, and then `rows`, by table.
+
+    Args:
+        tables: each table's name, and its rows in batches, which are read as they are sent.
+    """
+    yield dumps(head)[:-1] + b',"rows":{'
+    for place, (name, batches) in enumerate(tables):
+        yield (b"],\n" if place else b"\n") + dumps(name) + b":["
+        for number, batch in enumerate(batches):
+            yield (b",\n" if number else b"\n") + b",\n".join(map(dumps, batch))
+    yield b"]}}\n"
 
 
 def _parse_int(digits: str) -> int | float:

@@ -165,6 +165,8 @@ class ApiSchema(AutoSchema):
         serializer = force_instance(self._serializer())
         if self.method == "PUT" and not self.view.put_is_whole:
             serializer.partial = True
+        if more := getattr(self.view, "request_types", None):
+            return {"application/json": serializer, **more}
         return serializer
 
     def _get_request_body(self, direction: str = "request") -> Any:
@@ -186,6 +188,8 @@ class ApiSchema(AutoSchema):
         if self.method == "DELETE":
             return {204: OpenApiResponse(None, description="Deleted.")}
         own = getattr(self.view, f"{self.action}_response_class", None)
+        if isinstance(own, dict):
+            return own
         serializer = own or self.view.response_class or self._serializer()
         if self.action == "create":
             found = "The same request was answered before; nothing has changed."

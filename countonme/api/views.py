@@ -12,7 +12,7 @@ from django.db import OperationalError
 from django.db.models import Model, QuerySet
 from django.http import HttpResponse
 from rest_framework import serializers
-from rest_framework.exceptions import ParseError, UnsupportedMediaType
+from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
@@ -22,6 +22,7 @@ from countonme.api.errors import (
     BodyTooLarge,
     LengthRequired,
     UnsupportedContentEncoding,
+    WrongMediaType,
     is_deadlock,
 )
 from countonme.api.fields import StrictModelSerializer, parse_id
@@ -94,9 +95,23 @@ class ApiView(APIView):
             partial: whether any field may be left out.
 
         Raises:
-            LengthRequired, BodyTooLarge, UnsupportedMediaType, UnsupportedContentEncoding,
-                ParseError: the body is not a JSON object of an accepted size and type.
+            LengthRequired, BodyTooLarge, WrongMediaType, UnsupportedContentEncoding, ParseError:
+                the body is not a JSON object of an accepted size and type.
             ValidationError: it lists every invalid field.
+        """
+        serializer = self.serializer_class.shared(partial=partial)
+        if self.body_length() == 0 and self.body_is_optional:
+            return serializer.read({})
+        self.check_media_type("application/json")
+        if self.body_length() == 0:
+            raise ParseError("The body is not valid JSON")
+        return serializer.read(self.request.data)
+
+    def body_length(self) -> int:
+        """Return the length of the body in bytes.
+
+        Raises:
+            LengthRequired, BodyTooLarge: it is not given, or more than is accepted.
         """
         meta = self.request.META
         if not meta.get("CONTENT_LENGTH") and "HTTP_TRANSFER_ENCODING" in meta:
@@ -104,16 +119,19 @@ class ApiView(APIView):
         length = int(meta.get("CONTENT_LENGTH") or 0)
         if length > self.max_body_bytes:
             raise BodyTooLarge
-        if length == 0 and self.body_is_optional:
-            return self.serializer_class.shared(partial=partial).read({})
-        media_type = self.request.content_type
-        if media_type.partition(";")[0].strip().lower() != "application/json":
-            raise UnsupportedMediaType(media_type)
-        if meta.get("HTTP_CONTENT_ENCODING", "").lower() not in ("", "identity"):
+        return length
+
+    def check_media_type(self, expected: str) -> None:
+        """Check that the body is of a type, and not compressed.
+
+        Raises:
+            WrongMediaType, UnsupportedContentEncoding: it is another, or compressed.
+        """
+        if self.request.content_type.partition(";")[0].strip().lower() != expected:
+            raise WrongMediaType(expected)
+        encoding = self.request.META.get("HTTP_CONTENT_ENCODING", "")
+        if encoding.lower() not in ("", "identity"):
             raise UnsupportedContentEncoding
-        if length == 0:
-            raise ParseError("The body is not valid JSON")
-        return self.serializer_class.shared(partial=partial).read(self.request.data)
 
     def write(self, change: Callable[..., T], *args: Any) -> T:
         """Run a change in a transaction, with the device locked; retry once after a deadlock."""

@@ -14,6 +14,7 @@ from django.db.models.expressions import ResolvedOuterRef
 from django.db.models.sql.where import AND
 from django.utils import timezone
 
+from countonme.scope.bulk import BulkRows
 from countonme.scope.derived import DerivedField
 from countonme.scope.exceptions import UnscopedQuery
 from countonme.scope.owner import Owner
@@ -375,29 +376,25 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         """Insert or update rows of this device by one statement, however many there are."""
         if not rows:
             return
-        fields = self.model._meta.concrete_fields
-        db: Any = connections[self.db]
-        for row in rows:
-            row.device_id = self._owner(row.device_id)  # type: ignore[assignment]  # never None here
-        values = [
-            [field.get_db_prep_save(field.pre_save(row, insert), db) for row in rows]
-            for field in fields
-        ]
-        names = [db.ops.quote_name(field.column) for field in fields]
-        table, listed = db.ops.quote_name(self.model._meta.db_table), ", ".join(names)
-        arrays = ", ".join(f"%s::{field.db_type(db)}[]" for field in fields)
-        given = f"unnest({arrays}) AS given ({listed})"
+        bulk = self._bulk(rows, insert=insert)
         if insert:
-            query = f"INSERT INTO {table} ({listed}) SELECT * FROM {given}"  # noqa: S608  # our names
+            bulk.insert()
         else:
-            query = (
-                f"UPDATE {table} AS stored SET ({listed}) = ROW (given.*) FROM {given} "  # noqa: S608  # likewise
-                "WHERE stored.id = given.id AND stored.device_id = given.device_id"
-            )
-        with db.cursor() as cursor:
-            cursor.execute(query, values)
+            bulk.update()
 
     bulk_save.alters_data = True  # type: ignore[attr-defined]  # Django's mark for templates
+
+    def refused(self, rows: Sequence[M], *, insert: bool) -> dict[uuid.UUID, str]:
+        """Return which of these rows the database would not let `bulk_save()` write.
+
+        By id, each with the name of a CHECK or a foreign key that it breaks.
+        """
+        return self._bulk(rows, insert=insert).refused()
+
+    def _bulk(self, rows: Sequence[M], *, insert: bool) -> BulkRows:
+        for row in rows:
+            row.device_id = self._owner(row.device_id)  # type: ignore[assignment]  # never None here
+        return BulkRows(self.model, rows, self.db, insert=insert)
 
     def raw(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse raw SQL: nothing can check that it is scoped.

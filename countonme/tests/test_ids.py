@@ -6,6 +6,7 @@ device of the row that it began at.
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -66,7 +67,7 @@ def owner() -> Device:
 
 def other_like(device: Device) -> Device:
     """Make one with the same ids and other values: names that begin with "Their", 1 g, 1 kcal."""
-    exported = transfer.export(device)
+    exported = json.loads(b"".join(transfer.export(device)))
     exported["device"]["id"] = str(uuid.uuid4())
     for table in ("products", "portions", "food_entries"):
         for row in exported["rows"][table]:

@@ -217,8 +217,8 @@ def test_the_document_admits_what_phones_send(
 def test_a_delete_that_reads_a_body_describes_it(document: dict[str, Any]) -> None:
     deletes = {path: call for method, path, call in operations(document) if method == "delete"}
     with_body = {path for path, call in deletes.items() if "requestBody" in call}
-    assert with_body == {"/v1/auth/recovery-key"}
-    assert "422" in deletes["/v1/auth/recovery-key"]["responses"]
+    assert with_body == {"/v1/auth/recovery-key", "/v1/data"}
+    assert all("422" in deletes[path]["responses"] for path in with_body)
 
 
 def test_no_description_is_that_of_a_base_class(document: dict[str, Any]) -> None:

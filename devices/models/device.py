@@ -181,6 +181,15 @@ class Device(models.Model):
         else:
             self.refresh_from_db()
 
+    def delete_rows(self) -> None:
+        """Delete all that it owns softly, within a locked transaction; its phones stay.
+
+        All of it at one moment, so that restoring a row restores what was deleted with it.
+        """
+        now = timezone.now()
+        for model in device_scoped_models():
+            model.objects.for_device(self).update(deleted_at=now)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """A transaction that writes this device's rows: its row is locked before any other.

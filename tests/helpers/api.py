@@ -7,6 +7,7 @@ import re
 import uuid
 from typing import Any
 
+from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
@@ -28,13 +29,20 @@ class Api:
         """Send a request; a body that is bytes goes out as it is."""
         sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body)
-        return self.client.generic(
+        response: Any = self.client.generic(
             method,
             path,
             data,
             content_type="application/json" if body is not None else "",
             headers=sent | (headers or {}),
         )
+        if response.streaming:
+            # As a phone sees it: whole, with its Content-Type.
+            whole = HttpResponse(b"".join(response.streaming_content), status=response.status_code)
+            whole.headers = response.headers
+            whole.json = lambda: json.loads(whole.content)  # type: ignore[attr-defined]  # as the client's
+            return whole
+        return response
 
     def get(self, path: str, **headers: str) -> Any:
         return self.request("GET", path, headers=headers)
@@ -111,7 +119,7 @@ def new_phone() -> Api:
 def twin(phone: Api) -> Api:
     """Return another phone, whose device has the same rows under the same ids."""
     assert phone.device is not None
-    exported = transfer.export(phone.device)
+    exported = json.loads(b"".join(transfer.export(phone.device)))
     exported["device"]["id"] = str(uuid.uuid4())
     return Api(*transfer.load(exported))
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 from argparse import ArgumentParser, FileType
 from typing import Any
 
-import orjson
 from django.core.management.base import BaseCommand
 
 from devices import transfer
@@ -29,5 +28,4 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         exported = transfer.export(get_device(options["id"]))
         with options["output"] as output:
-            output.write(orjson.dumps(exported, option=orjson.OPT_INDENT_2))
-            output.write(b"\n")
+            output.writelines(exported)

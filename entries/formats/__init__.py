@@ -1,0 +1,1 @@
+"""Diaries that other apps export, read as food entries without a product."""
