@@ -87,7 +87,7 @@ class PortionImport(TableImport):
 
 @imports(RecipeItem)
 class RecipeItemImport(TableImport):
-    """A recipe comes in whole, with its values as they are. Otherwise its product is a plain one."""
+    """A recipe comes in whole, with its values as they are; or its product is a plain one."""
 
     fixed = {"product_id": OTHER_RECIPE}
     goes_with = {"portion_id": ("quantity",)}

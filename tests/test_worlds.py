@@ -583,9 +583,8 @@ class World:
             own = [row for row in coming.values() if row["product_id"] == product]
             if product in named or any(row["ingredient_id"] in owners for row in own):
                 wrong[product] = "A recipe can't be in a recipe"
-            elif self.products[product]["servings"] is not None:
-                if not self.follows(product, own):
-                    wrong[product] = "Its recipe would have other values here"
+            elif self.products[product]["servings"] and not self.follows(product, own):
+                wrong[product] = "Its recipe would have other values here"
         for key, row in coming.items():
             if row["product_id"] in wrong:
                 rejected[key] = wrong[row["product_id"]]
@@ -623,9 +622,9 @@ class World:
                 raise Refused(422, "A recipe that is here has it with other values")
         elif kind == "portions":
             owner = self.live(self.products, row["product_id"], "Product")
-            if row["id"] == serving_of(owner["id"]) and self.is_recipe(owner["id"]):
-                if row["grams"] != rounded(self.total(owner["id"]) / owner["servings"]):
-                    raise Refused(422, "Its grams follow from the recipe that is here")
+            follows = row["id"] == serving_of(owner["id"]) and self.is_recipe(owner["id"])
+            if follows and row["grams"] != rounded(self.total(owner["id"]) / owner["servings"]):
+                raise Refused(422, "Its grams follow from the recipe that is here")
         elif kind == "weights" and self.weight_of(row["date"]):
             raise Refused(409, "A day has one body weight.")
         elif kind == "goals" and self.goal():
