@@ -296,6 +296,26 @@ def test_without_items_or_servings_a_product_keeps_its_values(phone: Api, cooked
     assert read(phone, cooked)["kcal_100g"] == 77
 
 
+def test_what_depends_on_each_other_too_much_is_left_out(
+    phone: Api, cooked: Record, rice: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("products.sync.MAX_PASSES", 0)
+    before, fresh = read(phone, cooked), dish(name="Fresh")
+    first, second = cooked["items"]
+    sent = deleted(recipe_items=[first["id"]])
+    new = item(fresh, rice)
+    sent["recipe_items"] |= {"created": [new], "updated": [second | {"grams": 99}]}
+    sent["products"] = {
+        "created": [fresh],
+        "updated": [record_of(phone, rice, kcal_100g=1)],
+        "deleted": [],
+    }
+    why = rejected(phone, sent)
+    assert why["recipe_items"].keys() == {first["id"], second["id"], new["id"]}
+    assert why["products"].keys() == {rice["id"]}
+    assert read(phone, cooked) == before
+
+
 def test_a_hundred_items_are_the_most(phone: Api, rice: Record) -> None:
     made = dish()
     items = [item(made, rice, grams=1, position=n) for n in range(101)]
