@@ -295,6 +295,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "body-weights", "description": "Weighings, one a day."},
         {"name": "water-entries", "description": "Water drunk."},
         {"name": "sync", "description": "For apps that work offline."},
+        {"name": "data", "description": "Everything at once: out, in, and away."},
     ],
     "VERSION": __version__,
     "SERVERS": [{"url": "/", "description": "The server that answers this document"}],

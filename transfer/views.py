@@ -35,6 +35,8 @@ CSV = "text/csv"
 class ExportView(DeviceView, CallerView):
     """All that the device owns and is live, in one consistent snapshot, sent while it is read."""
 
+    tag = "data"
+    summaries = {"get": "Export everything"}
     get_query_class = ExportQuery
     get_response_class: ClassVar[Any] = {
         (200, "application/json"): ExportSerializer,
@@ -61,6 +63,8 @@ class ImportView(CallerView):
     out by name. Nothing is worked out anew. A repeated import adds nothing.
     """
 
+    tag = "data"
+    summaries = {"post": "Import an export or a diary"}
     max_body_bytes = settings.MAX_SYNC_BODY_BYTES
     serializer_class = ImportSerializer
     request_types: ClassVar[Any] = {CSV: OpenApiTypes.STR}
@@ -95,6 +99,8 @@ class ImportView(CallerView):
 class DataView(CallerView):
     """All rows of the device. Its phones stay signed in."""
 
+    tag = "data"
+    summaries = {"delete": "Delete everything"}
     serializer_class = ConfirmSerializer
     methods_with_body = ("DELETE",)
 

@@ -67,7 +67,7 @@ DESCRIPTIONS = {
     "retrieve": "One that was deleted is 404, as if it had never been.",
     "update": "What the body leaves out stays as it is: PUT does what PATCH does.",
     "partial_update": "What the body leaves out stays as it is.",
-    "destroy": "The other phones are told by their next sync. A second call is 404.",
+    "destroy": "The other phones are told when they sync next. A second call is 404.",
 }
 ARTICLES = {"a", "an", "the"}
 LINK_HEADER = {
@@ -153,6 +153,9 @@ class ApiSchema(AutoSchema):
         of_kind = DESCRIPTIONS.get(self.action, "") if hasattr(self.view, "model") else ""
         own = self.view.descriptions.get(self.action, "")
         return "\n\n".join(filter(None, (of_view, of_kind, own)))
+
+    def get_tags(self) -> list[str]:
+        return [self.view.tag] if self.view.tag else super().get_tags()
 
     def get_override_parameters(self) -> list[Any]:
         """Describe the parameters in the query and in the path."""

@@ -54,6 +54,8 @@ class ApiView(APIView):
     response_class: ClassVar[type[serializers.BaseSerializer[Any]] | None] = None
     path_model: ClassVar[type[Model] | None] = None
     answers: ClassVar[Mapping[str, Mapping[int, Sequence[str]]]] = {}
+    # The tag, unless it is the first part of the path after `/v1`.
+    tag: ClassVar[str] = ""
     # By action or method: what a call does, in a few words, and what else is to know about it.
     summaries: ClassVar[Mapping[str, str]] = {}
     descriptions: ClassVar[Mapping[str, str]] = {}
