@@ -143,14 +143,12 @@ class Batch:
         length: how many records it has, with those that are not wanted or can't be read.
         records: those that are wanted, by the hexadecimal digits of their foods' ids.
         digests: theirs, in the same order.
-        met: the ids of all foods that it has.
         asked: what `Import._look_up()` returns.
     """
 
     length: int
     records: dict[str, Record]
     digests: list[int]
-    met: set[str]
     asked: Future[tuple[set[str], list[Different]]]
 
 
@@ -264,7 +262,7 @@ class Import:
                         records[key] = record
         digests = [digest_of(record) for record in records.values()]
         self._asking = self.asker.submit(self._look_up, met, list(records), digests)
-        return Batch(len(batch), records, digests, met, self._asking)
+        return Batch(len(batch), records, digests, self._asking)
 
     def _look_up(
         self, met: set[str], keys: list[str], digests: list[int]
@@ -277,8 +275,7 @@ class Import:
         """
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(SETTINGS)
-            # In order, so that two imports wait for each other and don't block each other.
-            cursor.execute(MEET, {"run": self.run, "ids": _array(sorted(met))})
+            cursor.execute(MEET, {"run": self.run, "ids": _array(met)})
             again = set()
             if cursor.rowcount < len(met):
                 again = met - {food.hex for (food,) in cursor.fetchall()}

@@ -82,8 +82,8 @@ SELECT {RANK.replace(", id", ", food_id")} FROM catalog_popular_foods
 WHERE words @@ %(query)s::tsquery
 ORDER BY 1, 2, 3, 4, 5, 6, 7 LIMIT {CANDIDATES}
 """  # noqa: S608  # our own SQL, here and below
-# The best popular foods are among these, if they are enough: to sort all that have a word with the
-# first letter of many takes ten times as long as to find them.
+# If these are enough, they are the best popular foods. A letter begins a word of many more foods,
+# and to look at all takes twice as long.
 POPULAR_STARTS = POPULAR.replace(
     "WHERE",
     "WHERE name_key >= %(key)s AND name_key < %(key)s || chr(1114111) AND NOT doubtful AND",

@@ -24,6 +24,8 @@ from countonme.scope.migrations import grant
 # kept, so that nobody has to count them, and so are the popular foods and the words of all.
 NOTE_CHANGE = """
 CREATE FUNCTION note_catalog_change() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    met text[];
 BEGIN
     IF TG_OP = 'INSERT' THEN
         UPDATE catalog_sources SET revision = revision + 1, foods = foods + change.live
@@ -46,10 +48,13 @@ BEGIN
         (food_id, name_key, words, language, doubtful, is_generic, popularity)
     SELECT id, name_key, words, language, doubtful, is_generic, popularity
     FROM new_foods WHERE is_live AND is_popular;
-    -- In order, so that two imports wait for each other and don't block each other.
-    INSERT INTO catalog_words
-    SELECT DISTINCT unnest(tsvector_to_array(words)) COLLATE "C" AS word FROM new_foods
-    WHERE is_live ORDER BY word ON CONFLICT DO NOTHING;
+    met := ARRAY(SELECT DISTINCT unnest(tsvector_to_array(words)) FROM new_foods WHERE is_live);
+    IF (SELECT count(*) FROM catalog_words WHERE word = ANY(met)) < cardinality(met) THEN
+        -- One transaction after the other: two could wait for each other's words. A lock on the
+        -- table would also wait for autovacuum.
+        PERFORM pg_advisory_xact_lock('catalog_words'::regclass::oid::bigint);
+        INSERT INTO catalog_words SELECT unnest(met) ON CONFLICT DO NOTHING;
+    END IF;
     RETURN NULL;
 END $$;
 

@@ -322,7 +322,7 @@ def test_the_words_of_all_foods_that_can_be_found_are_kept_by_whoever_writes() -
 
     run_import(record("1", name="Rye bread"), record("2", name="Bread", brand="O'Mill"))
     assert words() == ["bread", "mill", "o", "omill", "rye"]
-    new_food("Oats", is_hidden=True)
+    new_food("Oats", source_id="3", is_hidden=True)
     assert "oats" not in words()
     Food.objects.filter(name="Oats").update(is_hidden=False)
     assert "oats" in words()
