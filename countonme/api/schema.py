@@ -67,7 +67,7 @@ DESCRIPTIONS = {
     "retrieve": "One that was deleted is 404, as if it had never been.",
     "update": "What the body leaves out stays as it is: PUT does what PATCH does.",
     "partial_update": "What the body leaves out stays as it is.",
-    "destroy": "The other phones are told when they sync next. A second call is 404.",
+    "destroy": "Every client learns of it by its next sync. A second call is 404.",
 }
 ARTICLES = {"a", "an", "the"}
 LINK_HEADER = {
