@@ -21,6 +21,8 @@ from transfer.importing import File
 from transfer.tables import RowReader, exported_serializer
 
 CONFIRMATION = "delete everything"
+# A file with more rows that can't be read was made for something else.
+MAX_UNREADABLE = 10_000
 TIMESTAMPS = {"created_at": "2025-02-05T08:30:00Z", "updated_at": None}
 # An example of a row of each table.
 ROWS = {
@@ -89,6 +91,7 @@ class ImportSerializer(Reader):
         "format": f"This is no export: its `format` is not `{FORMAT}`.",
         "rows": "Not an object with a list of rows for each table.",
         "table": "Not a list of rows with ids.",
+        "unreadable": f"More than {MAX_UNREADABLE:,} rows can't be read.",
     }
 
     def read(self, data: Any) -> File:  # type: ignore[override]  # what the rest works with
@@ -107,7 +110,8 @@ class ImportSerializer(Reader):
             raise serializers.ValidationError({"rows": wrong})
         file = File()
         for name, rows in tables.items():
-            _read_table(file, name, rows)
+            if not _read_table(file, name, rows):
+                raise serializers.ValidationError({"rows": {name: [self._detail("unreadable")]}})
         return file
 
     def _detail(self, key: str) -> ErrorDetail:
@@ -121,12 +125,13 @@ def _are_rows(rows: Any) -> bool:
     )
 
 
-def _read_table(file: File, name: str, rows: list[dict[str, Any]]) -> None:
+def _read_table(file: File, name: str, rows: list[dict[str, Any]]) -> bool:
+    """Read the rows of a table into a file; return whether most of them can be read."""
     known = synced().get(name)
     if known is None:
         if rows:
             file.rejected[name] = {row["id"]: UNKNOWN_TABLE for row in rows}
-        return
+        return len(rows) <= MAX_UNREADABLE
     reader = RowReader(exported_serializer(known.table))
     read: dict[UUID, dict[str, Any]] = {}
     rejected: dict[str, str] = {}
@@ -135,11 +140,14 @@ def _read_table(file: File, name: str, rows: list[dict[str, Any]]) -> None:
             values = reader.read(row)
         except serializers.ValidationError as error:
             rejected[row["id"]] = sentence(error)
+            if len(rejected) > MAX_UNREADABLE:
+                return False
         else:
             read[values["id"]] = values
     file.rows[name] = read
     if rejected:
         file.rejected[name] = rejected
+    return True
 
 
 def _counts(help_text: str) -> serializers.DictField:

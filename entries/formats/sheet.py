@@ -19,6 +19,8 @@ from rest_framework.serializers import ValidationError
 
 # More than a person writes in 25 years, 10 a day.
 MAX_ROWS = 100_000
+# More than ten times as many as any app writes.
+MAX_COLUMNS = 1000
 DELIMITERS = ",;\t"
 # A header, and the unit in parentheses at its end.
 HEADER = re.compile(r"(?P<name>.*?)\s*(?:\((?P<unit>[^()]*)\))?")
@@ -212,6 +214,8 @@ class Sheet:
     def _rows(self, text: str) -> Iterator[tuple[int, list[str]]]:
         first_line = text.lstrip("\r\n").partition("\n")[0]
         self.delimiter = max(DELIMITERS, key=first_line.count)
+        if first_line.count(self.delimiter) >= MAX_COLUMNS:
+            raise ValidationError(f"This is no diary: it has more than {MAX_COLUMNS:,} columns.")
         number = 0
         try:
             for number, row in enumerate(

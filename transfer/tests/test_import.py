@@ -17,6 +17,7 @@ from tests.helpers.api import Api, defaults, new_phone, offences
 from tests.helpers.phones import device_of
 from tests.helpers.sql import next_transaction
 from tests.helpers.transfer import FORMAT, export, load, load_rows, rows, start_over
+from transfer import serializers
 
 WEIGHT, WATER = ({"date": "2025-02-05"} | value for value in ({"weight_kg": 80}, {"ml": 250}))
 SOUP = {"date": "2025-02-05", "meal_type": "lunch", "name": "Soup", "kcal": 250}
@@ -327,6 +328,18 @@ def test_what_another_device_has_under_the_same_ids_does_not_matter(
 )
 def test_what_is_no_export_is_refused(phone: Api, body: Any, loc: list[str]) -> None:
     assert offences(phone.post("/v1/import", body)) == [(loc, "invalid")]
+
+
+def test_a_file_of_rows_that_can_not_be_read_is_refused(
+    phone: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serializers, "MAX_UNREADABLE", 2)
+    bad = [{"id": str(number)} for number in range(3)]
+    for table in ("water_entries", "recipes"):
+        assert len(load_rows(phone, **{table: bad[:2]})["rejected"][table]) == 2
+        body = {"format": FORMAT, "rows": {table: bad}}
+        loc = ["body", "rows", table]
+        assert offences(phone.post("/v1/import", body)) == [(loc, "invalid")]
 
 
 def test_a_body_over_32_mib_is_413(phone: Api) -> None:
