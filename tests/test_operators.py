@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import time_machine
+from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
 from django.utils.html import escape
 
+from countonme.operators import moderation
 from countonme.operators.names import change_url, name_of
 from devices import dashboard
 from devices.models import Device, Phone
 from entries.models import FoodEntry
 from goals.models import Goal
-from products import moderation
 from products.models import Portion, Product
 from tests.helpers.api import Api, new_phone, twin
 from tests.helpers.phones import (
@@ -35,6 +37,7 @@ from tests.helpers.phones import (
 DEVICES = "/admin/devices/device/"
 PRODUCTS = "/admin/products/product/"
 MODERATION = "/admin/products/product/moderation/"
+CONFIRMED = {"confirmed": "yes", "reason": "spam"}
 
 
 def operator(role: str = "") -> Client:
@@ -81,17 +84,19 @@ class TestDevices:
 
     def test_all_phones_are_signed_out(self, phone: Api, other: Api) -> None:
         second, code = another_phone(phone), get_code(phone)
-        act(operator(), DEVICES, "sign_out", device_of(phone))
+        act(operator(), DEVICES, "sign_out", device_of(phone), confirmed="yes", reason="stolen")
         assert [status(each) for each in (phone, second, other)] == [401, 401, 200]
         assert try_pair(code).status_code == 404
-        assert LogEntry.objects.get().change_message == "Phones signed out."
+        assert LogEntry.objects.get().change_message == "Phones signed out: stolen."
 
     def test_erasing_asks_first(self, phone: Api) -> None:
         client = operator()
         act(client, DEVICES, "erase", device_of(phone))
-        assert device_of(phone).erased_at is None
         act(client, DEVICES, "erase", device_of(phone), confirmed="yes")
+        assert device_of(phone).erased_at is None
+        act(client, DEVICES, "erase", device_of(phone), confirmed="yes", reason="asked to")
         assert device_of(phone).erased_at is not None
+        assert LogEntry.objects.get().change_message == "Erased: asked to."
 
     def test_an_export_is_a_file_without_secrets(self, phone: Api) -> None:
         product = phone.product()
@@ -148,25 +153,27 @@ class TestPhones:
         assert f'href="{self.sign_out_url(phone)}"' in page
         assert "Tablet" in page
         asked = client.get(url).content.decode()
-        assert "Sign this phone out?" in asked
+        assert "Sign 1 phone out?" in asked
         assert "Tablet" in asked
         assert status(second) == 200
-        shown = client.post(url, follow=True).content.decode()
+        client.post(url, {"confirmed": "yes", "reason": " "})
+        assert status(second) == 200
+        shown = client.post(url, CONFIRMED, follow=True).content.decode()
         assert (status(phone), status(second)) == (200, 401)
         assert "Tablet" in shown
         assert url not in self.page(phone, client)
-        assert LogEntry.objects.get().change_message == f"Phone signed out: {id_of(second)}."
+        assert LogEntry.objects.get().change_message == f"Phone signed out: {id_of(second)}: spam."
 
     def test_the_last_phone_may_be_signed_out(self, phone: Api) -> None:
         client = operator()
         assert "no phone" not in client.get(DEVICES).content.decode().lower()
-        client.post(self.sign_out_url(phone))
+        client.post(self.sign_out_url(phone), CONFIRMED)
         assert status(phone) == 401
         assert "no phone" in client.get(DEVICES).content.decode().lower()
 
     def test_the_code_that_it_asked_for_goes_with_it(self, phone: Api) -> None:
         code = get_code(phone)
-        operator().post(self.sign_out_url(phone))
+        operator().post(self.sign_out_url(phone), CONFIRMED)
         assert try_pair(code).status_code == 404
 
     @pytest.mark.parametrize("role", ["Moderator", "Support"])
@@ -205,7 +212,55 @@ class TestPhones:
             lock(device)
 
         monkeypatch.setattr(Device, "lock", erase_first)
-        assert client.post(url).status_code == 404
+        assert client.post(url, CONFIRMED).status_code == 404
+
+    def token_url(self, phone: Api) -> str:
+        return self.sign_out_url(phone).replace("sign-out", "token")
+
+    def form(self, client: Client, url: str) -> dict[str, str]:
+        replaces = re.search(r'name="replaces" value="(\w+)"', client.get(url).content.decode())
+        assert replaces
+        return {"replaces": replaces[1], **CONFIRMED}
+
+    def test_a_new_token_is_shown_once(self, phone: Api) -> None:
+        second, client = another_phone(phone), operator()
+        url = self.token_url(second)
+        assert f'href="{url}"' in self.page(phone, client)
+        sent = self.form(client, url)
+        client.post(url, sent | {"reason": ""})
+        assert status(second) == 200
+        answer = client.post(url, sent)
+        assert answer["Cache-Control"] == "no-store"
+        shown = re.search(r'value="([^"]+)" aria-label="Token"', answer.content.decode())
+        assert shown
+        assert [status(each) for each in (phone, second)] == [200, 401]
+        assert status(Api(None, shown[1])) == 200
+        entry = LogEntry.objects.get()
+        assert entry.change_message == f"Token issued: {id_of(second)}: spam."
+        again = client.post(url, sent, follow=True).content.decode()
+        assert "has changed meanwhile" in again
+        assert status(Api(None, shown[1])) == 200
+        assert shown[1] not in again + self.page(phone, client)
+        assert shown[1] not in str(client.session.items()) + str(client.cookies)
+
+    def test_the_first_phone_gets_one_where_none_is_signed_in(self, phone: Api) -> None:
+        second, client = another_phone(phone), operator()
+        device_of(phone).sign_out_all()
+        url = self.token_url(phone)
+        assert f'href="{url}"' in self.page(phone, client)
+        assert client.get(self.token_url(second)).status_code == 404
+        assert client.post(url, self.form(client, url)).status_code == 200
+        assert device_of(phone).phones.live().get().id == device_of(phone).pk
+        device_of(phone).erase()
+        assert client.get(url).status_code == 404
+
+    @pytest.mark.parametrize("role", ["Moderator", "Support"])
+    def test_no_role_issues_tokens(self, phone: Api, role: str) -> None:
+        client, url = operator(role), self.token_url(phone)
+        assert url not in self.page(phone, client)
+        assert client.get(url).status_code == 403
+        assert client.post(url, CONFIRMED).status_code == 403
+        assert status(phone) == 200
 
     def test_it_needs_a_csrf_token(self, phone: Api) -> None:
         client = operator()
@@ -224,7 +279,7 @@ class TestPhones:
         assert escape("<script>alert(1)</script>") in self.page(phone)
         client = operator_again()
         assert "<script>alert(1)" not in client.get(self.sign_out_url(second)).content.decode()
-        shown = client.post(self.sign_out_url(second), follow=True).content.decode()
+        shown = client.post(self.sign_out_url(second), CONFIRMED, follow=True).content.decode()
         assert "<script>alert(1)" not in shown
 
     def test_a_phone_that_never_called_is_shown(self, phone: Api) -> None:
@@ -283,7 +338,7 @@ class TestRoles:
         phone.product()
         product = Product._base_manager.get()
         client = operator(role)
-        act(client, PRODUCTS, "soft_delete", product)
+        act(client, PRODUCTS, "soft_delete", product, **CONFIRMED)
         product.refresh_from_db()
         assert (product.deleted_at is not None) is may
         act(client, PRODUCTS, "restore", product)
@@ -295,7 +350,7 @@ class TestRoles:
         product = phone.product()
         phone.delete(f"/v1/products/{product['id']}")
         row = Product._base_manager.get()
-        act(operator(role), PRODUCTS, "hard_delete", row, confirmed="yes")
+        act(operator(role), PRODUCTS, "hard_delete", row, **CONFIRMED)
         assert Product._base_manager.exists()
 
     def test_support_can_not_moderate(self, phone: Api) -> None:
@@ -332,16 +387,20 @@ class TestDeletingForEver:
         row, client = Product._base_manager.get(), operator()
         page = act(client, PRODUCTS, "hard_delete", row).content.decode()
         assert "Chicken Breast" in page
-        assert "1 fillet" in page
+        assert "Delete 1 product for ever?" in page
+        assert "2 portions" in page
+        assert "for ever: nothing brings it back" in page
         assert Product._base_manager.exists()
-        act(client, PRODUCTS, "hard_delete", row, confirmed="yes")
+        act(client, PRODUCTS, "hard_delete", row, **CONFIRMED)
         assert not Product._base_manager.exists()
         assert not Portion._base_manager.exists()
 
     def test_a_live_row_is_passed_over(self, phone: Api) -> None:
         phone.product()
         row = Product._base_manager.get()
-        act(operator(), PRODUCTS, "hard_delete", row, confirmed="yes")
+        page = act(operator(), PRODUCTS, "hard_delete", row, **CONFIRMED).content.decode()
+        assert "Nothing was done. Only what is soft-deleted can be deleted for ever." in page
+        assert "Deleted for ever" not in page
         assert Product._base_manager.exists()
 
     def test_what_the_diary_names_is_refused_with_a_sentence(self, phone: Api) -> None:
@@ -349,9 +408,56 @@ class TestDeletingForEver:
         phone.entry(product_id=product["id"], grams=10)
         phone.delete(f"/v1/products/{product['id']}")
         row = Product._base_manager.get()
-        page = act(operator(), PRODUCTS, "hard_delete", row, confirmed="yes").content.decode()
+        client = operator()
+        asked = act(client, PRODUCTS, "hard_delete", row).content.decode()
+        url = f"/admin/entries/foodentry/?of={row.device_id}&names={row.pk}"
+        assert f'<a href="{escape(url)}">1 food entry names it</a>' in asked
+        assert "Reason" not in asked
+        assert "Chicken Breast" in client.get(url).content.decode()
+        page = act(client, PRODUCTS, "hard_delete", row, **CONFIRMED).content.decode()
+        assert "Deleted for ever" not in page
         assert "Another row still refers to it" in page
         assert Product._base_manager.exists()
+
+    def test_the_number_of_several_is_typed(self, phone: Api) -> None:
+        names = [name_of(self.deleted(phone)) for _ in range(2)]
+        client = operator()
+        sent = {"action": "hard_delete", "_selected_action": names, **CONFIRMED}
+        for typed in ({}, {"typed": "3"}):
+            page = client.post(PRODUCTS, sent | typed, follow=True).content.decode()
+            assert "Type 2 to go on." in page
+            assert "2 products" in page
+        assert Product._base_manager.count() == 2
+        page = client.post(PRODUCTS, sent | {"typed": "2"}, follow=True).content.decode()
+        assert "Deleted for ever: 2 products." in page
+        page = client.post(PRODUCTS, sent | {"typed": "2"}, follow=True).content.decode()
+        assert "Deleted for ever" not in page
+
+    def test_what_can_not_go_is_left_out_of_the_rest(self, phone: Api) -> None:
+        named = phone.product(name="Named")
+        phone.entry(product_id=named["id"], grams=10)
+        phone.delete(f"/v1/products/{named['id']}")
+        free, kept = self.deleted(phone), Product._base_manager.get(pk=named["id"])
+        sent = {"action": "hard_delete", "_selected_action": [name_of(free), name_of(kept)]}
+        page = operator().post(PRODUCTS, sent).content.decode()
+        assert "Delete 1 product for ever?" in page
+        assert f'value="{name_of(free)}"' in page
+        assert f'value="{name_of(kept)}"' not in page
+        assert "1 food entry names it" in page
+
+    def deleted(self, phone: Api) -> Product:
+        product = phone.product()
+        phone.delete(f"/v1/products/{product['id']}")
+        return Product._base_manager.get(pk=product["id"])
+
+
+def moderated(model: Any = Product) -> Any:
+    """Return the pages on which rows of a model are moderated."""
+    return admin.site.get_model_admin(model)
+
+
+def found(pattern: str, model: Any = Product) -> list[str]:
+    return [row["name"] for row in moderated(model).names(pattern)]
 
 
 class TestModeration:
@@ -363,32 +469,114 @@ class TestModeration:
         page = client.get(MODERATION, {"pattern": "buy*pil"}).content.decode()
         assert "Búy Pills" in page
         assert "Rice" not in page
-        client.post(MODERATION, {"pattern": "buy*pil", "name": ["buy pills"]})
+        assert " checked" not in page.partition('id="moderation"')[2].partition("</form>")[0]
+        sent = {"pattern": "buy*pil", "name": ["buy pills"]}
+        asked = client.post(MODERATION, sent).content.decode()
+        assert "Soft-delete 2 products?" in asked
+        assert "of 2 devices" in asked
+        assert Product.objects.across_devices().count() == 4
+        client.post(MODERATION, sent | CONFIRMED)
         assert {row["name"] for row in phone.get("/v1/products").json()} == {"Rice"}
-        assert LogEntry.objects.count() == 2
+        messages = LogEntry.objects.values_list("change_message", flat=True)
+        assert list(messages) == ["Soft-deleted by moderation: spam."] * 2
 
-    def test_it_counts_devices_and_products(self, phone: Api, other: Api) -> None:
+    def test_it_needs_a_reason_and_a_name(self, phone: Api) -> None:
+        phone.product(name="Spam")
+        client, sent = operator(), {"pattern": "spam", "confirmed": "yes", "name": ["spam"]}
+        assert "Say why." in client.post(MODERATION, sent | {"reason": " "}).content.decode()
+        sent |= {"name": [], "reason": "spam"}
+        assert "tick a name first" in client.post(MODERATION, sent, follow=True).content.decode()
+        assert Product.objects.across_devices().exists()
+
+    def test_an_act_is_undone_as_far_as_nothing_changed_since(
+        self, phone: Api, other: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(moderation, "BATCH", 2)
+        gone, *spam = [one.product(name="Spam") for one in (phone, phone, other, phone)]
+        phone.delete(f"/v1/products/{gone['id']}")
+        client, sent = operator("Moderator"), {"pattern": "spam", "name": ["spam"], **CONFIRMED}
+        page = client.post(MODERATION, sent, follow=True).content.decode()
+        assert "Soft-deleted: 3 products." in page
+        assert "Restore these (3)" in page
+        first = Product._base_manager.get(pk=spam[0]["id"])
+        first.restore()
+        first.delete()
+        again = re.search(r'name="restore" value="([^"]+)"', page)
+        assert again
+        page = client.post(MODERATION, {"restore": again[1]}, follow=True).content.decode()
+        assert "Restored: 2 products." in page
+        assert "Nothing of it is deleted any more." in page
+        live = {str(pk) for pk in Product.objects.across_devices().values_list("pk", flat=True)}
+        assert live == {each["id"] for each in spam[1:]}
+        assert Portion.objects.across_devices().count() == 2
+        page = client.post(MODERATION, {"restore": again[1]}, follow=True).content.decode()
+        assert "Nothing was left to do." in page
+        assert client.post(MODERATION, {"restore": "x"}, follow=True).status_code == 200
+
+    def test_typed_entries_are_moderated_and_those_of_products_are_not(self, phone: Api) -> None:
+        product = phone.product(name="Spám")
+        phone.entry(product_id=product["id"], grams=10)
+        phone.entry(name="Spám", kcal=1)
+        page = "/admin/entries/foodentry/moderation/"
+        assert found("spam", FoodEntry) == ["Spám"]
+        sent = {"pattern": "spam", "name": ["spam"], **CONFIRMED}
+        shown = operator("Moderator").post(page, sent, follow=True).content.decode()
+        assert "Soft-deleted: 1 food entry." in shown
+        assert FoodEntry.objects.across_devices().get().product is not None
+
+    def test_a_products_only_portion_stays_and_that_is_said_before(self, phone: Api) -> None:
+        phone.portion(phone.product(), name="Spam")
+        only = phone.product()
+        phone.portion(only, name="Spam")
+        first = Portion._base_manager.get(product_id=only["id"], is_default=True)
+        phone.delete(f"/v1/portions/{first.pk}")
+        client, page = operator("Moderator"), "/admin/products/portion/moderation/"
+        sent = {"pattern": "spam", "name": ["spam"]}
+        asked = client.post(page, sent).content.decode()
+        assert "Soft-delete 1 portion?" in asked
+        assert "A product keeps at least one portion." in asked
+        shown = client.post(page, sent | CONFIRMED, follow=True).content.decode()
+        assert "Soft-deleted: 1 portion." in shown
+        assert Portion.objects.across_devices().filter(name="Spam").count() == 1
+        asked = client.post(page, sent).content.decode()
+        assert "This can’t be done" in asked
+
+    def test_it_counts_and_links(self, phone: Api, other: Api) -> None:
         for one in (phone, phone, other):
             one.product(name="Spam")
-        assert moderation.names("spam") == [
-            {"name_folded": "spam", "name": "Spam", "devices": 2, "products": 3}
+        only = Product._base_manager.get(pk=phone.product(name="Spam 2")["id"])
+        assert moderated().names("spam") == [
+            {
+                "name_folded": "spam",
+                "name": "Spam",
+                "devices": 2,
+                "rows": 3,
+                "url": f"{PRODUCTS}?deleted=no&q=Spam",
+            },
+            {
+                "name_folded": "spam 2",
+                "name": "Spam 2",
+                "devices": 1,
+                "rows": 1,
+                "url": change_url(only),
+            },
         ]
 
     def test_a_pattern_is_no_regular_expression(self, phone: Api) -> None:
         phone.product(name="a+b (c)")
         phone.product(name="aab")
-        assert [row["name"] for row in moderation.names("A+B (")] == ["a+b (c)"]
+        assert found("A+B (") == ["a+b (c)"]
 
     def test_it_also_finds_what_a_search_finds(self, phone: Api) -> None:
         phone.product(name="S-p-a-m")
         phone.product(name="Kellogg\u2019s")
-        assert [row["name"] for row in moderation.names("spam")] == ["S-p-a-m"]
-        assert [row["name"] for row in moderation.names("kelloggs")] == ["Kellogg\u2019s"]
-        assert [row["name"] for row in moderation.names("ellogg's")] == ["Kellogg\u2019s"]
-        assert [row["name"] for row in moderation.names("sp*m")] == ["S-p-a-m"]
-        assert moderation.names("am*sp") == []
+        assert found("spam") == ["S-p-a-m"]
+        assert found("kelloggs") == ["Kellogg\u2019s"]
+        assert found("ellogg's") == ["Kellogg\u2019s"]
+        assert found("sp*m") == ["S-p-a-m"]
+        assert found("am*sp") == []
         phone.product(name="Fizzy Cola")
-        assert [row["name"] for row in moderation.names("cola-fizzy")] == ["Fizzy Cola"]
+        assert found("cola-fizzy") == ["Fizzy Cola"]
 
     def test_white_space_in_a_pattern_is_one_blank(self, phone: Api) -> None:
         phone.product(name="buy pills")
@@ -401,22 +589,19 @@ class TestModeration:
             assert "Control characters are not allowed." in page
             assert "Spam" not in page
 
-    def test_a_request_does_one_batch_and_says_what_is_left(
+    def test_an_act_is_bounded_and_says_what_is_left(
         self, phone: Api, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(moderation, "BATCH", 2)
+        monkeypatch.setattr(moderation, "MAX_ROWS", 4)
         for _ in range(5):
             phone.product(name="Spam")
         client, sent = operator(), {"pattern": "spam", "name": ["spam"]}
-        answers = [
-            client.post(MODERATION, sent, headers={"Accept": "application/json"}).json()
-            for _ in range(3)
-        ]
-        assert answers == [
-            {"deleted": 2, "left": 3},
-            {"deleted": 2, "left": 1},
-            {"deleted": 1, "left": 0},
-        ]
+        asked = client.post(MODERATION, sent).content.decode()
+        assert "Soft-delete 4 products?" in asked
+        assert "At most 4 are taken at a time." in asked
+        page = client.post(MODERATION, sent | CONFIRMED, follow=True).content.decode()
+        assert "Soft-deleted: 4 products. 1 are left: do it again." in page
 
     def test_without_a_pattern_it_finds_nothing(self, phone: Api) -> None:
         phone.product(name="Spam")
@@ -563,15 +748,15 @@ class TestAlikeIds:
             shown = client.get(change_url(row)).content.decode()
             assert str(row.device_id)[:13] in shown
             assert change_url(row).replace("/change/", "/history/") in shown
-        act(client, f"/admin/{page}/", "soft_delete", mine)
+        act(client, f"/admin/{page}/", "soft_delete", mine, **CONFIRMED)
         mine.refresh_from_db(), theirs.refresh_from_db()
         assert (mine.deleted_at is None, theirs.deleted_at) == (False, None)
         assert LogEntry.objects.get().object_id == name_of(mine)
         log = client.get("/admin/admin/logentry/").content.decode()
-        assert "Soft-deleted." in log
+        assert "Soft-deleted: spam." in log
         for row, is_in in ((mine, True), (theirs, False)):
             history = client.get(change_url(row).replace("/change/", "/history/")).content.decode()
-            assert ("Soft-deleted." in history) is is_in
+            assert ("Soft-deleted: spam." in history) is is_in
             assert change_url(row) in history
 
     def test_a_correction_changes_one(self, rows: Any) -> None:
@@ -589,12 +774,13 @@ class TestAlikeIds:
         confirm = act(client, page, "hard_delete", mine).content.decode()
         assert f'value="{name_of(mine)}"' in confirm
         assert name_of(theirs) not in confirm
-        act(client, page, "hard_delete", mine, confirmed="yes")
+        act(client, page, "hard_delete", mine, **CONFIRMED)
         assert list(FoodEntry.all_objects.across_devices()) == [theirs]
 
     def test_all_of_a_list_are_chosen_at_once(self, rows: Any) -> None:
         page = "/admin/entries/foodentry/"
-        act(operator(), page, "soft_delete", rows["entries/foodentry"][0], select_across="1")
+        row = rows["entries/foodentry"][0]
+        act(operator(), page, "soft_delete", row, select_across="1", **CONFIRMED)
         assert not FoodEntry.objects.across_devices().exists()
         assert LogEntry.objects.count() == 2
 
@@ -613,7 +799,7 @@ class TestAlikeIds:
         client = operator()
         assert client.get(f"{PRODUCTS}{name}/change/").status_code == 302
         assert client.get(f"{PRODUCTS}{name}/history/").status_code == 302
-        sent = {"action": "soft_delete", "_selected_action": [name]}
+        sent = {"action": "soft_delete", "_selected_action": [name], **CONFIRMED}
         client.post(PRODUCTS, sent, follow=True)
         assert Product.objects.across_devices().count() == 2
 
@@ -621,11 +807,12 @@ class TestAlikeIds:
         self, rows: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(moderation, "BATCH", 1)
-        assert moderation.names("chicken")[0]["products"] == 2
+        monkeypatch.setattr(moderation, "MAX_ROWS", 1)
+        assert moderated().names("chicken")[0]["rows"] == 2
         user = User.objects.create_user("moderator")
-        assert moderation.soft_delete(["chicken breast"], user.pk) == (1, 1)
+        assert moderated().soft_delete_names(["chicken breast"], "spam", user.pk) == (1, 1)
         assert Product.objects.across_devices().count() == 1
         assert Portion.objects.across_devices().count() == 2
         left = Product.objects.across_devices().get()
         assert LogEntry.objects.get().object_id != name_of(left)
-        assert moderation.soft_delete(["chicken breast"], user.pk) == (1, 0)
+        assert moderated().soft_delete_names(["chicken breast"], "spam", user.pk) == (1, 0)

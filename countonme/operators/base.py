@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, DELETION
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.forms.models import construct_instance
 from django.http import HttpRequest
-from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import TextFilter
 from unfold.decorators import display
 from unfold.views import ChangeList
 
-from countonme.operators.names import NamedRow, change_url, key_of, log, name_of
-from countonme.scope.exceptions import Conflict, DeviceGone, Missing
+from countonme.operators.acts import BROKEN_RULES, Act, counted, sentence
+from countonme.operators.names import NamedRow, change_url, key_of, log
 from countonme.scope.keys import ScopedForeignKey
 from countonme.scope.models import DeviceScoped
 from countonme.scope.query import DeviceScopedQuerySet
-
-BROKEN_RULES = (Conflict, DeviceGone, Missing, ValidationError, IntegrityError)
-# The most rows that one action on a list changes.
-MAX_SELECTED = 1000
 
 
 class DeletedFilter(admin.SimpleListFilter):
@@ -61,6 +57,24 @@ class DeviceFilter(TextFilter):  # type: ignore[misc]  # unfold comes without ty
             return queryset
         bounds = id_range(self.value())
         return queryset.filter(device__id__range=bounds) if bounds else queryset.none()
+
+
+class NamesFilter(TextFilter):  # type: ignore[misc]  # likewise
+    """Filter by the id of a row that others refer to."""
+
+    title = "names the id"
+    parameter_name = "names"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if not self.value():
+            return queryset
+        try:
+            named = UUID(self.value())
+        except ValueError:
+            return queryset.none()
+        fields = queryset.model._meta.get_fields()
+        keys = (key for key in fields if isinstance(key, ScopedForeignKey) and key.devices)
+        return queryset.filter(Q(*((key.attname, named) for key in keys), _connector=Q.OR))
 
 
 class ScopedForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
@@ -140,59 +154,71 @@ class OperatorAdmin(ModelAdmin):  # type: ignore[misc]  # unfold comes without t
         """Write into the log what an operator changed by a form."""
         self.note(request, obj, message)
 
-    def each(
-        self,
-        request: HttpRequest,
-        rows: QuerySet[Any],
-        done: str,
-        act: Callable[[Any], Any],
-        *,
-        flag: int = CHANGE,
-    ) -> None:
-        """Call `act` with each row, each in its own transaction. Log it, or show why it failed.
-
-        Args:
-            done: what was done, for the log and for the message: "Restored".
-        """
-        count = 0
-        for row in rows[:MAX_SELECTED]:
-            try:
-                with transaction.atomic():
-                    self.lock(row)
-                    act(row)
-                    self.note(request, row, f"{done}.", flag)
-                count += 1
-            except BROKEN_RULES as error:
-                self.message_user(request, f"{row}: {sentence(error)}", messages.ERROR)
-        self.message_user(request, f"{done}: {count}.", messages.SUCCESS)
-
     def lock(self, row: Any) -> None:
         """Lock the row's device, which is the first lock of any change, and reload the row."""
         raise NotImplementedError
 
-    def confirm(
-        self,
-        request: HttpRequest,
-        rows: QuerySet[Any],
-        title: str,
-        consequences: Iterable[str],
-        *,
-        asks_reason: bool = False,
-    ) -> TemplateResponse | None:
-        """Return a page that asks to confirm an action, or None once it is confirmed."""
-        if request.POST.get("confirmed"):
-            return None
-        context = {
-            **self.admin_site.each_context(request),
-            "title": title,
-            "opts": self.opts,
-            "action": request.POST["action"],
-            "checkbox": ACTION_CHECKBOX_NAME,
-            "selected": [name_of(row) for row in rows],
-            "consequences": list(consequences),
-            "asks_reason": asks_reason,
-        }
-        return TemplateResponse(request, "operators/confirm.html", context)
+    def in_the_way(self, row: Any) -> list[SafeString]:
+        """Return links to the rows that refer to a row, and keep it from being deleted."""
+        return []
+
+
+def live_cascade(rows: Sequence[Any]) -> list[str]:
+    """Say how many live rows are deleted along with rows, and of how many devices they are."""
+    return _cascade(rows, deleted_at=None)
+
+
+def whole_cascade(rows: Sequence[Any]) -> list[str]:
+    """The same with rows that were deleted before."""
+    return _cascade(rows)
+
+
+def _cascade(rows: Sequence[Any], **conditions: None) -> list[str]:
+    counts: Counter[Any] = Counter()
+    for row in rows:
+        for cascaded in row.cascaded_rows():
+            counts[cascaded.model] += cascaded.filter(**conditions).count()
+    device = rows[0]._meta.get_field("device").related_model
+    devices = f"of {counted(len({row.device_id for row in rows}), device)}"
+    return [*(counted(count, model) for model, count in counts.items()), devices]
+
+
+SOFT_DELETE = Act(
+    name="soft_delete",
+    label="Soft-delete {}",
+    done="Soft-deleted",
+    run=lambda row, reason, by: row.delete(),
+    permission="soft_delete",
+    applies=lambda row: row.deleted_at is None,
+    only="Only what is live can be soft-deleted.",
+    consequence="Phones lose it at their next sync. It can be restored until the next purge "
+    "removes it.",
+    totals=live_cascade,
+    is_tried=True,
+)
+RESTORE = Act(
+    name="restore",
+    label="Restore {}",
+    done="Restored",
+    run=lambda row, reason, by: row.restore(),
+    permission="restore",
+    applies=lambda row: row.deleted_at is not None,
+    only="Only what is soft-deleted can be restored.",
+)
+HARD_DELETE = Act(
+    name="hard_delete",
+    label="Delete {} for ever",
+    done="Deleted for ever",
+    run=lambda row, reason, by: row.hard_delete(),
+    permission="hard_delete",
+    applies=lambda row: row.deleted_at is not None,
+    only="Only what is soft-deleted can be deleted for ever.",
+    consequence="It is removed from the database, with all that belongs to it.",
+    totals=whole_cascade,
+    is_for_ever=True,
+    is_tried=True,
+    flag=DELETION,
+)
 
 
 class ScopedChangeList(ChangeList):  # type: ignore[misc]  # unfold comes without types
@@ -206,7 +232,7 @@ class ScopedAdmin(OperatorAdmin):
     """All devices' rows, deleted ones included; pages and forms name each by device and id."""
 
     form = ScopedForm
-    actions: ClassVar[Any] = ["soft_delete", "restore", "hard_delete"]
+    actions: ClassVar[Any] = [SOFT_DELETE, RESTORE, HARD_DELETE]
     list_filter: ClassVar[Any] = [DeletedFilter, "created_at", DeviceFilter]
     list_filter_submit = True
     # Only columns with an index: sorting by another would read the whole table.
@@ -303,31 +329,21 @@ class ScopedAdmin(OperatorAdmin):
     def state(self, row: DeviceScoped) -> str:
         return "live" if row.deleted_at is None else "deleted"
 
-    @admin.action(description="Soft-delete", permissions=["soft_delete"])
-    def soft_delete(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        self.each(
-            request, queryset.filter(deleted_at=None), "Soft-deleted", lambda row: row.delete()
-        )
-
-    @admin.action(description="Restore", permissions=["restore"])
-    def restore(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        deleted = queryset.filter(deleted_at__isnull=False)
-        self.each(request, deleted, "Restored", lambda row: row.restore())
-
-    @admin.action(description="Delete for ever…", permissions=["hard_delete"])
-    def hard_delete(self, request: HttpRequest, queryset: QuerySet[Any]) -> TemplateResponse | None:
-        deleted = queryset.filter(deleted_at__isnull=False)
-        consequences = (
-            f"{self.opts.verbose_name} “{row}”"
-            + "".join(f", {rows}" for rows in _cascaded_names(row))
-            for row in deleted[:MAX_SELECTED]
-        )
-        page = self.confirm(request, deleted, "Delete for ever?", consequences)
-        if page is None:
-            self.each(
-                request, deleted, "Deleted for ever", lambda row: row.hard_delete(), flag=DELETION
-            )
-        return page
+    def in_the_way(self, row: DeviceScoped) -> list[SafeString]:
+        """Link to the lists of what names a row, but for what would be deleted with it."""
+        with_it = {rows.model for rows in row.cascaded_rows()}
+        found = []
+        for relation in self.model._meta.related_objects:
+            model, name = relation.related_model, relation.field.name
+            if not issubclass(model, DeviceScoped) or model in with_it:
+                continue
+            if count := model.all_objects.for_device(row.device).filter(**{name: row.pk}).count():
+                text = f"{counted(count, model)} name{'s' if count == 1 else ''} it"
+                query = f"?of={row.device_id}&names={row.pk}"
+                view = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
+                is_listed = self.admin_site.is_registered(model)
+                found.append(link(view, text, query=query) if is_listed else escape(text))
+        return found
 
 
 @cache
@@ -345,15 +361,6 @@ def linked(model: type[DeviceScoped], field_name: str) -> Any:
     return shown
 
 
-def sentence(error: Exception) -> str:
-    """Return the message about a broken rule that an operator reads."""
-    if isinstance(error, ValidationError):
-        return " ".join(error.messages)
-    if isinstance(error, IntegrityError):
-        return "Another row still refers to it, or this would break a rule of the database."
-    return "The device is erased." if isinstance(error, DeviceGone) else f"{error}."
-
-
 def link(view: str, text: object, *args: object, query: str = "") -> SafeString:
     """Return a link to a page of the operators' site."""
     return format_html('<a href="{}{}">{}</a>', reverse(view, args=args), query, text)
@@ -365,11 +372,3 @@ def id_range(start: str) -> tuple[UUID, UUID] | None:
     if not digits or len(digits) > 32 or set(digits) - set("0123456789abcdef"):
         return None
     return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
-
-
-def _cascaded_names(row: DeviceScoped) -> list[str]:
-    return [
-        f"its {rows.model._meta.verbose_name} “{each}”"
-        for rows in row.cascaded_rows()
-        for each in rows
-    ]
