@@ -111,6 +111,11 @@ class Confirmation:
         return TemplateResponse(request, "operators/confirm.html", context)
 
 
+def first_of(rows: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the rows that a page names, with a mark where there are more."""
+    return [*rows[:MAX_NAMED], *([("…", "")] if len(rows) > MAX_NAMED else [])]
+
+
 def no_totals(rows: Sequence[Any]) -> list[str]:
     return []
 
@@ -199,7 +204,7 @@ class Act:
             totals=[counted(count, admin.model), *self.totals(possible)] if possible else [],
             sent=[("action", self.name), *sent],
             cancel_url=request.get_full_path(),
-            rows=[(str(row), change_url(row)) for row in possible[:MAX_NAMED]],
+            rows=first_of([(str(row), change_url(row)) for row in possible[: MAX_NAMED + 1]]),
             left_out=list(left_out.values()),
             note=note,
             is_for_ever=self.is_for_ever,

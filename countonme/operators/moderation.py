@@ -33,6 +33,7 @@ from countonme.operators.acts import (
     MAX_SELECTED,
     Confirmation,
     counted,
+    first_of,
     sentence,
 )
 from countonme.operators.base import RESTORE, SOFT_DELETE, ScopedAdmin
@@ -185,7 +186,7 @@ class ModeratedAdmin(ScopedAdmin):
             {
                 **act,
                 "what": counted(act["rows"], self.model),
-                "reason": act["change_message"].removeprefix(f"{DONE}: "),
+                "reason": act["change_message"].removeprefix(f"{DONE}: ").removesuffix("."),
                 "left": self.deleted_at(act["action_time"]).count(),
             }
             for act in grouped.order_by("-action_time")[:MAX_ACTS]
@@ -229,6 +230,8 @@ class ModeratedAdmin(ScopedAdmin):
         what = counted(min(count, MAX_ROWS), self.model)
         devices = self.deletable(names).order_by().values("device").distinct().count()
         device = self.model._meta.get_field("device").related_model
+        spelt = self.deletable(names).order_by().values("name_folded").annotate(name=Min("name"))
+        shown = spelt.order_by("name_folded").values_list("name", flat=True)[: MAX_NAMED + 1]
         why = self.why_kept
         confirmation = Confirmation(
             button=SOFT_DELETE.label.format(what),
@@ -236,7 +239,7 @@ class ModeratedAdmin(ScopedAdmin):
             totals=[what, f"of {counted(devices, device)}"] if count else [],
             sent=[("pattern", pattern), *(("name", name) for name in names)],
             cancel_url=page,
-            rows=[(name, "") for name in names[:MAX_NAMED]],
+            rows=first_of([(name, "") for name in shown]),
             left_out=[(str(row), change_url(row), why, []) for row in kept],
             note=f"At most {MAX_ROWS:,} are taken at a time." if count > MAX_ROWS else "",
         )
