@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.db.models import Exists, OuterRef, Q
 
-from countonme.operators.base import DeletedFilter, DeviceFilter
+from countonme.operators.base import DeletedFilter, DeviceFilter, NamesFilter
 from countonme.operators.moderation import ModeratedAdmin
 from products import gtin
 from products.models import SEARCHED, Portion, Product
@@ -30,7 +30,7 @@ class ProductAdmin(ModeratedAdmin):
 @admin.register(Portion)
 class PortionAdmin(ModeratedAdmin):
     list_display = ["name", "state", "grams", "is_default", "product", "owner", "created_at"]
-    list_filter = [DeletedFilter, "is_default", "created_at", DeviceFilter]
+    list_filter = [DeletedFilter, "is_default", "created_at", DeviceFilter, NamesFilter]
     list_select_related = ["device", "product"]
     own_readonly = ("product",)
     why_kept = "A product keeps at least one portion."

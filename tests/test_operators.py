@@ -135,6 +135,63 @@ class TestDevices:
             client.get(DEVICES)
 
 
+class TestActsOfAPage:
+    """The acts of a list on the page of one of its rows."""
+
+    def test_a_device_is_blocked_and_unblocked_on_its_page(self, phone: Api) -> None:
+        page = f"{DEVICES}{device_of(phone).pk}/change/"
+        client = operator("Moderator")
+        shown = client.get(page).content.decode()
+        assert offered(shown) == ["block"]
+        url = f"{DEVICES}?q={device_of(phone).pk}"
+        assert f'action="{url}"' in shown
+        sent = {"from_page": name_of(device_of(phone))}
+        asked = act(client, url, "block", device_of(phone), **sent).content.decode()
+        assert f'href="{page}">Cancel' in asked
+        assert 'name="from_page"' in asked
+        answer = act(client, url, "block", device_of(phone), **sent, **CONFIRMED)
+        assert answer.redirect_chain == [(page, 302)]
+        assert offered(answer.content.decode()) == ["unblock"]
+        assert "Blocked" in answer.content.decode()
+
+    def test_a_products_page_counts_deletes_and_restores(self, phone: Api) -> None:
+        product = phone.product()
+        phone.entry(product_id=product["id"], grams=10)
+        row, client = Product._base_manager.get(), operator()
+        shown = client.get(change_url(row)).content.decode()
+        assert offered(shown) == ["soft_delete"]
+        links = {
+            "1 portion": "/admin/products/portion/",
+            "1 food entry": "/admin/entries/foodentry/",
+        }
+        for text, page in links.items():
+            url = f"{page}?deleted=no&of={row.device_id}&names={row.pk}"
+            assert f'href="{escape(url)}">{text}<' in shown
+            assert "1 result" in client.get(url).content.decode()
+        url, sent = f"{PRODUCTS}?of={row.device_id}", {"from_page": name_of(row)}
+        answer = act(client, url, "soft_delete", row, **sent, **CONFIRMED)
+        assert answer.redirect_chain == [(change_url(row), 302)]
+        assert offered(answer.content.decode()) == ["restore", "hard_delete"]
+        act(client, url, "restore", row, **sent)
+        assert Product.objects.across_devices().exists()
+
+    def test_what_is_gone_leads_to_the_list(self, phone: Api) -> None:
+        phone.delete(f"/v1/products/{phone.product()['id']}")
+        row, url = Product._base_manager.get(), PRODUCTS
+        answer = act(operator(), url, "hard_delete", row, from_page=name_of(row), **CONFIRMED)
+        assert [url for url, _ in answer.redirect_chain] == [PRODUCTS]
+
+    def test_who_may_nothing_is_offered_nothing(self, phone: Api) -> None:
+        phone.product()
+        row = Product._base_manager.get()
+        assert offered(operator("Support").get(change_url(row)).content.decode()) == []
+
+
+def offered(page: str) -> list[str]:
+    """Return the acts that a row's page offers."""
+    return re.findall(r'name="action" value="(\w+)"', page)
+
+
 class TestPhones:
     """The phones on a device's page, and signing one of them out."""
 

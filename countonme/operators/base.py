@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django import forms
@@ -17,7 +18,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.forms.models import construct_instance
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
@@ -27,7 +28,7 @@ from unfold.decorators import display
 from unfold.views import ChangeList
 
 from countonme.operators.acts import BROKEN_RULES, Act, counted, sentence
-from countonme.operators.names import NamedRow, change_url, key_of, log
+from countonme.operators.names import NamedRow, change_url, key_of, log, name_of
 from countonme.scope.keys import ScopedForeignKey
 from countonme.scope.models import DeviceScoped
 from countonme.scope.query import DeviceScopedQuerySet
@@ -125,6 +126,8 @@ class OperatorAdmin(ModelAdmin):  # type: ignore[misc]  # unfold comes without t
     show_full_result_count = False
     list_fullwidth = True
     actions_selection_counter = True
+    # Above the form of a row: its state, what names it, and what can be done to it.
+    change_form_outer_before_template = "operators/acts.html"
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -161,6 +164,50 @@ class OperatorAdmin(ModelAdmin):  # type: ignore[misc]  # unfold comes without t
     def in_the_way(self, row: Any) -> list[SafeString]:
         """Return links to the rows that refer to a row, and keep it from being deleted."""
         return []
+
+    def named_by(self, row: Any) -> list[SafeString]:
+        """Return links to the live rows that refer to a row, for its page."""
+        return []
+
+    def list_query(self, row: Any) -> str:
+        """Return the query by which the list has a row, among few others."""
+        return urlencode({"q": row.pk})
+
+    def page_url(self, name: str) -> str:
+        """Return the URL of the page of a row with this name."""
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[name])
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """Offer on a row's page the acts of the list that apply to it."""
+        if row := context.get("original"):
+            view = f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"
+            state = getattr(self, "state", None)
+            context |= {
+                "acts": [
+                    (name, description, isinstance(act, Act) and bool(act.consequence))
+                    for act, name, description in self.get_actions(request).values()
+                    if not isinstance(act, Act) or act.applies(row)
+                ],
+                "acts_url": f"{reverse(view)}?{self.list_query(row)}",
+                "row_name": name_of(row),
+                "state": state and state(row),
+                "named_by": self.named_by(row),
+            }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """Lead back to the row's page if that is where the act began, and the row is still there.
+
+        A page that asks, or a file, is the answer itself.
+        """
+        response = super().response_action(request, queryset)
+        name = request.POST.get("from_page")
+        is_done = bool(name) and isinstance(response, HttpResponseRedirect)
+        if is_done and self.get_object(request, name) is not None:
+            return HttpResponseRedirect(self.page_url(name))
+        return response
 
 
 def live_cascade(rows: Sequence[Any]) -> list[str]:
@@ -283,9 +330,10 @@ class ScopedAdmin(OperatorAdmin):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Any:
-        if context.get("original"):
-            context["original"] = NamedRow(context["original"])
-        return super().render_change_form(request, context, *args, **kwargs)
+        response = super().render_change_form(request, context, *args, **kwargs)
+        if row := response.context_data.get("original"):
+            response.context_data["original"] = NamedRow(row)
+        return response
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -332,18 +380,41 @@ class ScopedAdmin(OperatorAdmin):
     def in_the_way(self, row: DeviceScoped) -> list[SafeString]:
         """Link to the lists of what names a row, but for what would be deleted with it."""
         with_it = {rows.model for rows in row.cascaded_rows()}
-        found = []
-        for relation in self.model._meta.related_objects:
-            model, name = relation.related_model, relation.field.name
-            if not issubclass(model, DeviceScoped) or model in with_it:
-                continue
-            if count := model.all_objects.for_device(row.device).filter(**{name: row.pk}).count():
-                text = f"{counted(count, model)} name{'s' if count == 1 else ''} it"
-                query = f"?of={row.device_id}&names={row.pk}"
-                view = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
-                is_listed = self.admin_site.is_registered(model)
-                found.append(link(view, text, query=query) if is_listed else escape(text))
-        return found
+        return [
+            self._list_of(rows, row, f" name{'s' if count == 1 else ''} it")
+            for rows in self._naming(row)
+            if rows.model not in with_it and (count := rows.count())
+        ]
+
+    def named_by(self, row: DeviceScoped) -> list[SafeString]:
+        return [self._list_of(rows.filter(deleted_at=None), row) for rows in self._naming(row)]
+
+    def list_query(self, row: DeviceScoped) -> str:
+        return urlencode({"of": row.device_id})
+
+    def _naming(self, row: DeviceScoped) -> list[DeviceScopedQuerySet[Any]]:
+        """Return the rows of each model that refer to a row, deleted ones too."""
+        relations = self.model._meta.related_objects
+        return [
+            each.related_model.all_objects.for_device(row.device).filter(
+                **{each.field.name: row.pk}
+            )
+            for each in relations
+            if issubclass(each.related_model, DeviceScoped)
+        ]
+
+    def _list_of(
+        self, rows: DeviceScopedQuerySet[Any], named: DeviceScoped, verb: str = ""
+    ) -> SafeString:
+        """Return the number of rows that name a row, with a link to their list if there is one."""
+        model = rows.model
+        text = f"{counted(rows.count(), model)}{verb}"
+        if not self.admin_site.is_registered(model):
+            return escape(text)
+        state = {} if verb else {"deleted": "no"}
+        query = urlencode(state | {"of": str(named.device_id), "names": str(named.pk)})
+        view = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
+        return link(view, text, query=f"?{query}")
 
 
 @cache
