@@ -279,7 +279,7 @@ class DeviceAdmin(OperatorAdmin):
                 (
                     link(
                         f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist",
-                        f"{getattr(device, _count_name(model))} {model._meta.verbose_name_plural}",
+                        counted(getattr(device, _count_name(model)), model),
                         query=f"?deleted=no&of={device.pk}",
                     ),
                 )

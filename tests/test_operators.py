@@ -468,7 +468,7 @@ class TestDeletingForEver:
         client = operator()
         asked = act(client, PRODUCTS, "hard_delete", row).content.decode()
         url = f"/admin/entries/foodentry/?of={row.device_id}&names={row.pk}"
-        assert f'<a href="{escape(url)}">1 food entry names it</a>' in asked
+        assert f'href="{escape(url)}">1 food entry names it</a>' in asked
         assert "Reason" not in asked
         assert "Chicken Breast" in client.get(url).content.decode()
         page = act(client, PRODUCTS, "hard_delete", row, **CONFIRMED).content.decode()

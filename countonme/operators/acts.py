@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from countonme.operators.base import OperatorAdmin
 
 BROKEN_RULES = (Conflict, DeviceGone, Missing, ValidationError, IntegrityError)
-# The most rows that one act on a list changes.
-MAX_SELECTED = 1000
+# The most rows that one act on a list changes. Each is a field of the form that confirms it, and
+# Django takes no form of more than 1,000 fields.
+MAX_SELECTED = 500
 # The most rows that a confirmation names.
 MAX_NAMED = 10
 MAX_REASON = 200
@@ -162,7 +163,8 @@ class Act:
 
     @property
     def short_description(self) -> str:
-        return " ".join(self.label.replace("{}", "").split()) + ("…" if self.consequence else "")
+        words = " ".join(self.label.replace("{}", "").split()).removesuffix(" of")
+        return words + ("…" if self.consequence else "")
 
     @property
     def allowed_permissions(self) -> list[str]:

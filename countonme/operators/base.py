@@ -238,8 +238,8 @@ SOFT_DELETE = Act(
     permission="soft_delete",
     applies=lambda row: row.deleted_at is None,
     only="Only what is live can be soft-deleted.",
-    consequence="Phones lose it at their next sync. It can be restored until the next purge "
-    "removes it.",
+    consequence="Phones no longer show this after their next sync. It can be restored until a "
+    "purge removes it.",
     totals=live_cascade,
     is_tried=True,
 )
@@ -260,7 +260,7 @@ HARD_DELETE = Act(
     permission="hard_delete",
     applies=lambda row: row.deleted_at is not None,
     only="Only what is soft-deleted can be deleted for ever.",
-    consequence="It is removed from the database, with all that belongs to it.",
+    consequence="This is removed from the database, with all that belongs to it.",
     totals=whole_cascade,
     is_for_ever=True,
     is_tried=True,
@@ -434,7 +434,9 @@ def linked(model: type[DeviceScoped], field_name: str) -> Any:
 
 def link(view: str, text: object, *args: object, query: str = "") -> SafeString:
     """Return a link to a page of the operators' site."""
-    return format_html('<a href="{}{}">{}</a>', reverse(view, args=args), query, text)
+    return format_html(
+        '<a class="operators-link" href="{}{}">{}</a>', reverse(view, args=args), query, text
+    )
 
 
 def id_range(start: str) -> tuple[UUID, UUID] | None:
