@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 from django.utils.html import escape
@@ -23,6 +22,16 @@ from entries.models import FoodEntry
 from goals.models import Goal
 from products.models import Portion, Product
 from tests.helpers.api import Api, new_phone, twin
+from tests.helpers.operators import (
+    CONFIRMED,
+    DEVICES,
+    MODERATION,
+    PRODUCTS,
+    act,
+    moderated,
+    operator,
+    operator_again,
+)
 from tests.helpers.phones import (
     another_phone,
     device_of,
@@ -33,32 +42,6 @@ from tests.helpers.phones import (
     status,
     try_pair,
 )
-
-DEVICES = "/admin/devices/device/"
-PRODUCTS = "/admin/products/product/"
-MODERATION = "/admin/products/product/moderation/"
-CONFIRMED = {"confirmed": "yes", "reason": "spam"}
-
-
-def operator(role: str = "") -> Client:
-    """Return a client signed in with a role, or as a superuser."""
-    name = role or "Superuser"
-    user = User.objects.create_user(name, is_staff=True, is_superuser=not role)
-    if role:
-        user.groups.add(Group.objects.get(name=role))
-    client = Client()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
-
-
-def operator_again() -> Client:
-    User.objects.filter(username="Superuser").delete()
-    return operator()
-
-
-def act(client: Client, page: str, action: str, row: Any, **values: str) -> Any:
-    sent = {"action": action, "_selected_action": [name_of(row)], **values}
-    return client.post(page, sent, follow=True)
 
 
 class TestDevices:
@@ -133,63 +116,6 @@ class TestDevices:
         client = operator()
         with django_assert_max_num_queries(8):
             client.get(DEVICES)
-
-
-class TestActsOfAPage:
-    """The acts of a list on the page of one of its rows."""
-
-    def test_a_device_is_blocked_and_unblocked_on_its_page(self, phone: Api) -> None:
-        page = f"{DEVICES}{device_of(phone).pk}/change/"
-        client = operator("Moderator")
-        shown = client.get(page).content.decode()
-        assert offered(shown) == ["block"]
-        url = f"{DEVICES}?q={device_of(phone).pk}"
-        assert f'action="{url}"' in shown
-        sent = {"from_page": name_of(device_of(phone))}
-        asked = act(client, url, "block", device_of(phone), **sent).content.decode()
-        assert f'href="{page}">Cancel' in asked
-        assert 'name="from_page"' in asked
-        answer = act(client, url, "block", device_of(phone), **sent, **CONFIRMED)
-        assert answer.redirect_chain == [(page, 302)]
-        assert offered(answer.content.decode()) == ["unblock"]
-        assert "Blocked" in answer.content.decode()
-
-    def test_a_products_page_counts_deletes_and_restores(self, phone: Api) -> None:
-        product = phone.product()
-        phone.entry(product_id=product["id"], grams=10)
-        row, client = Product._base_manager.get(), operator()
-        shown = client.get(change_url(row)).content.decode()
-        assert offered(shown) == ["soft_delete"]
-        links = {
-            "1 portion": "/admin/products/portion/",
-            "1 food entry": "/admin/entries/foodentry/",
-        }
-        for text, page in links.items():
-            url = f"{page}?deleted=no&of={row.device_id}&names={row.pk}"
-            assert f'href="{escape(url)}">{text}<' in shown
-            assert "1 result" in client.get(url).content.decode()
-        url, sent = f"{PRODUCTS}?of={row.device_id}", {"from_page": name_of(row)}
-        answer = act(client, url, "soft_delete", row, **sent, **CONFIRMED)
-        assert answer.redirect_chain == [(change_url(row), 302)]
-        assert offered(answer.content.decode()) == ["restore", "hard_delete"]
-        act(client, url, "restore", row, **sent)
-        assert Product.objects.across_devices().exists()
-
-    def test_what_is_gone_leads_to_the_list(self, phone: Api) -> None:
-        phone.delete(f"/v1/products/{phone.product()['id']}")
-        row, url = Product._base_manager.get(), PRODUCTS
-        answer = act(operator(), url, "hard_delete", row, from_page=name_of(row), **CONFIRMED)
-        assert [url for url, _ in answer.redirect_chain] == [PRODUCTS]
-
-    def test_who_may_nothing_is_offered_nothing(self, phone: Api) -> None:
-        phone.product()
-        row = Product._base_manager.get()
-        assert offered(operator("Support").get(change_url(row)).content.decode()) == []
-
-
-def offered(page: str) -> list[str]:
-    """Return the acts that a row's page offers."""
-    return re.findall(r'name="action" value="(\w+)"', page)
 
 
 class TestPhones:
@@ -434,241 +360,6 @@ class TestUsers:
     @pytest.mark.parametrize("role", ["Moderator", "Support"])
     def test_no_role_sees_users(self, db: None, role: str) -> None:
         assert operator(role).get("/admin/auth/user/").status_code == 403
-
-
-class TestDeletingForEver:
-    def test_it_names_what_goes_along_and_asks(self, phone: Api) -> None:
-        product = phone.product()
-        phone.portion(product, name="1 fillet")
-        phone.delete(f"/v1/products/{product['id']}")
-        row, client = Product._base_manager.get(), operator()
-        page = act(client, PRODUCTS, "hard_delete", row).content.decode()
-        assert "Chicken Breast" in page
-        assert "Delete 1 product for ever?" in page
-        assert "2 portions" in page
-        assert "for ever: nothing brings it back" in page
-        assert Product._base_manager.exists()
-        act(client, PRODUCTS, "hard_delete", row, **CONFIRMED)
-        assert not Product._base_manager.exists()
-        assert not Portion._base_manager.exists()
-
-    def test_a_live_row_is_passed_over(self, phone: Api) -> None:
-        phone.product()
-        row = Product._base_manager.get()
-        page = act(operator(), PRODUCTS, "hard_delete", row, **CONFIRMED).content.decode()
-        assert "Nothing was done. Only what is soft-deleted can be deleted for ever." in page
-        assert "Deleted for ever" not in page
-        assert Product._base_manager.exists()
-
-    def test_what_the_diary_names_is_refused_with_a_sentence(self, phone: Api) -> None:
-        product = phone.product()
-        phone.entry(product_id=product["id"], grams=10)
-        phone.delete(f"/v1/products/{product['id']}")
-        row = Product._base_manager.get()
-        client = operator()
-        asked = act(client, PRODUCTS, "hard_delete", row).content.decode()
-        url = f"/admin/entries/foodentry/?of={row.device_id}&names={row.pk}"
-        assert f'href="{escape(url)}">1 food entry names it</a>' in asked
-        assert "Reason" not in asked
-        assert "Chicken Breast" in client.get(url).content.decode()
-        page = act(client, PRODUCTS, "hard_delete", row, **CONFIRMED).content.decode()
-        assert "Deleted for ever" not in page
-        assert "Another row still refers to it" in page
-        assert Product._base_manager.exists()
-
-    def test_the_number_of_several_is_typed(self, phone: Api) -> None:
-        names = [name_of(self.deleted(phone)) for _ in range(2)]
-        client = operator()
-        sent = {"action": "hard_delete", "_selected_action": names, **CONFIRMED}
-        for typed in ({}, {"typed": "3"}):
-            page = client.post(PRODUCTS, sent | typed, follow=True).content.decode()
-            assert "Type 2 to go on." in page
-            assert "2 products" in page
-        assert Product._base_manager.count() == 2
-        page = client.post(PRODUCTS, sent | {"typed": "2"}, follow=True).content.decode()
-        assert "Deleted for ever: 2 products." in page
-        page = client.post(PRODUCTS, sent | {"typed": "2"}, follow=True).content.decode()
-        assert "Deleted for ever" not in page
-
-    def test_what_can_not_go_is_left_out_of_the_rest(self, phone: Api) -> None:
-        named = phone.product(name="Named")
-        phone.entry(product_id=named["id"], grams=10)
-        phone.delete(f"/v1/products/{named['id']}")
-        free, kept = self.deleted(phone), Product._base_manager.get(pk=named["id"])
-        sent = {"action": "hard_delete", "_selected_action": [name_of(free), name_of(kept)]}
-        page = operator().post(PRODUCTS, sent).content.decode()
-        assert "Delete 1 product for ever?" in page
-        assert f'value="{name_of(free)}"' in page
-        assert f'value="{name_of(kept)}"' not in page
-        assert "1 food entry names it" in page
-
-    def deleted(self, phone: Api) -> Product:
-        product = phone.product()
-        phone.delete(f"/v1/products/{product['id']}")
-        return Product._base_manager.get(pk=product["id"])
-
-
-def moderated(model: Any = Product) -> Any:
-    """Return the pages on which rows of a model are moderated."""
-    return admin.site.get_model_admin(model)
-
-
-def found(pattern: str, model: Any = Product) -> list[str]:
-    return [row["name"] for row in moderated(model).names(pattern)]
-
-
-class TestModeration:
-    def test_it_works(self, phone: Api, other: Api) -> None:
-        for one in (phone, other):
-            one.product(name="Búy Pills")
-            one.product(name="Rice")
-        client = operator("Moderator")
-        page = client.get(MODERATION, {"pattern": "buy*pil"}).content.decode()
-        assert "Búy Pills" in page
-        assert "Rice" not in page
-        assert " checked" not in page.partition('id="moderation"')[2].partition("</form>")[0]
-        sent = {"pattern": "buy*pil", "name": ["buy pills"]}
-        asked = client.post(MODERATION, sent).content.decode()
-        assert "Soft-delete 2 products?" in asked
-        assert "of 2 devices" in asked
-        assert Product.objects.across_devices().count() == 4
-        client.post(MODERATION, sent | CONFIRMED)
-        assert {row["name"] for row in phone.get("/v1/products").json()} == {"Rice"}
-        messages = LogEntry.objects.values_list("change_message", flat=True)
-        assert list(messages) == ["Soft-deleted by moderation: spam."] * 2
-
-    def test_it_needs_a_reason_and_a_name(self, phone: Api) -> None:
-        phone.product(name="Spam")
-        client, sent = operator(), {"pattern": "spam", "confirmed": "yes", "name": ["spam"]}
-        assert "Say why." in client.post(MODERATION, sent | {"reason": " "}).content.decode()
-        sent |= {"name": [], "reason": "spam"}
-        assert "tick a name first" in client.post(MODERATION, sent, follow=True).content.decode()
-        assert Product.objects.across_devices().exists()
-
-    def test_an_act_is_undone_as_far_as_nothing_changed_since(
-        self, phone: Api, other: Api, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(moderation, "BATCH", 2)
-        gone, *spam = [one.product(name="Spam") for one in (phone, phone, other, phone)]
-        phone.delete(f"/v1/products/{gone['id']}")
-        client, sent = operator("Moderator"), {"pattern": "spam", "name": ["spam"], **CONFIRMED}
-        page = client.post(MODERATION, sent, follow=True).content.decode()
-        assert "Soft-deleted: 3 products." in page
-        assert "Restore these (3)" in page
-        first = Product._base_manager.get(pk=spam[0]["id"])
-        first.restore()
-        first.delete()
-        again = re.search(r'name="restore" value="([^"]+)"', page)
-        assert again
-        page = client.post(MODERATION, {"restore": again[1]}, follow=True).content.decode()
-        assert "Restored: 2 products." in page
-        assert "Nothing of it is deleted any more." in page
-        live = {str(pk) for pk in Product.objects.across_devices().values_list("pk", flat=True)}
-        assert live == {each["id"] for each in spam[1:]}
-        assert Portion.objects.across_devices().count() == 2
-        page = client.post(MODERATION, {"restore": again[1]}, follow=True).content.decode()
-        assert "Nothing was left to do." in page
-        assert client.post(MODERATION, {"restore": "x"}, follow=True).status_code == 200
-
-    def test_typed_entries_are_moderated_and_those_of_products_are_not(self, phone: Api) -> None:
-        product = phone.product(name="Spám")
-        phone.entry(product_id=product["id"], grams=10)
-        phone.entry(name="Spám", kcal=1)
-        page = "/admin/entries/foodentry/moderation/"
-        assert found("spam", FoodEntry) == ["Spám"]
-        sent = {"pattern": "spam", "name": ["spam"], **CONFIRMED}
-        shown = operator("Moderator").post(page, sent, follow=True).content.decode()
-        assert "Soft-deleted: 1 food entry." in shown
-        assert FoodEntry.objects.across_devices().get().product is not None
-
-    def test_a_products_only_portion_stays_and_that_is_said_before(self, phone: Api) -> None:
-        phone.portion(phone.product(), name="Spam")
-        only = phone.product()
-        phone.portion(only, name="Spam")
-        first = Portion._base_manager.get(product_id=only["id"], is_default=True)
-        phone.delete(f"/v1/portions/{first.pk}")
-        client, page = operator("Moderator"), "/admin/products/portion/moderation/"
-        sent = {"pattern": "spam", "name": ["spam"]}
-        asked = client.post(page, sent).content.decode()
-        assert "Soft-delete 1 portion?" in asked
-        assert "A product keeps at least one portion." in asked
-        shown = client.post(page, sent | CONFIRMED, follow=True).content.decode()
-        assert "Soft-deleted: 1 portion." in shown
-        assert Portion.objects.across_devices().filter(name="Spam").count() == 1
-        asked = client.post(page, sent).content.decode()
-        assert "This can’t be done" in asked
-
-    def test_it_counts_and_links(self, phone: Api, other: Api) -> None:
-        for one in (phone, phone, other):
-            one.product(name="Spam")
-        only = Product._base_manager.get(pk=phone.product(name="Spam 2")["id"])
-        assert moderated().names("spam") == [
-            {
-                "name_folded": "spam",
-                "name": "Spam",
-                "devices": 2,
-                "rows": 3,
-                "url": f"{PRODUCTS}?deleted=no&q=Spam",
-            },
-            {
-                "name_folded": "spam 2",
-                "name": "Spam 2",
-                "devices": 1,
-                "rows": 1,
-                "url": change_url(only),
-            },
-        ]
-
-    def test_a_pattern_is_no_regular_expression(self, phone: Api) -> None:
-        phone.product(name="a+b (c)")
-        phone.product(name="aab")
-        assert found("A+B (") == ["a+b (c)"]
-
-    def test_it_also_finds_what_a_search_finds(self, phone: Api) -> None:
-        phone.product(name="S-p-a-m")
-        phone.product(name="Kellogg\u2019s")
-        assert found("spam") == ["S-p-a-m"]
-        assert found("kelloggs") == ["Kellogg\u2019s"]
-        assert found("ellogg's") == ["Kellogg\u2019s"]
-        assert found("sp*m") == ["S-p-a-m"]
-        assert found("am*sp") == []
-        phone.product(name="Fizzy Cola")
-        assert found("cola-fizzy") == ["Fizzy Cola"]
-
-    def test_white_space_in_a_pattern_is_one_blank(self, phone: Api) -> None:
-        phone.product(name="buy pills")
-        assert "buy pills" in operator_page("uy\u00a0\u2003pil")
-
-    def test_control_characters_in_a_pattern_are_refused(self, phone: Api) -> None:
-        phone.product(name="Spam")
-        for pattern in ("\0", "spam\0", "spam\x1c"):
-            page = operator_page(pattern)
-            assert "Control characters are not allowed." in page
-            assert "Spam" not in page
-
-    def test_an_act_is_bounded_and_says_what_is_left(
-        self, phone: Api, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(moderation, "BATCH", 2)
-        monkeypatch.setattr(moderation, "MAX_ROWS", 4)
-        for _ in range(5):
-            phone.product(name="Spam")
-        client, sent = operator(), {"pattern": "spam", "name": ["spam"]}
-        asked = client.post(MODERATION, sent).content.decode()
-        assert "Soft-delete 4 products?" in asked
-        assert "At most 4 are taken at a time." in asked
-        page = client.post(MODERATION, sent | CONFIRMED, follow=True).content.decode()
-        assert "Soft-deleted: 4 products. 1 are left: do it again." in page
-
-    def test_without_a_pattern_it_finds_nothing(self, phone: Api) -> None:
-        phone.product(name="Spam")
-        for pattern in ("", " ", "*"):
-            page = operator_page(pattern)
-            assert "Spam" not in page
-
-
-def operator_page(pattern: str) -> str:
-    return operator_again().get(MODERATION, {"pattern": pattern}).content.decode()
 
 
 class TestDashboard:

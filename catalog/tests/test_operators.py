@@ -315,6 +315,14 @@ class TestHiding:
         assert ("Say why." in page) or ("Control characters" in page)
         assert Food.fetch(food.pk) == food
 
+    def test_a_foods_own_page_offers_it(self, food: Food) -> None:
+        page = operator().get(f"{FOODS}{food.pk}/change/").content.decode()
+        assert f'action="{FOODS}?q={food.pk}"' in page
+        assert 'name="action" value="hide"' in page
+        act(f"{FOODS}?q={food.pk}", "hide", food, confirmed="yes", reason="Spam")
+        page = operator().get(f"{FOODS}{food.pk}/change/").content.decode()
+        assert 'name="action" value="unhide"' in page
+
     def test_a_hidden_food_is_found_by_operators(self, food: Food) -> None:
         correct(food, is_hidden="on")
         for query in ("?q=coc", "?q=04252614", f"?q={food.pk}", "?shown=hidden"):

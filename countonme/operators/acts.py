@@ -200,15 +200,16 @@ class Act:
         possible = [row for row in rows if name_of(row) not in left_out]
         count = len(possible)
         sent = [(ACTION_CHECKBOX_NAME, name_of(row)) for row in possible]
-        page = request.POST.get("from_page")
-        if page:
+        page = request.POST.get("from_page", "")
+        is_from_page = page in map(name_of, rows)
+        if is_from_page:
             sent.append(("from_page", page))
         return Confirmation(
             button=self.label.format(counted(count, admin.model)),
             consequence=self.consequence,
             totals=[counted(count, admin.model), *self.totals(possible)] if possible else [],
             sent=[("action", self.name), *sent],
-            cancel_url=admin.page_url(page) if page else request.get_full_path(),
+            cancel_url=admin.page_url(page) if is_from_page else request.get_full_path(),
             rows=first_of([(str(row), change_url(row)) for row in possible[: MAX_NAMED + 1]]),
             left_out=list(left_out.values()),
             note=note,

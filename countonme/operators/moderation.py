@@ -7,6 +7,7 @@ that both are found again.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -44,8 +45,6 @@ from countonme.scope.query import DeviceScopedQuerySet
 # The most rows that one transaction soft-deletes, and the most that one act does.
 BATCH = 500
 MAX_ROWS = 10_000
-# The most rows that one click restores, one by one.
-MAX_RESTORED = 1000
 # The most names that a page lists, and the last acts that it shows.
 MAX_NAMES = 200
 MAX_ACTS = 5
@@ -161,9 +160,9 @@ class ModeratedAdmin(ScopedAdmin):
     def deleted_by_act(self, moment: datetime) -> list[DeviceScoped]:
         """Return the rows that an act of moderation deleted and nothing has changed since.
 
-        At most `MAX_RESTORED`.
+        At most `MAX_SELECTED`.
         """
-        rows = list(self.deleted_at(moment)[:MAX_RESTORED])
+        rows = list(self.deleted_at(moment)[:MAX_SELECTED])
         names = self.acts().filter(action_time=moment, object_id__in=map(name_of, rows))
         in_log = set(names.values_list("object_id", flat=True))
         return [row for row in rows if name_of(row) in in_log]
@@ -264,7 +263,8 @@ class ModeratedAdmin(ScopedAdmin):
             raise PermissionDenied
         moment = parse_datetime(request.POST["restore"])
         rows = self.deleted_by_act(moment) if moment else []
-        RESTORE.do(self, request, rows, "")
+        restore = replace(RESTORE, applies=lambda row: row.deleted_at == moment)
+        restore.do(self, request, rows, "")
         return redirect(page)
 
 
