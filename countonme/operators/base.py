@@ -203,7 +203,7 @@ class OperatorAdmin(ModelAdmin):  # type: ignore[misc]  # unfold comes without t
         A page that asks, or a file, is the answer itself.
         """
         response = super().response_action(request, queryset)
-        name = request.POST.get("from_page")
+        name = request.POST.get("from_page", "")
         is_done = bool(name) and isinstance(response, HttpResponseRedirect)
         if is_done and self.get_object(request, name) is not None:
             return HttpResponseRedirect(self.page_url(name))
@@ -313,7 +313,7 @@ class ScopedAdmin(OperatorAdmin):
     def action_checkbox(self, obj: DeviceScoped) -> str:
         return super().action_checkbox(NamedRow(obj))
 
-    def response_action(self, request: HttpRequest, queryset: DeviceScopedQuerySet[Any]) -> Any:
+    def response_action(self, request: HttpRequest, queryset: Any) -> Any:
         """Find the rows that were ticked by their names. Django expects ids in the request."""
         chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
         if not forms.BooleanField().to_python(request.POST.get("select_across", False)):
