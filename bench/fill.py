@@ -61,13 +61,13 @@ SHARES = ", ".join(f"round({column} * grams / 100, 2)" for column in COLUMNS_100
 # of one device lie far apart.
 ENTRIES = f"""
     INSERT INTO food_entries (id, device_id, revision, created_at, product_id, date, meal_type,
-        name, unit, grams, {", ".join(NAMES)})
+        name, name_folded, unit, grams, {", ".join(NAMES)})
     SELECT md5(format('entry %%s %%s', device, number))::uuid,
         md5(format('device %%s', device))::uuid, 2,
         (day + make_interval(hours => 7 + 3 * (number %% %(a_day)s))) AT TIME ZONE 'UTC',
         md5(format('product %%s %%s', device, foods.n))::uuid, day,
         ('{{breakfast,lunch,dinner,snacks}}'::text[])[1 + number %% %(a_day)s %% 4],
-        name, unit, grams, {SHARES}
+        name, name_folded, unit, grams, {SHARES}
     FROM generate_series(0, %(entries)s - 1) AS k,
         LATERAL (SELECT k %% %(devices)s AS device, k / %(devices)s AS number) AS whose,
         LATERAL (SELECT %(last_day)s::date - number / %(a_day)s AS day,

@@ -69,9 +69,9 @@ def trigger_cost(connection: Connection) -> dict[str, float]:
             connection.execute(
                 """
                 INSERT INTO food_entries (id, device_id, revision, created_at, product_id, date,
-                    meal_type, name, unit, grams, kcal)
+                    meal_type, name, name_folded, unit, grams, kcal)
                 SELECT gen_random_uuid(), device_id, 1, now(), id, '2025-01-01', 'lunch', name,
-                    unit, 1, 1
+                    name_folded, unit, 1, 1
                 FROM generate_series(1, %s), (SELECT * FROM products LIMIT 1) AS product
                 """,
                 [INSERTED],

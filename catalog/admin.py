@@ -5,7 +5,6 @@ There may be millions of foods, so their list is what an index finds, and is sho
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from itertools import chain
 from typing import Any, ClassVar
@@ -13,6 +12,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
@@ -31,7 +31,7 @@ from django.db.models import (
     Value,
 )
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.shortcuts import redirect
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -41,7 +41,8 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from catalog.models import CORRECTABLE, Correction, Food, Report, Source, food_id
 from catalog.search import find, to_tsquery
 from countonme.api.text import clean, compounds
-from countonme.operators.base import OperatorAdmin, sentence
+from countonme.operators.acts import Act
+from countonme.operators.base import OperatorAdmin
 from countonme.operators.names import change_url
 from products import gtin
 from products.names import CleanFormField
@@ -179,6 +180,29 @@ class FoodForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
             raise ValidationError("Nothing is changed.")
 
 
+HIDE = Act(
+    name="hide",
+    label="Hide {}",
+    done="Hidden",
+    run=lambda food, reason, by: food.correct({"is_hidden": True}, reason, by),
+    permission="change",
+    applies=lambda food: not food.is_hidden,
+    only="This is hidden already.",
+    consequence="Nobody finds them any more, whatever the source says, until they are shown again. "
+    "Copies that phones made stay.",
+)
+UNHIDE = Act(
+    name="unhide",
+    label="Show {} again",
+    done="Shown again",
+    run=lambda food, reason, by: food.correct({"is_hidden": False}, reason, by),
+    permission="change",
+    applies=lambda food: food.is_hidden,
+    only="Only what is hidden can be shown again.",
+    consequence="Everybody finds them again.",
+)
+
+
 @admin.register(Food)
 class FoodAdmin(OperatorAdmin):
     form = FoodForm
@@ -190,7 +214,7 @@ class FoodAdmin(OperatorAdmin):
         "Words of name or brand, a barcode, or an id. "
         "Without a search: the foods with open reports."
     )
-    actions = ["hide", "unhide"]
+    actions: ClassVar[Any] = [HIDE, UNHIDE]
     # Labels stand above their fields, of which several share a line.
     compressed_fields = False
     change_form_outer_after_template = "catalog/said_of_food.html"
@@ -300,39 +324,6 @@ class FoodAdmin(OperatorAdmin):
             return "hidden"
         return "live" if food.withdrawn_at is None else "withdrawn"
 
-    @admin.action(description="Hide…", permissions=["change"])
-    def hide(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        title, consequence = "Hide these foods?", "Nobody finds {} any more. Copies of it stay."
-        return self._show(request, queryset, title, consequence, hides=True)
-
-    @admin.action(description="Show again…", permissions=["change"])
-    def unhide(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        title, consequence = "Show these foods again?", "Everybody finds {} again."
-        return self._show(request, queryset, title, consequence, hides=False)
-
-    def _show(
-        self,
-        request: HttpRequest,
-        queryset: QuerySet[Any],
-        title: str,
-        consequence: str,
-        *,
-        hides: bool,
-    ) -> HttpResponse | None:
-        rows = queryset.filter(is_hidden=not hides)
-        consequences = (consequence.format(f"“{food}”") for food in rows)
-        page = self.confirm(request, rows, title, consequences, asks_reason=True)
-        if page is None:
-            try:
-                reason = ReasonField().clean(request.POST.get("reason"))
-            except ValidationError as error:
-                self.message_user(request, f"Reason: {sentence(error)}", messages.ERROR)
-                return None
-            values, user_id = {"is_hidden": hides}, request.user.pk or 0
-            done = f"{'Hidden' if hides else 'Shown again'}: {reason}"
-            self.each(request, rows, done, lambda food: food.correct(values, reason, user_id))
-        return page
-
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
     """Counts no further than anybody turns pages."""
@@ -363,17 +354,12 @@ class SaidAdmin(OperatorAdmin):
         Food.locked(row.food_id)
         row.refresh_from_db()
 
-    def settle(
-        self,
-        request: HttpRequest,
-        queryset: QuerySet[Any],
-        done: str,
-        act: Callable[[Any], Any],
-    ) -> HttpResponse | None:
-        """Call `act` with each row, and lead back to the food's page if that is where it began."""
-        self.each(request, queryset, done, act)
-        row = queryset.first() if "from_food" in request.POST else None
-        return row and redirect(change_url(row.food))
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """Lead back to the food's page if that is where the act began."""
+        chosen = queryset.filter(pk__in=request.POST.getlist(ACTION_CHECKBOX_NAME))
+        row = chosen.first() if "from_food" in request.POST else None
+        response = super().response_action(request, queryset)
+        return redirect(change_url(row.food)) if row else response
 
     @display(description="food")
     def of_food(self, row: Any) -> SafeString:
@@ -403,6 +389,26 @@ class CorrectionStateFilter(admin.SimpleListFilter):
         return queryset
 
 
+UNDO = Act(
+    name="undo",
+    label="Undo {}",
+    done="Undone",
+    run=lambda correction, reason, by: correction.undo(by),
+    permission="settle",
+    applies=lambda correction: correction.undone_at is None,
+    only="This is undone already.",
+)
+KEEP = Act(
+    name="keep",
+    label="Keep {}",
+    done="Kept",
+    run=lambda correction, reason, by: correction.keep(),
+    permission="settle",
+    applies=lambda correction: correction.review_since is not None,
+    only="Only what is up for review can be kept.",
+)
+
+
 @admin.register(Correction)
 class CorrectionAdmin(SaidAdmin):
     list_display = [
@@ -418,7 +424,7 @@ class CorrectionAdmin(SaidAdmin):
     list_filter: ClassVar[Any] = [CorrectionStateFilter, "field"]
     list_select_related = ["food", "made_by"]
     ordering = ["-pk"]
-    actions = ["undo", "keep"]
+    actions: ClassVar[Any] = [UNDO, KEEP]
 
     @display(description="value")
     def new_value(self, correction: Correction) -> str:
@@ -435,15 +441,6 @@ class CorrectionAdmin(SaidAdmin):
     def state(self, correction: Correction) -> str:
         return correction.state
 
-    @admin.action(description="Undo", permissions=["settle"])
-    def undo(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        user_id = request.user.pk or 0
-        return self.settle(request, queryset, "Undone", lambda row: row.undo(user_id))
-
-    @admin.action(description="Keep", permissions=["settle"])
-    def keep(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        return self.settle(request, queryset, "Kept", lambda row: row.keep())
-
 
 class ReportStateFilter(admin.SimpleListFilter):
     title = "state"
@@ -458,6 +455,17 @@ class ReportStateFilter(admin.SimpleListFilter):
         return queryset
 
 
+CLOSE = Act(
+    name="close",
+    label="Close {}",
+    done="Closed",
+    run=lambda report, reason, by: report.close(by),
+    permission="settle",
+    applies=lambda report: report.closed_at is None,
+    only="This is closed already.",
+)
+
+
 @admin.register(Report)
 class ReportAdmin(SaidAdmin):
     list_display = ["of_food", "reason", "note", "state", "created_at", "closed_by", "closed_at"]
@@ -465,16 +473,11 @@ class ReportAdmin(SaidAdmin):
     list_select_related = ["food", "closed_by"]
     # The order of an index: the open ones first, by reason.
     ordering = ["-closed_at", "reason", "created_at", "id"]
-    actions = ["close"]
+    actions: ClassVar[Any] = [CLOSE]
 
     @display(description="state", label={"open": "warning", "closed": "success"})
     def state(self, report: Report) -> str:
         return "open" if report.closed_at is None else "closed"
-
-    @admin.action(description="Close", permissions=["settle"])
-    def close(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        user_id = request.user.pk or 0
-        return self.settle(request, queryset, "Closed", lambda row: row.close(user_id))
 
 
 @admin.register(Source)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin, messages
@@ -15,13 +16,16 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import formats, timezone
-from django.utils.html import format_html_join
+from django.utils.crypto import salted_hmac
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
+from django.views.decorators.debug import sensitive_variables
 from unfold.decorators import display
 
+from countonme.operators.acts import Act, Confirmation, counted, sentence
 from countonme.operators.base import OperatorAdmin, id_range, link
-from countonme.scope.exceptions import DeviceGone
+from countonme.scope.exceptions import Conflict, DeviceGone
 from countonme.scope.models import DeviceScoped, device_scoped_models
 from devices import transfer
 from devices.models import Device, Phone
@@ -69,7 +73,69 @@ class StateFilter(admin.SimpleListFilter):
         return queryset
 
 
-SIGN_OUT = "admin:devices_phone_sign_out"
+SIGN_OUT_PHONE = "admin:devices_phone_sign_out"
+ISSUE = "admin:devices_phone_token"
+
+
+def phones_of(devices: Sequence[Any]) -> list[str]:
+    """Say how many phones of devices are signed in."""
+    return [counted(Phone.objects.live().filter(device__in=devices).count(), Phone)]
+
+
+def owned_by(devices: Sequence[Any]) -> list[str]:
+    """Say how many phones, and rows of each kind, devices own, deleted ones included."""
+    rows = (
+        counted(model.all_objects.across_devices().filter(device__in=devices).count(), model)
+        for model in device_scoped_models()
+    )
+    return [*phones_of(devices), *rows]
+
+
+BLOCK = Act(
+    name="block",
+    label="Block {}",
+    done="Blocked",
+    run=lambda device, reason, by: device.block(reason),
+    permission="block",
+    applies=lambda device: device.is_usable,
+    only="Only a device that is neither blocked nor erased can be blocked.",
+    consequence="All calls of these phones are refused until the device is unblocked. What it "
+    "owns stays.",
+    totals=phones_of,
+)
+UNBLOCK = Act(
+    name="unblock",
+    label="Unblock {}",
+    done="Unblocked",
+    run=lambda device, reason, by: device.unblock(),
+    permission="block",
+    applies=lambda device: device.blocked_at is not None,
+    only="Only a blocked device can be unblocked.",
+)
+SIGN_OUT = Act(
+    name="sign_out",
+    label="Sign out all phones of {}",
+    done="Phones signed out",
+    run=lambda device, reason, by: device.sign_out(device.phones.all()),
+    permission="revoke",
+    applies=lambda device: device.phones.live().exists(),
+    only="Only a device with a phone that is signed in can be signed out.",
+    consequence="Their tokens and the pairing codes that they asked for are refused at once. What "
+    "the device owns stays, and so does its recovery key.",
+    totals=phones_of,
+)
+ERASE = Act(
+    name="erase",
+    label="Erase {}",
+    done="Erased",
+    run=lambda device, reason, by: device.erase(),
+    permission="erase",
+    applies=lambda device: device.erased_at is None,
+    only="This is erased already.",
+    consequence="All phones are signed out at once, and the next purge removes all rows.",
+    totals=owned_by,
+    is_for_ever=True,
+)
 
 
 @admin.register(Device)
@@ -80,7 +146,7 @@ class DeviceAdmin(OperatorAdmin):
     search_help_text = "An id, whole or from its start"
     ordering = ["-created_at", "-id"]
     sortable_by = ["created_at"]
-    actions = ["block", "unblock", "sign_out", "export", "erase"]
+    actions: ClassVar[Any] = [BLOCK, UNBLOCK, SIGN_OUT, "export", ERASE]
     readonly_fields = ["last_seen_at", "phones", "owns"]
     fields = [
         "id",
@@ -113,10 +179,14 @@ class DeviceAdmin(OperatorAdmin):
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Any:
-        """Note on the device whether the operator may sign its phones out."""
+        """Note on the device what the operator may do to its phones."""
         device = super().get_object(request, object_id, from_field)
         if device is not None:
-            device.offers_sign_out = self.has_revoke_permission(request)
+            offered = {
+                SIGN_OUT_PHONE: ("Sign out…", self.has_revoke_permission(request)),
+                ISSUE: ("Issue a new token…", self.has_issue_token_permission(request)),
+            }
+            device.offered = {view: text for view, (text, may) in offered.items() if may}
         return device
 
     def get_search_results(
@@ -135,6 +205,9 @@ class DeviceAdmin(OperatorAdmin):
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return self.may(request, "revoke")
+
+    def has_issue_token_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, "issue_token")
 
     def has_export_permission(self, request: HttpRequest) -> bool:
         return self.may(request, "export")
@@ -166,8 +239,14 @@ class DeviceAdmin(OperatorAdmin):
 
     @display(description="phones")
     def phones(self, device: Any) -> SafeString:
-        """List the phones that are signed in, each with a link that signs it out."""
-        return format_html_join(
+        """List the phones that are signed in, each with links to what can be done to it."""
+
+        def links(phone_id: UUID) -> SafeString:
+            offered = device.offered.items()
+            linked = ((link(view, text, device.pk, phone_id),) for view, text in offered)
+            return format_html_join(" ", "{}", linked)
+
+        listed = format_html_join(
             "",
             "<p>{}: {}, joined {}, last seen {} {}</p>",
             (
@@ -178,13 +257,17 @@ class DeviceAdmin(OperatorAdmin):
                     formats.localize(localtime(phone.last_seen_at))
                     if phone.last_seen_at
                     else "never",
-                    link(SIGN_OUT, "Sign out…", device.pk, phone.id)
-                    if device.offers_sign_out
-                    else "",
+                    links(phone.id),
                 )
                 for phone in device.phones.live().in_order()
             ),
-        ) or SafeString("None")
+        )
+        if listed:
+            return listed
+        if device.erased_at is not None or ISSUE not in device.offered:
+            return SafeString("None")
+        renew = link(ISSUE, "Issue a token for the first phone…", device.pk, device.pk)
+        return format_html("None. {}", renew)
 
     @display(description="owns")
     def owns(self, device: Device) -> SafeString:
@@ -195,7 +278,7 @@ class DeviceAdmin(OperatorAdmin):
                 (
                     link(
                         f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist",
-                        f"{getattr(device, _count_name(model))} {model._meta.verbose_name_plural}",
+                        counted(getattr(device, _count_name(model)), model),
                         query=f"?deleted=no&of={device.pk}",
                     ),
                 )
@@ -203,42 +286,19 @@ class DeviceAdmin(OperatorAdmin):
             ),
         )
 
-    @admin.action(description="Block…", permissions=["block"])
-    def block(self, request: HttpRequest, queryset: QuerySet[Any]) -> TemplateResponse | None:
-        blockable = queryset.filter(blocked_at=None, erased_at=None)
-        consequences = (
-            f"The phones of {device} are refused; its data stays." for device in blockable
-        )
-        page = self.confirm(
-            request, blockable, "Block these devices?", consequences, asks_reason=True
-        )
-        if page is None:
-            reason = request.POST.get("reason", "").strip()[:200]
-            if not reason:
-                self.message_user(request, "A block needs a reason.", messages.ERROR)
-            else:
-                self.each(request, blockable, f"Blocked: {reason}", lambda row: row.block(reason))
-        return page
-
-    @admin.action(description="Unblock", permissions=["block"])
-    def unblock(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        blocked = queryset.filter(blocked_at__isnull=False)
-        self.each(request, blocked, "Unblocked", lambda row: row.unblock())
-
-    @admin.action(description="Sign out all phones", permissions=["revoke"])
-    def sign_out(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        with_phones = queryset.filter(signed_in__gt=0)
-        self.each(
-            request, with_phones, "Phones signed out", lambda row: row.sign_out(row.phones.all())
-        )
-
     def get_urls(self) -> list[Any]:
-        page = path(
-            "<uuid:device_id>/phones/<uuid:phone_id>/sign-out/",
-            self.admin_site.admin_view(self.sign_out_phone),
-            name=SIGN_OUT.partition(":")[2],
-        )
-        return [page, *super().get_urls()]
+        pages = [
+            path(
+                f"<uuid:device_id>/phones/<uuid:phone_id>/{name}/",
+                self.admin_site.admin_view(view),
+                name=url_name.partition(":")[2],
+            )
+            for name, view, url_name in (
+                ("sign-out", self.sign_out_phone, SIGN_OUT_PHONE),
+                ("token", self.issue_token, ISSUE),
+            )
+        ]
+        return [*pages, *super().get_urls()]
 
     def sign_out_phone(self, request: HttpRequest, device_id: UUID, phone_id: UUID) -> HttpResponse:
         """Ask to confirm, then sign one phone of a device out."""
@@ -247,23 +307,71 @@ class DeviceAdmin(OperatorAdmin):
         phone = get_object_or_404(Phone.objects.live(), device=device_id, id=phone_id)
         device = phone.device
         page = reverse("admin:devices_device_change", args=[device.pk])
-        if request.method == "POST":
-            try:
-                with device.locked():
-                    device.sign_out(device.phones.filter(id=phone_id))
-                    self.note(request, device, f"Phone signed out: {phone_id}.")
-            except DeviceGone as error:
-                raise Http404 from error
-            self.message_user(request, f"Phone signed out: {phone}.", messages.SUCCESS)
+        confirmation = Confirmation(
+            button="Sign 1 phone out",
+            consequence="Its token is refused at once. What the device owns stays, and the phone "
+            "can join again by a pairing code or the recovery key.",
+            totals=[f"“{phone}”"],
+            sent=[],
+            cancel_url=page,
+        )
+        reason = confirmation.reason(request)
+        if reason is None:
+            return confirmation.page(self, request)
+        try:
+            with device.locked():
+                device.sign_out(device.phones.filter(id=phone_id))
+                self.note(request, device, f"Phone signed out: {phone_id}: {reason}.")
+        except DeviceGone as error:
+            raise Http404 from error
+        self.message_user(request, f"Phone signed out: {phone}.", messages.SUCCESS)
+        return HttpResponseRedirect(page)
+
+    @sensitive_variables("token")
+    def issue_token(self, request: HttpRequest, device_id: UUID, phone_id: UUID) -> HttpResponse:
+        """Ask to confirm, then give a phone a new token, and show it on the answer alone.
+
+        A form that is sent twice issues one: the page has a mark of the token that it replaces.
+        """
+        if not self.has_issue_token_permission(request):
+            raise PermissionDenied
+        device = get_object_or_404(Device.objects.filter(erased_at=None), pk=device_id)
+        phone = _phone_to_renew(device, phone_id)
+        page = reverse("admin:devices_device_change", args=[device.pk])
+        confirmation = Confirmation(
+            button="Issue a new token",
+            consequence="The phone is signed in by the new token; its older ones are refused at "
+            "once. Who has the token reads and writes the diary: give it only to a person whose "
+            "phone’s id you know from elsewhere. It is shown once, on the next page.",
+            totals=[f"“{phone}”"],
+            sent=[("replaces", _mark(phone))],
+            cancel_url=page,
+        )
+        reason = confirmation.reason(request)
+        if reason is None:
+            return confirmation.page(self, request)
+        try:
+            with device.locked():
+                phone = _phone_to_renew(device, phone_id)
+                if request.POST.get("replaces") != _mark(phone):
+                    raise Conflict("The phone’s token has changed meanwhile; this one stays hidden")
+                token = phone.issue_token()
+                self.note(request, device, f"Token issued: {phone_id}: {reason}.")
+        except Conflict as error:
+            self.message_user(request, sentence(error), messages.ERROR)
             return HttpResponseRedirect(page)
+        except DeviceGone as error:
+            raise Http404 from error
         context = {
             **self.admin_site.each_context(request),
-            "title": "Sign this phone out?",
+            "title": "The new token",
             "opts": self.opts,
-            "consequences": [f"The token of {phone} is refused; what the device owns stays."],
-            "cancel_url": page,
+            "token": token,
+            "phone": phone,
+            "page": page,
         }
-        return TemplateResponse(request, "operators/confirm.html", context)
+        headers = {"Cache-Control": "no-store"}
+        return TemplateResponse(request, "devices/token.html", context, headers=headers)
 
     @admin.action(description="Export", permissions=["export"])
     def export(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
@@ -281,17 +389,25 @@ class DeviceAdmin(OperatorAdmin):
             },
         )
 
-    @admin.action(description="Erase…", permissions=["erase"])
-    def erase(self, request: HttpRequest, queryset: QuerySet[Any]) -> TemplateResponse | None:
-        not_erased = queryset.filter(erased_at=None)
-        consequences = (
-            f"{device} is forgotten for ever; the next purge removes all that it owns."
-            for device in not_erased
-        )
-        page = self.confirm(request, not_erased, "Erase these devices?", consequences)
-        if page is None:
-            self.each(request, not_erased, "Erased", lambda row: row.erase())
-        return page
+
+def _phone_to_renew(device: Device, phone_id: UUID) -> Phone:
+    """Return a phone that may get a new token: one that is signed in, or the first if none is.
+
+    Raises:
+        Http404: it is neither.
+    """
+    phones: list[Phone] = list(device.phones.live())
+    for phone in phones:
+        if phone.id == phone_id:
+            return phone
+    if phones or phone_id != device.pk:
+        raise Http404
+    return Phone(device=device, id=device.pk)
+
+
+def _mark(phone: Phone) -> str:
+    """Return what tells a phone's present token from another, without telling anything of it."""
+    return salted_hmac("countonme issued token", phone.token_hash or "").hexdigest()
 
 
 def _count_name(model: type[DeviceScoped]) -> str:

@@ -31,7 +31,7 @@ from products.models import (
     unit_constraint,
     unit_field,
 )
-from products.names import NameField, name_constraint
+from products.names import FoldedField, NameField, name_constraint
 from products.nutrients import NAMES, NUTRIENTS, OPTIONAL
 
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2100, 12, 31)
@@ -197,6 +197,7 @@ class FoodEntry(DeviceScoped):
     date = models.DateField(validators=[MinValueValidator(FIRST_DAY), MaxValueValidator(LAST_DAY)])
     meal_type = models.CharField(max_length=9, choices=MealType)
     name = NameField()
+    name_folded = FoldedField()
     unit = unit_field()
     grams = grams_field(null=True, blank=True)
     quantity = quantity_field(null=True, blank=True)

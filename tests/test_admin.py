@@ -61,7 +61,7 @@ def world(phone: Api) -> dict[Any, Any]:
 def act(operator: Client, action: str, row: DeviceScoped) -> str:
     response = operator.post(
         f"/admin/{PAGES[type(row)]}/",
-        {"action": action, "_selected_action": [name_of(row)]},
+        {"action": action, "_selected_action": [name_of(row)], "confirmed": "yes", "reason": "-"},
         follow=True,
     )
     assert response.status_code == 200
@@ -115,6 +115,15 @@ def test_a_row_is_found_by_its_name(operator: Client, world: Any, model: Any) ->
     url = f"/admin/{PAGES[model]}/"
     assert str(world[model].pk) in operator.get(url, {"q": world[model].name}).content.decode()
     assert str(world[model].pk) not in operator.get(url, {"q": "no such"}).content.decode()
+
+
+@pytest.mark.parametrize("model", [Product, Portion, FoodEntry])
+def test_an_accent_hides_no_name(operator: Client, phone: Api, model: Any) -> None:
+    product = phone.product(name="Spám Føód")
+    phone.portion(product, name="Spám Føód")
+    phone.entry(name="Spám Føód", kcal=1)
+    page = operator.get(f"/admin/{PAGES[model]}/", {"q": "SPAM food"}).content.decode()
+    assert "1 result" in page
 
 
 def test_a_product_is_found_by_its_brand(operator: Client, phone: Api) -> None:
@@ -260,10 +269,10 @@ def test_the_device_is_no_field_of_a_form(operator: Client, world: Any, other: A
 @pytest.mark.parametrize("model", PAGES)
 def test_a_row_is_soft_deleted_and_restored(operator: Client, world: Any, model: Any) -> None:
     row = world[model]
-    assert "Soft-deleted: 1." in act(operator, "soft_delete", row)
+    assert f"Soft-deleted: 1 {row._meta.verbose_name}." in act(operator, "soft_delete", row)
     row.refresh_from_db()
     assert row.deleted_at is not None
-    assert "Restored: 1." in act(operator, "restore", row)
+    assert f"Restored: 1 {row._meta.verbose_name}." in act(operator, "restore", row)
     row.refresh_from_db()
     assert row.deleted_at is None
 
@@ -316,7 +325,7 @@ def test_a_product_is_not_restored_past_the_quota(
 
 def test_actions_stand_in_the_log(operator: Client, world: Any) -> None:
     act(operator, "soft_delete", world[FoodEntry])
-    assert LogEntry.objects.get().change_message == "Soft-deleted."
+    assert LogEntry.objects.get().change_message == "Soft-deleted: -."
 
 
 def test_nothing_is_added_or_deleted_for_ever(operator: Client, world: Any) -> None:

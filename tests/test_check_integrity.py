@@ -127,6 +127,7 @@ def test_rules_of_phones(phone: Api) -> None:
         ("products", "name_folded = 'x'", "name_folded follows name"),
         ("products", "name_words = 'x'", "name_words follows name"),
         ("portions", "name_folded = 'x'", "name_folded follows name"),
+        ("food_entries", "name_folded = 'x'", "name_folded follows name"),
         ("products", "brand_words = 'x'", "brand_words follows brand"),
         ("products", "brand = 'x'", "brand_words follows brand"),
         ("food_entries", "unit = 'ml'", "unit is the product's"),

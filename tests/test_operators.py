@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import time_machine
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 from django.utils.html import escape
 
+from countonme.operators import moderation
 from countonme.operators.names import change_url, name_of
 from devices import dashboard
 from devices.models import Device, Phone
 from entries.models import FoodEntry
 from goals.models import Goal
-from products import moderation
 from products.models import Portion, Product
 from tests.helpers.api import Api, new_phone, twin
+from tests.helpers.operators import (
+    CONFIRMED,
+    DEVICES,
+    MODERATION,
+    PRODUCTS,
+    act,
+    moderated,
+    operator,
+    operator_again,
+)
 from tests.helpers.phones import (
     another_phone,
     device_of,
@@ -31,31 +42,6 @@ from tests.helpers.phones import (
     status,
     try_pair,
 )
-
-DEVICES = "/admin/devices/device/"
-PRODUCTS = "/admin/products/product/"
-MODERATION = "/admin/products/product/moderation/"
-
-
-def operator(role: str = "") -> Client:
-    """Return a client signed in with a role, or as a superuser."""
-    name = role or "Superuser"
-    user = User.objects.create_user(name, is_staff=True, is_superuser=not role)
-    if role:
-        user.groups.add(Group.objects.get(name=role))
-    client = Client()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
-
-
-def operator_again() -> Client:
-    User.objects.filter(username="Superuser").delete()
-    return operator()
-
-
-def act(client: Client, page: str, action: str, row: Any, **values: str) -> Any:
-    sent = {"action": action, "_selected_action": [name_of(row)], **values}
-    return client.post(page, sent, follow=True)
 
 
 class TestDevices:
@@ -81,17 +67,19 @@ class TestDevices:
 
     def test_all_phones_are_signed_out(self, phone: Api, other: Api) -> None:
         second, code = another_phone(phone), get_code(phone)
-        act(operator(), DEVICES, "sign_out", device_of(phone))
+        act(operator(), DEVICES, "sign_out", device_of(phone), confirmed="yes", reason="stolen")
         assert [status(each) for each in (phone, second, other)] == [401, 401, 200]
         assert try_pair(code).status_code == 404
-        assert LogEntry.objects.get().change_message == "Phones signed out."
+        assert LogEntry.objects.get().change_message == "Phones signed out: stolen."
 
     def test_erasing_asks_first(self, phone: Api) -> None:
         client = operator()
         act(client, DEVICES, "erase", device_of(phone))
-        assert device_of(phone).erased_at is None
         act(client, DEVICES, "erase", device_of(phone), confirmed="yes")
+        assert device_of(phone).erased_at is None
+        act(client, DEVICES, "erase", device_of(phone), confirmed="yes", reason="asked to")
         assert device_of(phone).erased_at is not None
+        assert LogEntry.objects.get().change_message == "Erased: asked to."
 
     def test_an_export_is_a_file_without_secrets(self, phone: Api) -> None:
         product = phone.product()
@@ -148,25 +136,27 @@ class TestPhones:
         assert f'href="{self.sign_out_url(phone)}"' in page
         assert "Tablet" in page
         asked = client.get(url).content.decode()
-        assert "Sign this phone out?" in asked
+        assert "Sign 1 phone out?" in asked
         assert "Tablet" in asked
         assert status(second) == 200
-        shown = client.post(url, follow=True).content.decode()
+        client.post(url, {"confirmed": "yes", "reason": " "})
+        assert status(second) == 200
+        shown = client.post(url, CONFIRMED, follow=True).content.decode()
         assert (status(phone), status(second)) == (200, 401)
         assert "Tablet" in shown
         assert url not in self.page(phone, client)
-        assert LogEntry.objects.get().change_message == f"Phone signed out: {id_of(second)}."
+        assert LogEntry.objects.get().change_message == f"Phone signed out: {id_of(second)}: spam."
 
     def test_the_last_phone_may_be_signed_out(self, phone: Api) -> None:
         client = operator()
         assert "no phone" not in client.get(DEVICES).content.decode().lower()
-        client.post(self.sign_out_url(phone))
+        client.post(self.sign_out_url(phone), CONFIRMED)
         assert status(phone) == 401
         assert "no phone" in client.get(DEVICES).content.decode().lower()
 
     def test_the_code_that_it_asked_for_goes_with_it(self, phone: Api) -> None:
         code = get_code(phone)
-        operator().post(self.sign_out_url(phone))
+        operator().post(self.sign_out_url(phone), CONFIRMED)
         assert try_pair(code).status_code == 404
 
     @pytest.mark.parametrize("role", ["Moderator", "Support"])
@@ -205,7 +195,55 @@ class TestPhones:
             lock(device)
 
         monkeypatch.setattr(Device, "lock", erase_first)
-        assert client.post(url).status_code == 404
+        assert client.post(url, CONFIRMED).status_code == 404
+
+    def token_url(self, phone: Api) -> str:
+        return self.sign_out_url(phone).replace("sign-out", "token")
+
+    def form(self, client: Client, url: str) -> dict[str, str]:
+        replaces = re.search(r'name="replaces" value="(\w+)"', client.get(url).content.decode())
+        assert replaces
+        return {"replaces": replaces[1], **CONFIRMED}
+
+    def test_a_new_token_is_shown_once(self, phone: Api) -> None:
+        second, client = another_phone(phone), operator()
+        url = self.token_url(second)
+        assert f'href="{url}"' in self.page(phone, client)
+        sent = self.form(client, url)
+        client.post(url, sent | {"reason": ""})
+        assert status(second) == 200
+        answer = client.post(url, sent)
+        assert "no-store" in answer["Cache-Control"]
+        shown = re.search(r'value="([^"]+)" aria-label="Token"', answer.content.decode())
+        assert shown
+        assert [status(each) for each in (phone, second)] == [200, 401]
+        assert status(Api(None, shown[1])) == 200
+        entry = LogEntry.objects.get()
+        assert entry.change_message == f"Token issued: {id_of(second)}: spam."
+        again = client.post(url, sent, follow=True).content.decode()
+        assert "has changed meanwhile" in again
+        assert status(Api(None, shown[1])) == 200
+        assert shown[1] not in again + self.page(phone, client)
+        assert shown[1] not in str(client.session.items()) + str(client.cookies)
+
+    def test_the_first_phone_gets_one_where_none_is_signed_in(self, phone: Api) -> None:
+        second, client = another_phone(phone), operator()
+        device_of(phone).sign_out_all()
+        url = self.token_url(phone)
+        assert f'href="{url}"' in self.page(phone, client)
+        assert client.get(self.token_url(second)).status_code == 404
+        assert client.post(url, self.form(client, url)).status_code == 200
+        assert device_of(phone).phones.live().get().id == device_of(phone).pk
+        device_of(phone).erase()
+        assert client.get(url).status_code == 404
+
+    @pytest.mark.parametrize("role", ["Moderator", "Support"])
+    def test_no_role_issues_tokens(self, phone: Api, role: str) -> None:
+        client, url = operator(role), self.token_url(phone)
+        assert url not in self.page(phone, client)
+        assert client.get(url).status_code == 403
+        assert client.post(url, CONFIRMED).status_code == 403
+        assert status(phone) == 200
 
     def test_it_needs_a_csrf_token(self, phone: Api) -> None:
         client = operator()
@@ -224,7 +262,7 @@ class TestPhones:
         assert escape("<script>alert(1)</script>") in self.page(phone)
         client = operator_again()
         assert "<script>alert(1)" not in client.get(self.sign_out_url(second)).content.decode()
-        shown = client.post(self.sign_out_url(second), follow=True).content.decode()
+        shown = client.post(self.sign_out_url(second), CONFIRMED, follow=True).content.decode()
         assert "<script>alert(1)" not in shown
 
     def test_a_phone_that_never_called_is_shown(self, phone: Api) -> None:
@@ -283,7 +321,7 @@ class TestRoles:
         phone.product()
         product = Product._base_manager.get()
         client = operator(role)
-        act(client, PRODUCTS, "soft_delete", product)
+        act(client, PRODUCTS, "soft_delete", product, **CONFIRMED)
         product.refresh_from_db()
         assert (product.deleted_at is not None) is may
         act(client, PRODUCTS, "restore", product)
@@ -295,7 +333,7 @@ class TestRoles:
         product = phone.product()
         phone.delete(f"/v1/products/{product['id']}")
         row = Product._base_manager.get()
-        act(operator(role), PRODUCTS, "hard_delete", row, confirmed="yes")
+        act(operator(role), PRODUCTS, "hard_delete", row, **CONFIRMED)
         assert Product._base_manager.exists()
 
     def test_support_can_not_moderate(self, phone: Api) -> None:
@@ -322,111 +360,6 @@ class TestUsers:
     @pytest.mark.parametrize("role", ["Moderator", "Support"])
     def test_no_role_sees_users(self, db: None, role: str) -> None:
         assert operator(role).get("/admin/auth/user/").status_code == 403
-
-
-class TestDeletingForEver:
-    def test_it_names_what_goes_along_and_asks(self, phone: Api) -> None:
-        product = phone.product()
-        phone.portion(product, name="1 fillet")
-        phone.delete(f"/v1/products/{product['id']}")
-        row, client = Product._base_manager.get(), operator()
-        page = act(client, PRODUCTS, "hard_delete", row).content.decode()
-        assert "Chicken Breast" in page
-        assert "1 fillet" in page
-        assert Product._base_manager.exists()
-        act(client, PRODUCTS, "hard_delete", row, confirmed="yes")
-        assert not Product._base_manager.exists()
-        assert not Portion._base_manager.exists()
-
-    def test_a_live_row_is_passed_over(self, phone: Api) -> None:
-        phone.product()
-        row = Product._base_manager.get()
-        act(operator(), PRODUCTS, "hard_delete", row, confirmed="yes")
-        assert Product._base_manager.exists()
-
-    def test_what_the_diary_names_is_refused_with_a_sentence(self, phone: Api) -> None:
-        product = phone.product()
-        phone.entry(product_id=product["id"], grams=10)
-        phone.delete(f"/v1/products/{product['id']}")
-        row = Product._base_manager.get()
-        page = act(operator(), PRODUCTS, "hard_delete", row, confirmed="yes").content.decode()
-        assert "Another row still refers to it" in page
-        assert Product._base_manager.exists()
-
-
-class TestModeration:
-    def test_it_works(self, phone: Api, other: Api) -> None:
-        for one in (phone, other):
-            one.product(name="Búy Pills")
-            one.product(name="Rice")
-        client = operator("Moderator")
-        page = client.get(MODERATION, {"pattern": "buy*pil"}).content.decode()
-        assert "Búy Pills" in page
-        assert "Rice" not in page
-        client.post(MODERATION, {"pattern": "buy*pil", "name": ["buy pills"]})
-        assert {row["name"] for row in phone.get("/v1/products").json()} == {"Rice"}
-        assert LogEntry.objects.count() == 2
-
-    def test_it_counts_devices_and_products(self, phone: Api, other: Api) -> None:
-        for one in (phone, phone, other):
-            one.product(name="Spam")
-        assert moderation.names("spam") == [
-            {"name_folded": "spam", "name": "Spam", "devices": 2, "products": 3}
-        ]
-
-    def test_a_pattern_is_no_regular_expression(self, phone: Api) -> None:
-        phone.product(name="a+b (c)")
-        phone.product(name="aab")
-        assert [row["name"] for row in moderation.names("A+B (")] == ["a+b (c)"]
-
-    def test_it_also_finds_what_a_search_finds(self, phone: Api) -> None:
-        phone.product(name="S-p-a-m")
-        phone.product(name="Kellogg\u2019s")
-        assert [row["name"] for row in moderation.names("spam")] == ["S-p-a-m"]
-        assert [row["name"] for row in moderation.names("kelloggs")] == ["Kellogg\u2019s"]
-        assert [row["name"] for row in moderation.names("ellogg's")] == ["Kellogg\u2019s"]
-        assert [row["name"] for row in moderation.names("sp*m")] == ["S-p-a-m"]
-        assert moderation.names("am*sp") == []
-        phone.product(name="Fizzy Cola")
-        assert [row["name"] for row in moderation.names("cola-fizzy")] == ["Fizzy Cola"]
-
-    def test_white_space_in_a_pattern_is_one_blank(self, phone: Api) -> None:
-        phone.product(name="buy pills")
-        assert "buy pills" in operator_page("uy\u00a0\u2003pil")
-
-    def test_control_characters_in_a_pattern_are_refused(self, phone: Api) -> None:
-        phone.product(name="Spam")
-        for pattern in ("\0", "spam\0", "spam\x1c"):
-            page = operator_page(pattern)
-            assert "Control characters are not allowed." in page
-            assert "Spam" not in page
-
-    def test_a_request_does_one_batch_and_says_what_is_left(
-        self, phone: Api, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(moderation, "BATCH", 2)
-        for _ in range(5):
-            phone.product(name="Spam")
-        client, sent = operator(), {"pattern": "spam", "name": ["spam"]}
-        answers = [
-            client.post(MODERATION, sent, headers={"Accept": "application/json"}).json()
-            for _ in range(3)
-        ]
-        assert answers == [
-            {"deleted": 2, "left": 3},
-            {"deleted": 2, "left": 1},
-            {"deleted": 1, "left": 0},
-        ]
-
-    def test_without_a_pattern_it_finds_nothing(self, phone: Api) -> None:
-        phone.product(name="Spam")
-        for pattern in ("", " ", "*"):
-            page = operator_page(pattern)
-            assert "Spam" not in page
-
-
-def operator_page(pattern: str) -> str:
-    return operator_again().get(MODERATION, {"pattern": pattern}).content.decode()
 
 
 class TestDashboard:
@@ -563,15 +496,15 @@ class TestAlikeIds:
             shown = client.get(change_url(row)).content.decode()
             assert str(row.device_id)[:13] in shown
             assert change_url(row).replace("/change/", "/history/") in shown
-        act(client, f"/admin/{page}/", "soft_delete", mine)
+        act(client, f"/admin/{page}/", "soft_delete", mine, **CONFIRMED)
         mine.refresh_from_db(), theirs.refresh_from_db()
         assert (mine.deleted_at is None, theirs.deleted_at) == (False, None)
         assert LogEntry.objects.get().object_id == name_of(mine)
         log = client.get("/admin/admin/logentry/").content.decode()
-        assert "Soft-deleted." in log
+        assert "Soft-deleted: spam." in log
         for row, is_in in ((mine, True), (theirs, False)):
             history = client.get(change_url(row).replace("/change/", "/history/")).content.decode()
-            assert ("Soft-deleted." in history) is is_in
+            assert ("Soft-deleted: spam." in history) is is_in
             assert change_url(row) in history
 
     def test_a_correction_changes_one(self, rows: Any) -> None:
@@ -589,12 +522,13 @@ class TestAlikeIds:
         confirm = act(client, page, "hard_delete", mine).content.decode()
         assert f'value="{name_of(mine)}"' in confirm
         assert name_of(theirs) not in confirm
-        act(client, page, "hard_delete", mine, confirmed="yes")
+        act(client, page, "hard_delete", mine, **CONFIRMED)
         assert list(FoodEntry.all_objects.across_devices()) == [theirs]
 
     def test_all_of_a_list_are_chosen_at_once(self, rows: Any) -> None:
         page = "/admin/entries/foodentry/"
-        act(operator(), page, "soft_delete", rows["entries/foodentry"][0], select_across="1")
+        row = rows["entries/foodentry"][0]
+        act(operator(), page, "soft_delete", row, select_across="1", **CONFIRMED)
         assert not FoodEntry.objects.across_devices().exists()
         assert LogEntry.objects.count() == 2
 
@@ -613,7 +547,7 @@ class TestAlikeIds:
         client = operator()
         assert client.get(f"{PRODUCTS}{name}/change/").status_code == 302
         assert client.get(f"{PRODUCTS}{name}/history/").status_code == 302
-        sent = {"action": "soft_delete", "_selected_action": [name]}
+        sent = {"action": "soft_delete", "_selected_action": [name], **CONFIRMED}
         client.post(PRODUCTS, sent, follow=True)
         assert Product.objects.across_devices().count() == 2
 
@@ -621,11 +555,12 @@ class TestAlikeIds:
         self, rows: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(moderation, "BATCH", 1)
-        assert moderation.names("chicken")[0]["products"] == 2
+        monkeypatch.setattr(moderation, "MAX_ROWS", 1)
+        assert moderated().names("chicken")[0]["rows"] == 2
         user = User.objects.create_user("moderator")
-        assert moderation.soft_delete(["chicken breast"], user.pk) == (1, 1)
+        assert moderated().soft_delete_names(["chicken breast"], "spam", user.pk) == (1, 1)
         assert Product.objects.across_devices().count() == 1
         assert Portion.objects.across_devices().count() == 2
         left = Product.objects.across_devices().get()
         assert LogEntry.objects.get().object_id != name_of(left)
-        assert moderation.soft_delete(["chicken breast"], user.pk) == (1, 0)
+        assert moderated().soft_delete_names(["chicken breast"], "spam", user.pk) == (1, 0)

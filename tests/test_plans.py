@@ -51,10 +51,10 @@ UPDATE products SET servings = 2
     WHERE EXISTS (SELECT FROM recipe_items AS items
         WHERE (items.device_id, items.product_id) = (products.device_id, products.id));
 INSERT INTO food_entries
-    (id, device_id, product_id, date, meal_type, name, unit, grams, kcal, revision,
+    (id, device_id, product_id, date, meal_type, name, name_folded, unit, grams, kcal, revision,
         created_at)
-    SELECT gen_random_uuid(), device_id, id, date '2025-01-01' + day, 'lunch', name, 'g', 1, 1, 0,
-        now()
+    SELECT gen_random_uuid(), device_id, id, date '2025-01-01' + day, 'lunch', name, name_folded,
+        'g', 1, 1, 0, now()
     FROM (SELECT *, row_number() OVER (PARTITION BY device_id) AS place FROM products) AS products,
         generate_series(0, {DAYS - 1}) AS day
     WHERE place <= {A_DAY};

@@ -106,6 +106,7 @@ class FoodEntry(Owned):
     date: Mapped[dt.date]
     meal_type: Mapped[str]
     name: Mapped[str]
+    name_folded: Mapped[str] = mapped_column(deferred=True)
     unit: Mapped[str]
     grams: Mapped[Decimal | None]
     quantity: Mapped[Decimal | None]
@@ -432,6 +433,7 @@ async def create_entry(request: Request, session: Writing, body: EntryCreate) ->
     entry = FoodEntry(
         device_id=device_id,
         name=product.name,
+        name_folded=folded(product.name),
         unit=product.unit,
         **{name: share(getattr(product, f"{name}_100g")) for name in NUTRIENTS},
         portion_id=None,

@@ -87,9 +87,9 @@ CREATE_PRODUCT = f"""
 """
 CREATE_ENTRY = f"""
     INSERT INTO food_entries (id, device_id, revision, created_at, product_id, date, meal_type,
-        name, unit, grams, {", ".join(NUTRIENTS)})
+        name, name_folded, unit, grams, {", ".join(NUTRIENTS)})
     SELECT gen_random_uuid(), device_id, 0, clock_timestamp(), id, %(date)s, %(meal_type)s,
-        name, unit, %(grams)s, {SHARES}
+        name, name_folded, unit, %(grams)s, {SHARES}
     FROM products
     WHERE device_id = %(device)s AND id = %(product_id)s AND deleted_at IS NULL
         AND (SELECT count(*) FROM food_entries

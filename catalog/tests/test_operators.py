@@ -207,7 +207,7 @@ class TestCorrecting:
 class TestUndoing:
     def test_it_works(self, food: Food) -> None:
         correct(food, protein_100g="21.5")
-        assert "Undone: 1." in act(CORRECTIONS, "undo", Correction.objects.get())
+        assert "Undone: 1 correction." in act(CORRECTIONS, "undo", Correction.objects.get())
         assert fetch("1").protein_100g == Decimal(20)
         correction = Correction.objects.get()
         assert (correction.undone_by, correction.state) == (user("Moderator"), "undone")
@@ -272,14 +272,14 @@ class TestReviewing:
         assert "Cacao" not in operator().get(f"{CORRECTIONS}?state=review").content.decode()
 
     def test_keeping_leaves_the_correction_in_force(self, correction: Correction) -> None:
-        assert "Kept: 1." in act(CORRECTIONS, "keep", correction)
+        assert "Kept: 1 correction." in act(CORRECTIONS, "keep", correction)
         assert Correction.objects.get().state == "in force"
         assert fetch("1").name == "Carob"
         assert LogEntry.objects.latest("pk").change_message == "Kept."
 
     def test_what_is_not_up_for_review_is_not_kept(self, correction: Correction) -> None:
         act(CORRECTIONS, "keep", correction)
-        assert "not up for review" in act(CORRECTIONS, "keep", correction)
+        assert "Only what is up for review" in act(CORRECTIONS, "keep", correction)
 
     def test_undoing_gives_what_the_source_says_now(self, correction: Correction) -> None:
         act(CORRECTIONS, "undo", correction)
@@ -312,8 +312,16 @@ class TestHiding:
     @pytest.mark.parametrize("reason", ["", " ", "a\x00b"])
     def test_it_needs_a_reason(self, food: Food, reason: str) -> None:
         page = act(f"{FOODS}?q=cocoa", "hide", food, confirmed="yes", reason=reason)
-        assert "Reason:" in page
+        assert ("Say why." in page) or ("Control characters" in page)
         assert Food.fetch(food.pk) == food
+
+    def test_a_foods_own_page_offers_it(self, food: Food) -> None:
+        page = operator().get(f"{FOODS}{food.pk}/change/").content.decode()
+        assert f'action="{FOODS}?q={food.pk}"' in page
+        assert 'name="action" value="hide"' in page
+        act(f"{FOODS}?q={food.pk}", "hide", food, confirmed="yes", reason="Spam")
+        page = operator().get(f"{FOODS}{food.pk}/change/").content.decode()
+        assert 'name="action" value="unhide"' in page
 
     def test_a_hidden_food_is_found_by_operators(self, food: Food) -> None:
         correct(food, is_hidden="on")
@@ -327,7 +335,7 @@ class TestHiding:
 
 class TestReports:
     def test_closing_works(self, food: Food) -> None:
-        assert "Closed: 1." in act(REPORTS, "close", report(food))
+        assert "Closed: 1 report." in act(REPORTS, "close", report(food))
         closed = Report.objects.get()
         assert closed.closed_by == user("Moderator")
         assert LogEntry.objects.get().change_message == "Closed."

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, DELETION
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.forms.models import construct_instance
-from django.http import HttpRequest
-from django.template.response import TemplateResponse
+from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import TextFilter
 from unfold.decorators import display
 from unfold.views import ChangeList
 
+from countonme.operators.acts import BROKEN_RULES, Act, counted, sentence
 from countonme.operators.names import NamedRow, change_url, key_of, log, name_of
-from countonme.scope.exceptions import Conflict, DeviceGone, Missing
 from countonme.scope.keys import ScopedForeignKey
 from countonme.scope.models import DeviceScoped
 from countonme.scope.query import DeviceScopedQuerySet
-
-BROKEN_RULES = (Conflict, DeviceGone, Missing, ValidationError, IntegrityError)
-# The most rows that one action on a list changes.
-MAX_SELECTED = 1000
 
 
 class DeletedFilter(admin.SimpleListFilter):
@@ -61,6 +58,24 @@ class DeviceFilter(TextFilter):  # type: ignore[misc]  # unfold comes without ty
             return queryset
         bounds = id_range(self.value())
         return queryset.filter(device__id__range=bounds) if bounds else queryset.none()
+
+
+class NamesFilter(TextFilter):  # type: ignore[misc]  # likewise
+    """Filter by the id of a row that others refer to."""
+
+    title = "names the id"
+    parameter_name = "names"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if not self.value():
+            return queryset
+        try:
+            named = UUID(self.value())
+        except ValueError:
+            return queryset.none()
+        fields = queryset.model._meta.get_fields()
+        keys = (key for key in fields if isinstance(key, ScopedForeignKey) and key.devices)
+        return queryset.filter(Q(*((key.attname, named) for key in keys), _connector=Q.OR))
 
 
 class ScopedForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
@@ -111,6 +126,8 @@ class OperatorAdmin(ModelAdmin):  # type: ignore[misc]  # unfold comes without t
     show_full_result_count = False
     list_fullwidth = True
     actions_selection_counter = True
+    # Above the form of a row: its state, what names it, and what can be done to it.
+    change_form_outer_before_template = "operators/acts.html"
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -140,59 +157,115 @@ class OperatorAdmin(ModelAdmin):  # type: ignore[misc]  # unfold comes without t
         """Write into the log what an operator changed by a form."""
         self.note(request, obj, message)
 
-    def each(
-        self,
-        request: HttpRequest,
-        rows: QuerySet[Any],
-        done: str,
-        act: Callable[[Any], Any],
-        *,
-        flag: int = CHANGE,
-    ) -> None:
-        """Call `act` with each row, each in its own transaction. Log it, or show why it failed.
-
-        Args:
-            done: what was done, for the log and for the message: "Restored".
-        """
-        count = 0
-        for row in rows[:MAX_SELECTED]:
-            try:
-                with transaction.atomic():
-                    self.lock(row)
-                    act(row)
-                    self.note(request, row, f"{done}.", flag)
-                count += 1
-            except BROKEN_RULES as error:
-                self.message_user(request, f"{row}: {sentence(error)}", messages.ERROR)
-        self.message_user(request, f"{done}: {count}.", messages.SUCCESS)
-
     def lock(self, row: Any) -> None:
         """Lock the row's device, which is the first lock of any change, and reload the row."""
         raise NotImplementedError
 
-    def confirm(
-        self,
-        request: HttpRequest,
-        rows: QuerySet[Any],
-        title: str,
-        consequences: Iterable[str],
-        *,
-        asks_reason: bool = False,
-    ) -> TemplateResponse | None:
-        """Return a page that asks to confirm an action, or None once it is confirmed."""
-        if request.POST.get("confirmed"):
-            return None
-        context = {
-            **self.admin_site.each_context(request),
-            "title": title,
-            "opts": self.opts,
-            "action": request.POST["action"],
-            "checkbox": ACTION_CHECKBOX_NAME,
-            "selected": [name_of(row) for row in rows],
-            "consequences": list(consequences),
-            "asks_reason": asks_reason,
-        }
-        return TemplateResponse(request, "operators/confirm.html", context)
+    def in_the_way(self, row: Any) -> list[SafeString]:
+        """Return links to the rows that refer to a row, and keep it from being deleted."""
+        return []
+
+    def named_by(self, row: Any) -> list[SafeString]:
+        """Return links to the live rows that refer to a row, for its page."""
+        return []
+
+    def list_query(self, row: Any) -> str:
+        """Return the query by which the list has a row, among few others."""
+        return urlencode({"q": row.pk})
+
+    def page_url(self, name: str) -> str:
+        """Return the URL of the page of a row with this name."""
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[name])
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """Offer on a row's page the acts of the list that apply to it."""
+        if row := context.get("original"):
+            view = f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"
+            state = getattr(self, "state", None)
+            context |= {
+                "acts": [
+                    (name, description, isinstance(act, Act) and bool(act.consequence))
+                    for act, name, description in self.get_actions(request).values()
+                    if not isinstance(act, Act) or act.applies(row)
+                ],
+                "acts_url": f"{reverse(view)}?{self.list_query(row)}",
+                "row_name": name_of(row),
+                "state": state and state(row),
+                "named_by": self.named_by(row),
+            }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """Lead back to the row's page if that is where the act began, and the row is still there.
+
+        A page that asks, or a file, is the answer itself.
+        """
+        response = super().response_action(request, queryset)
+        name = request.POST.get("from_page", "")
+        is_done = bool(name) and isinstance(response, HttpResponseRedirect)
+        if is_done and self.get_object(request, name) is not None:
+            return HttpResponseRedirect(self.page_url(name))
+        return response
+
+
+def live_cascade(rows: Sequence[Any]) -> list[str]:
+    """Say how many live rows are deleted along with rows, and of how many devices they are."""
+    return _cascade(rows, deleted_at=None)
+
+
+def whole_cascade(rows: Sequence[Any]) -> list[str]:
+    """The same with rows that were deleted before."""
+    return _cascade(rows)
+
+
+def _cascade(rows: Sequence[Any], **conditions: None) -> list[str]:
+    counts: Counter[Any] = Counter()
+    for row in rows:
+        for cascaded in row.cascaded_rows():
+            counts[cascaded.model] += cascaded.filter(**conditions).count()
+    device = rows[0]._meta.get_field("device").related_model
+    devices = f"of {counted(len({row.device_id for row in rows}), device)}"
+    return [*(counted(count, model) for model, count in counts.items()), devices]
+
+
+SOFT_DELETE = Act(
+    name="soft_delete",
+    label="Soft-delete {}",
+    done="Soft-deleted",
+    run=lambda row, reason, by: row.delete(),
+    permission="soft_delete",
+    applies=lambda row: row.deleted_at is None,
+    only="Only what is live can be soft-deleted.",
+    consequence="Phones no longer show this after their next sync. It can be restored until a "
+    "purge removes it.",
+    totals=live_cascade,
+    is_tried=True,
+)
+RESTORE = Act(
+    name="restore",
+    label="Restore {}",
+    done="Restored",
+    run=lambda row, reason, by: row.restore(),
+    permission="restore",
+    applies=lambda row: row.deleted_at is not None,
+    only="Only what is soft-deleted can be restored.",
+)
+HARD_DELETE = Act(
+    name="hard_delete",
+    label="Delete {} for ever",
+    done="Deleted for ever",
+    run=lambda row, reason, by: row.hard_delete(),
+    permission="hard_delete",
+    applies=lambda row: row.deleted_at is not None,
+    only="Only what is soft-deleted can be deleted for ever.",
+    consequence="This is removed from the database, with all that belongs to it.",
+    totals=whole_cascade,
+    is_for_ever=True,
+    is_tried=True,
+    flag=DELETION,
+)
 
 
 class ScopedChangeList(ChangeList):  # type: ignore[misc]  # unfold comes without types
@@ -206,7 +279,7 @@ class ScopedAdmin(OperatorAdmin):
     """All devices' rows, deleted ones included; pages and forms name each by device and id."""
 
     form = ScopedForm
-    actions: ClassVar[Any] = ["soft_delete", "restore", "hard_delete"]
+    actions: ClassVar[Any] = [SOFT_DELETE, RESTORE, HARD_DELETE]
     list_filter: ClassVar[Any] = [DeletedFilter, "created_at", DeviceFilter]
     list_filter_submit = True
     # Only columns with an index: sorting by another would read the whole table.
@@ -240,7 +313,7 @@ class ScopedAdmin(OperatorAdmin):
     def action_checkbox(self, obj: DeviceScoped) -> str:
         return super().action_checkbox(NamedRow(obj))
 
-    def response_action(self, request: HttpRequest, queryset: DeviceScopedQuerySet[Any]) -> Any:
+    def response_action(self, request: HttpRequest, queryset: Any) -> Any:
         """Find the rows that were ticked by their names. Django expects ids in the request."""
         chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
         if not forms.BooleanField().to_python(request.POST.get("select_across", False)):
@@ -257,9 +330,10 @@ class ScopedAdmin(OperatorAdmin):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Any:
-        if context.get("original"):
-            context["original"] = NamedRow(context["original"])
-        return super().render_change_form(request, context, *args, **kwargs)
+        response = super().render_change_form(request, context, *args, **kwargs)
+        if row := response.context_data.get("original"):
+            response.context_data["original"] = NamedRow(row)
+        return response
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -303,31 +377,44 @@ class ScopedAdmin(OperatorAdmin):
     def state(self, row: DeviceScoped) -> str:
         return "live" if row.deleted_at is None else "deleted"
 
-    @admin.action(description="Soft-delete", permissions=["soft_delete"])
-    def soft_delete(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        self.each(
-            request, queryset.filter(deleted_at=None), "Soft-deleted", lambda row: row.delete()
-        )
+    def in_the_way(self, row: DeviceScoped) -> list[SafeString]:
+        """Link to the lists of what names a row, but for what would be deleted with it."""
+        with_it = {rows.model for rows in row.cascaded_rows()}
+        return [
+            self._list_of(rows, row, f" name{'s' if count == 1 else ''} it")
+            for rows in self._naming(row)
+            if rows.model not in with_it and (count := rows.count())
+        ]
 
-    @admin.action(description="Restore", permissions=["restore"])
-    def restore(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        deleted = queryset.filter(deleted_at__isnull=False)
-        self.each(request, deleted, "Restored", lambda row: row.restore())
+    def named_by(self, row: DeviceScoped) -> list[SafeString]:
+        return [self._list_of(rows.filter(deleted_at=None), row) for rows in self._naming(row)]
 
-    @admin.action(description="Delete for ever…", permissions=["hard_delete"])
-    def hard_delete(self, request: HttpRequest, queryset: QuerySet[Any]) -> TemplateResponse | None:
-        deleted = queryset.filter(deleted_at__isnull=False)
-        consequences = (
-            f"{self.opts.verbose_name} “{row}”"
-            + "".join(f", {rows}" for rows in _cascaded_names(row))
-            for row in deleted[:MAX_SELECTED]
-        )
-        page = self.confirm(request, deleted, "Delete for ever?", consequences)
-        if page is None:
-            self.each(
-                request, deleted, "Deleted for ever", lambda row: row.hard_delete(), flag=DELETION
+    def list_query(self, row: DeviceScoped) -> str:
+        return urlencode({"of": row.device_id})
+
+    def _naming(self, row: DeviceScoped) -> list[DeviceScopedQuerySet[Any]]:
+        """Return the rows of each model that refer to a row, deleted ones too."""
+        relations = self.model._meta.related_objects
+        return [
+            each.related_model.all_objects.for_device(row.device).filter(
+                **{each.field.name: row.pk}
             )
-        return page
+            for each in relations
+            if issubclass(each.related_model, DeviceScoped)
+        ]
+
+    def _list_of(
+        self, rows: DeviceScopedQuerySet[Any], named: DeviceScoped, verb: str = ""
+    ) -> SafeString:
+        """Return the number of rows that name a row, with a link to their list if there is one."""
+        model = rows.model
+        text = f"{counted(rows.count(), model)}{verb}"
+        if not self.admin_site.is_registered(model):
+            return escape(text)
+        state = {} if verb else {"deleted": "no"}
+        query = urlencode(state | {"of": str(named.device_id), "names": str(named.pk)})
+        view = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
+        return link(view, text, query=f"?{query}")
 
 
 @cache
@@ -345,18 +432,11 @@ def linked(model: type[DeviceScoped], field_name: str) -> Any:
     return shown
 
 
-def sentence(error: Exception) -> str:
-    """Return the message about a broken rule that an operator reads."""
-    if isinstance(error, ValidationError):
-        return " ".join(error.messages)
-    if isinstance(error, IntegrityError):
-        return "Another row still refers to it, or this would break a rule of the database."
-    return "The device is erased." if isinstance(error, DeviceGone) else f"{error}."
-
-
 def link(view: str, text: object, *args: object, query: str = "") -> SafeString:
     """Return a link to a page of the operators' site."""
-    return format_html('<a href="{}{}">{}</a>', reverse(view, args=args), query, text)
+    return format_html(
+        '<a class="operators-link" href="{}{}">{}</a>', reverse(view, args=args), query, text
+    )
 
 
 def id_range(start: str) -> tuple[UUID, UUID] | None:
@@ -365,11 +445,3 @@ def id_range(start: str) -> tuple[UUID, UUID] | None:
     if not digits or len(digits) > 32 or set(digits) - set("0123456789abcdef"):
         return None
     return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
-
-
-def _cascaded_names(row: DeviceScoped) -> list[str]:
-    return [
-        f"its {rows.model._meta.verbose_name} “{each}”"
-        for rows in row.cascaded_rows()
-        for each in rows
-    ]

@@ -6,6 +6,7 @@ An id alone is no name, because two devices may have the same id.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 from django.urls import reverse
+from django.utils import timezone
 
 from countonme.scope.models import DeviceScoped
 from countonme.scope.query import Key
@@ -56,10 +58,18 @@ class NamedRow:
         return getattr(self._row, attribute)
 
 
-def log(user_id: int, rows: Iterable[Model], flag: int, message: str) -> None:
-    """Log what an operator did to rows, by their names; Django would log their ids."""
+def log(
+    user_id: int, rows: Iterable[Model], flag: int, message: str, moment: datetime | None = None
+) -> None:
+    """Log what an operator did to rows, by their names; Django would log their ids.
+
+    Args:
+        moment: when it was done; now by default.
+    """
+    action_time = moment or timezone.now()
     LogEntry.objects.bulk_create(
         LogEntry(
+            action_time=action_time,
             user_id=user_id,
             content_type=ContentType.objects.get_for_model(row),
             object_id=name_of(row),

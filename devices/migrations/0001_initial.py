@@ -94,7 +94,14 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "devices",
-                "default_permissions": ("view", "block", "revoke", "export", "erase"),
+                "default_permissions": (
+                    "view",
+                    "block",
+                    "revoke",
+                    "issue_token",
+                    "export",
+                    "erase",
+                ),
                 "constraints": [
                     models.CheckConstraint(
                         condition=models.Q(

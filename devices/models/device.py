@@ -67,7 +67,7 @@ class Device(models.Model):
 
     class Meta:
         db_table = "devices"
-        default_permissions = ("view", "block", "revoke", "export", "erase")
+        default_permissions = ("view", "block", "revoke", "issue_token", "export", "erase")
         constraints = [
             models.CheckConstraint(
                 name="devices_erased_is_blank",

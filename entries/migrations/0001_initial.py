@@ -59,6 +59,12 @@ class Migration(migrations.Migration):
                 ),
                 ("name", products.names.NameField(max_length=100)),
                 (
+                    "name_folded",
+                    products.names.FoldedField(
+                        blank=True, db_collation="C", editable=False, source="name"
+                    ),
+                ),
+                (
                     "unit",
                     models.CharField(choices=[("g", "g"), ("ml", "ml")], default="g", max_length=2),
                 ),

@@ -19,6 +19,7 @@ ENTRY = {
     "date": "2025-02-05",
     "meal_type": "lunch",
     "name": "Soup",
+    "name_folded": "soup",
     "unit": "g",
     "grams": None,
     "quantity": None,
