@@ -221,15 +221,17 @@ def test_a_product_is_corrected(tab: Visit) -> None:
     expect(page.get_by_text("less than or equal to 1000").first).to_be_visible()
 
 
-def test_a_device_is_blocked_with_a_reason_and_unblocked(tab: Visit, site: Site) -> None:
+def test_a_device_is_blocked_with_a_reason_and_unblocked_on_its_page(
+    tab: Visit, site: Site
+) -> None:
     page = tab.page
     headers = {"Authorization": f"Bearer {site.token}"}
-    page.goto(f"/admin/devices/device/?q={site.device[:8]}")
-    act(page, "Block…")
+    page.goto(f"/admin/devices/device/{site.device}/change/")
+    page.get_by_role("button", name="Block…").click()
     confirm(page, "Block 1 device")
     expect(page.get_by_text("Blocked: 1 device.")).to_be_visible()
     assert page.request.get("/v1/products", headers=headers).status == 401
-    act(page, "Unblock")
+    page.get_by_role("button", name="Unblock").click()
     expect(page.get_by_text("Unblocked: 1 device.")).to_be_visible()
     assert page.request.get("/v1/products", headers=headers).status == 200
 
