@@ -65,6 +65,7 @@ class PortionAdmin(ModeratedAdmin):
 
 @admin.register(RecipeItem)
 class RecipeItemAdmin(ScopedAdmin):
+    list_filter = [DeletedFilter, "created_at", DeviceFilter, NamesFilter]
     list_display = ["ingredient", "state", "grams", "product", "owner", "created_at"]
     list_select_related = ["device", "product", "ingredient"]
     own_readonly = ("product", "ingredient", "portion")
