@@ -59,7 +59,7 @@ bench: $(INSTALLED) $(BENCH_INSTALLED) ## Compare the server with FastAPI and a 
 	@exec $(BIN)/python -m bench $(ARGS)
 
 # mypy's plugin and some commands read the settings.
-check: export SECRET_KEY = $(shell $(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))')
+check: export SECRET_KEY = $(shell $(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))' 2>/dev/null)
 check: $(INSTALLED) ## Lint, formatting, types, imports, migrations, deployment settings, schema
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check

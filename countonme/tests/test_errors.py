@@ -188,7 +188,6 @@ class TestUnknownRoute:
     @pytest.mark.parametrize(
         "path",
         [
-            "/",
             "/v1",
             "/v1/",
             "/v1/nonsense",
