@@ -94,6 +94,10 @@ def _eat(phone: Api) -> None:
     phone.entry(product_id=to_delete["id"], grams=1)
     phone.entry(product_id=product["id"], portion_id=portion["id"], quantity=0.5)
     entry = phone.entry(eaten_at="2025-02-05T12:00:00.123456+02:00", protein=0.01)
+    recipe = f"/v1/products/{phone.product(name='Trifle')['id']}/recipe"
+    item = {"ingredient_id": product["id"], "grams": 200}
+    for items in ([item, item], [item]):
+        phone.put(recipe, {"servings": 4, "items": items})
     phone.patch(f"/v1/products/{product['id']}", {"kcal_100g": 300, "barcode": None})
     phone.delete(f"/v1/portions/{phone.portion(product)['id']}")
     phone.delete(f"/v1/products/{to_delete['id']}")
