@@ -126,5 +126,5 @@ class RecipeItemImport(TableImport):
             amounts = [(products[row.ingredient_id], row.grams) for row in all_items]
             recipe = Recipe(products[product_id], amounts)
             serving = servings.get(serving_id(product_id))
-            if recipe.work_out() | recipe.work_out_serving(serving):
+            if recipe.work_out() or recipe.work_out_serving(serving):
                 yield product_id, OTHER_RESULT

@@ -110,6 +110,26 @@ class TestDeletingForEver:
         assert "Another row still refers to it" in page
         assert Product._base_manager.exists()
 
+    def test_what_a_recipe_has_in_it_is_refused_and_its_own_items_go_with_it(
+        self, phone: Api
+    ) -> None:
+        rice, dish = phone.product(name="Rice"), phone.product(name="Fried rice")
+        items = [{"ingredient_id": rice["id"], "grams": 300}]
+        body = {"servings": 2, "items": items}
+        assert phone.put(f"/v1/products/{dish['id']}/recipe", body).status_code == 200
+        for food in (rice, dish):
+            assert phone.delete(f"/v1/products/{food['id']}").status_code == 204
+        client = operator()
+        row = Product._base_manager.get(pk=rice["id"])
+        asked = act(client, PRODUCTS, "hard_delete", row).content.decode()
+        url = f"/admin/products/recipeitem/?of={row.device_id}&names={row.pk}"
+        assert f'href="{escape(url)}">1 recipe item names it</a>' in asked
+        assert "1 result" in client.get(url).content.decode()
+        for key in (dish["id"], rice["id"]):
+            row = Product._base_manager.get(pk=key)
+            page = act(client, PRODUCTS, "hard_delete", row, **CONFIRMED).content.decode()
+            assert "Deleted for ever: 1 product." in page
+
     def test_the_number_of_several_is_typed(self, phone: Api) -> None:
         names = [name_of(self.deleted(phone)) for _ in range(2)]
         client = operator()

@@ -95,8 +95,8 @@ class World:
     @staticmethod
     def seen(row: Row) -> Row:
         """Return a row as the API answers it; `updated_at` is whether there is one."""
-        made = ("live", "plain", "made", "changed")
-        return {key: value for key, value in row.items() if key not in made}
+        of_the_model = ("live", "plain", "made", "changed")
+        return {key: value for key, value in row.items() if key not in of_the_model}
 
     @staticmethod
     def live(rows: dict[str, Row], key: str, name: str) -> Row:

@@ -379,12 +379,14 @@ class ScopedAdmin(OperatorAdmin):
 
     def in_the_way(self, row: DeviceScoped) -> list[SafeString]:
         """Link to the lists of what names a row, but for what would be deleted with it."""
-        with_it = {rows.model for rows in row.cascaded_rows()}
-        return [
-            self._list_of(rows, row, f" name{'s' if count == 1 else ''} it")
-            for rows in self._naming(row)
-            if rows.model not in with_it and (count := rows.count())
-        ]
+        with_it = {rows.model: rows.values("pk") for rows in row.cascaded_rows()}
+        found = []
+        for rows in self._naming(row):
+            if rows.model in with_it:
+                rows = rows.exclude(pk__in=with_it[rows.model])
+            if count := rows.count():
+                found.append(self._list_of(rows, row, f" name{'s' if count == 1 else ''} it"))
+        return found
 
     def named_by(self, row: DeviceScoped) -> list[SafeString]:
         return [self._list_of(rows.filter(deleted_at=None), row) for rows in self._naming(row)]
@@ -393,14 +395,15 @@ class ScopedAdmin(OperatorAdmin):
         return urlencode({"of": row.device_id})
 
     def _naming(self, row: DeviceScoped) -> list[DeviceScopedQuerySet[Any]]:
-        """Return the rows of each model that refer to a row, deleted ones too."""
-        relations = self.model._meta.related_objects
+        """Return by model the rows that refer to a row, by any key, deleted ones too."""
+        conditions: dict[type[DeviceScoped], Q] = {}
+        for each in self.model._meta.related_objects:
+            model: Any = each.related_model
+            if issubclass(model, DeviceScoped):
+                conditions[model] = conditions.get(model, Q()) | Q((each.field.name, row.pk))
         return [
-            each.related_model.all_objects.for_device(row.device).filter(
-                **{each.field.name: row.pk}
-            )
-            for each in relations
-            if issubclass(each.related_model, DeviceScoped)
+            model.all_objects.for_device(row.device).filter(condition)
+            for model, condition in conditions.items()
         ]
 
     def _list_of(

@@ -261,7 +261,10 @@ class ModeratedAdmin(ScopedAdmin):
     def _restore(self, request: HttpRequest, page: str) -> HttpResponse:
         if not self.has_restore_permission(request):
             raise PermissionDenied
-        moment = parse_datetime(request.POST["restore"])
+        try:
+            moment = parse_datetime(request.POST["restore"])
+        except ValueError:  # it looks like a moment, and is none
+            moment = None
         rows = self.deleted_by_act(moment) if moment else []
         restore = replace(RESTORE, applies=lambda row: row.deleted_at == moment)
         restore.do(self, request, rows, "")
