@@ -85,6 +85,9 @@ class Product(Owned):
     kcal_100g: Mapped[int]
     barcode: Mapped[str | None]
     gtin_14: Mapped[str | None] = mapped_column(deferred=True)
+    catalog_id: Mapped[UUID | None]
+    servings: Mapped[Decimal | None]
+    cooked_grams: Mapped[Decimal | None]
     portions: Mapped[list[Portion]] = relationship(lazy="raise")
 
 
@@ -171,10 +174,14 @@ class ProductCreate(Sent100g):
     unit: Unit = "g"
     kcal_100g: Annotated[StrictInt, Field(ge=0, le=1000)]
     barcode: Barcode | None = None
+    catalog_id: UUID | None = None
 
 
 class ProductRead(Named):
     barcode: str | None
+    catalog_id: UUID | None
+    servings: float | None
+    cooked_grams: float | None
     created_at: dt.datetime
     updated_at: dt.datetime | None
 

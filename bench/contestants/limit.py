@@ -37,7 +37,7 @@ LOCK = "SELECT FROM devices WHERE id = %s FOR NO KEY UPDATE"
 COLUMNS_100G = [f"{name}_100g" for name in NUTRIENTS]
 PRODUCT = f"""
     id, name, brand, unit, kcal_100g, {", ".join(f"{name}_100g::float8" for name in OPTIONAL)},
-    barcode, created_at, updated_at
+    barcode, catalog_id, servings::float8, cooked_grams::float8, created_at, updated_at
 """
 ENTRY = f"""
     id, product_id, portion_id, date, meal_type, name, unit, grams::float8, quantity::float8,
