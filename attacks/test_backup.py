@@ -88,7 +88,7 @@ def restored_database(backup: Backup, tmp_path_factory: pytest.TempPathFactory) 
         connected(**server),
         new_database("restored"),
     ):
-        restore = embedded._programs() / "pg_restore"
+        restore = embedded.programs() / "pg_restore"
         target = f"--dbname={address()}"
         run(restore, "--exit-on-error", "--no-owner", target, str(backup.file))
         yield connection.settings_dict["NAME"]
@@ -112,7 +112,7 @@ def dump_program() -> Path:
         told = subprocess.run([installed, "--version"], capture_output=True, check=True).stdout
         if b" %d." % connection.get_database_version()[0] in told:
             return Path(installed)
-    return embedded._programs() / "pg_dump"
+    return embedded.programs() / "pg_dump"
 
 
 def address() -> str:

@@ -42,8 +42,9 @@ from catalog.models import CORRECTABLE, Correction, Food, Report, Source, food_i
 from catalog.search import find, to_tsquery
 from countonme.api.text import clean, compounds
 from countonme.operators.acts import Act
-from countonme.operators.base import OperatorAdmin
+from countonme.operators.base import OperatorAdmin, badge
 from countonme.operators.names import change_url
+from countonme.operators.site import CATALOG
 from products import gtin
 from products.names import CleanFormField
 from products.nutrients import COLUMNS_100G
@@ -205,6 +206,8 @@ UNHIDE = Act(
 
 @admin.register(Food)
 class FoodAdmin(OperatorAdmin):
+    group = CATALOG
+    icon = "menu_book"
     form = FoodForm
     list_display = ["name", "brand", "source", "kcal_100g", "open_reports", "state"]
     list_filter: ClassVar[Any] = [ShownFilter, SourceFilter]
@@ -316,13 +319,11 @@ class FoodAdmin(OperatorAdmin):
     def open_reports(self, food: Any) -> int:
         return int(food.open_reports)
 
-    @display(
-        description="state", label={"live": "success", "hidden": "danger", "withdrawn": "warning"}
-    )
-    def state(self, food: Food) -> str:
+    @display(description="state")
+    def state(self, food: Food) -> SafeString:
         if food.is_hidden:
-            return "hidden"
-        return "live" if food.withdrawn_at is None else "withdrawn"
+            return badge("hidden", "bad")
+        return badge("live", "good") if food.withdrawn_at is None else badge("withdrawn", "odd")
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
@@ -337,6 +338,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # generic in the s
 class SaidAdmin(OperatorAdmin):
     """What was said of foods. It is settled by actions, here or on the food's page."""
 
+    group = CATALOG
     paginator = BoundedPaginator
     # Facets would count all rows.
     show_facets = admin.ShowFacets.NEVER
@@ -411,6 +413,7 @@ KEEP = Act(
 
 @admin.register(Correction)
 class CorrectionAdmin(SaidAdmin):
+    icon = "edit_note"
     list_display = [
         "of_food",
         "field",
@@ -434,12 +437,10 @@ class CorrectionAdmin(SaidAdmin):
     def of_source(self, correction: Correction) -> str:
         return as_text(correction.source_value)
 
-    @display(
-        description="state",
-        label={"in force": "success", "up for review": "warning", "undone": "info"},
-    )
-    def state(self, correction: Correction) -> str:
-        return correction.state
+    @display(description="state")
+    def state(self, correction: Correction) -> SafeString:
+        kinds = {"in force": "good", "up for review": "odd", "undone": "dull"}
+        return badge(correction.state, kinds[correction.state])
 
 
 class ReportStateFilter(admin.SimpleListFilter):
@@ -468,6 +469,7 @@ CLOSE = Act(
 
 @admin.register(Report)
 class ReportAdmin(SaidAdmin):
+    icon = "report"
     list_display = ["of_food", "reason", "note", "state", "created_at", "closed_by", "closed_at"]
     list_filter: ClassVar[Any] = [ReportStateFilter, "reason"]
     list_select_related = ["food", "closed_by"]
@@ -475,15 +477,17 @@ class ReportAdmin(SaidAdmin):
     ordering = ["-closed_at", "reason", "created_at", "id"]
     actions: ClassVar[Any] = [CLOSE]
 
-    @display(description="state", label={"open": "warning", "closed": "success"})
-    def state(self, report: Report) -> str:
-        return "open" if report.closed_at is None else "closed"
+    @display(description="state")
+    def state(self, report: Report) -> SafeString:
+        return badge("open", "odd") if report.closed_at is None else badge("closed", "good")
 
 
 @admin.register(Source)
 class SourceAdmin(OperatorAdmin):
     """Where foods come from. Name, licence and address are what phones show of it."""
 
+    group = CATALOG
+    icon = "database"
     list_display = ["name", "source", "licence", "url", "foods", "imported_at"]
     readonly_fields = ["source", "foods", "imported_at", "revision"]
     fields = ["source", "name", "licence", "url", "foods", "imported_at", "revision"]

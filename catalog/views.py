@@ -69,6 +69,7 @@ class CatalogFoodsView(CatalogView):
     throttle_classes = (DeviceThrottle, SearchThrottle)
     response_class = cast("Any", FoodSerializer(many=True))
     get_query_class = CatalogQuery
+    query_examples = ("search",)
 
     def get(self, request: Request) -> HttpResponse:
         query = self.get_query_class.of(request)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.apps import AppConfig, apps
 from django.conf import settings
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.core import checks
 from django.db.models.signals import post_migrate
 
@@ -15,9 +16,12 @@ class CountOnMeConfig(AppConfig):
     verbose_name = "CountOnMe"
 
     def ready(self) -> None:
-        """Register our system checks, and what `migrate` does at its end; both need the models."""
+        """Register what needs the models: checks, the log of logins, the end of `migrate`."""
+        from countonme.operators import site
         from countonme.scope.checks import check_models, check_tables
 
+        user_logged_in.connect(site.log_sign_in)
+        user_logged_out.connect(site.log_sign_out)
         checks.register(check_models, checks.Tags.models)
         checks.register(check_tables, checks.Tags.database)
         # Django sends the signal only for apps with models, and this app has none.

@@ -72,9 +72,10 @@ if "*" in ALLOWED_HOSTS and not DEBUG:
     raise ImproperlyConfigured("ALLOWED_HOSTS must name the hosts: * is for DEBUG only.")
 
 INSTALLED_APPS = [
-    "unfold",
+    # The configuration that leaves the choice of the site to us.
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    "countonme.operators.apps.OperatorsConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -147,6 +148,7 @@ DATABASE_TIMEOUTS = {
 DEVICE_MODEL = "devices.Device"
 # Models of our apps whose rows are no device's. Every other one has to be scoped to devices.
 GLOBAL_MODELS = [
+    "devices.MaintenanceRun",
     "catalog.Source",
     "catalog.Food",
     "catalog.PopularFood",
@@ -211,7 +213,7 @@ UNFOLD = {
     "SITE_SYMBOL": "nutrition",
     "SITE_URL": None,
     "SITE_FAVICONS": [{"rel": "icon", "href": "countonme.operators.site.icon"}],
-    "DASHBOARD_CALLBACK": "devices.dashboard.add_to_context",
+    "DASHBOARD_CALLBACK": "countonme.dashboard.add_to_context",
     "STYLES": ["countonme.operators.site.stylesheet"],
     "SIDEBAR": {"show_search": True, "navigation": "countonme.operators.site.navigation"},
 }

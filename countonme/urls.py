@@ -14,8 +14,6 @@ from products.urls import urlpatterns as products
 from sync.urls import urlpatterns as sync
 from transfer.urls import urlpatterns as transfer
 
-admin.site.index_title = "Dashboard"
-
 urlpatterns = [
     *products,
     *catalog,
@@ -31,6 +29,7 @@ urlpatterns = [
     path("openapi.json", docs.openapi, name="openapi"),
     path("docs", docs.swagger, name="docs"),
     path("redoc", docs.redoc, name="redoc"),
+    path("redoc.js", docs.redoc_script, name="redoc_script"),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     re_path("", errors.not_found),

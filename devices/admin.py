@@ -24,11 +24,12 @@ from django.views.decorators.debug import sensitive_variables
 from unfold.decorators import display
 
 from countonme.operators.acts import Act, Confirmation, counted, sentence
-from countonme.operators.base import OperatorAdmin, id_range, link
+from countonme.operators.base import OperatorAdmin, badge, id_range, link
+from countonme.operators.site import OVERVIEW
 from countonme.scope.exceptions import Conflict, DeviceGone
 from countonme.scope.models import DeviceScoped, device_scoped_models
 from devices import transfer
-from devices.models import Device, Phone
+from devices.models import Device, MaintenanceRun, Phone
 
 
 class SeenFilter(admin.SimpleListFilter):
@@ -140,7 +141,9 @@ ERASE = Act(
 
 @admin.register(Device)
 class DeviceAdmin(OperatorAdmin):
-    list_display = ["id", "state", "created_at", "last_seen_at", "phone_count", "owns"]
+    icon = "smartphone"
+    is_in_search = True
+    list_display = ["id", "state", "created_at", "last_seen_at", "phone_count", "rows"]
     list_filter = [SeenFilter, StateFilter, "created_at"]
     search_fields = ["id"]
     search_help_text = "An id, whole or from its start"
@@ -218,16 +221,13 @@ class DeviceAdmin(OperatorAdmin):
     def lock(self, row: Device) -> None:
         row.lock()
 
-    @display(
-        description="state",
-        label={"usable": "success", "blocked": "warning", "no phone": "info", "erased": "danger"},
-    )
-    def state(self, device: Any) -> str:
+    @display(description="state")
+    def state(self, device: Any) -> SafeString:
         if device.erased_at is not None:
-            return "erased"
+            return badge("erased", "bad")
         if device.blocked_at is not None:
-            return "blocked"
-        return "usable" if device.signed_in else "no phone"
+            return badge("blocked", "odd")
+        return badge("usable", "good") if device.signed_in else badge("no phone", "dull")
 
     @display(description="last seen at")
     def last_seen_at(self, device: Any) -> str | None:
@@ -268,6 +268,11 @@ class DeviceAdmin(OperatorAdmin):
             return SafeString("None")
         renew = link(ISSUE, "Issue a token for the first phone…", device.pk, device.pk)
         return format_html("None. {}", renew)
+
+    @display(description="rows")
+    def rows(self, device: Any) -> str:
+        """Count what the device owns; its page has each kind."""
+        return f"{sum(getattr(device, _count_name(model)) for model in device_scoped_models()):,}"
 
     @display(description="owns")
     def owns(self, device: Device) -> SafeString:
@@ -388,6 +393,29 @@ class DeviceAdmin(OperatorAdmin):
                 "Cache-Control": "no-store",
             },
         )
+
+
+@admin.register(MaintenanceRun)
+class MaintenanceRunAdmin(OperatorAdmin):
+    """When each command of maintenance last came to its end; read only."""
+
+    group = OVERVIEW
+    icon = "build"
+    list_title = "Maintenance"
+    list_display = ["command", "finished_at", "said"]
+    list_display_links = None
+    ordering = ["command"]
+    sortable_by: ClassVar[Any] = []
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let every operator who sees devices read it."""
+        return request.user.has_perm("devices.view_device")
 
 
 def _phone_to_renew(device: Device, phone_id: UUID) -> Phone:

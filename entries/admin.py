@@ -14,6 +14,7 @@ from entries.models import FoodEntry
 
 @admin.register(FoodEntry)
 class FoodEntryAdmin(ModeratedAdmin):
+    icon = "restaurant"
     list_display = ["date", "meal_type", "name", "state", "grams", "kcal", "owner", "created_at"]
     list_filter = [DeletedFilter, "meal_type", "created_at", DeviceFilter, NamesFilter]
     own_readonly = ("product", "portion")

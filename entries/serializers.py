@@ -65,7 +65,7 @@ def nutrient_field(nutrient: Nutrient) -> NumberField:
     )
 
 
-@example("Grams of a product", LOGGED, request_only=True)
+@example("Grams of a product", {"id": ENTRY["id"], **LOGGED}, request_only=True)
 @example(
     "Portions of a product",
     {name: value for name, value in LOGGED.items() if name != "grams"}

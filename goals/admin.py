@@ -11,6 +11,7 @@ from goals.models import BODY, ENERGY, SHAPE, WEIGHT_CHANGE, BodyWeight, Goal, W
 
 @admin.register(Goal)
 class GoalAdmin(ScopedAdmin):
+    icon = "flag"
     list_display = [
         "daily_calories_kcal",
         "goal_type",
@@ -26,9 +27,11 @@ class GoalAdmin(ScopedAdmin):
 
 @admin.register(BodyWeight)
 class BodyWeightAdmin(ScopedAdmin):
+    icon = "monitor_weight"
     list_display = ["date", "weight_kg", "state", "owner", "created_at"]
 
 
 @admin.register(WaterEntry)
 class WaterEntryAdmin(ScopedAdmin):
+    icon = "water_drop"
     list_display = ["date", "ml", "state", "owner", "created_at"]

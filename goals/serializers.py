@@ -131,7 +131,7 @@ class CalculatedGoalSerializer(MetricsSerializer):
         return attrs
 
 
-@example("By hand", BY_HAND, request_only=True)
+@example("By hand", {"id": MANUAL["id"], **BY_HAND}, request_only=True)
 class ManualGoalSerializer(StrictModelSerializer):
     """Targets set by hand. An update changes only these, of a calculated goal too."""
 
@@ -151,8 +151,8 @@ class CalculationSerializer(StrictModelSerializer):
         extra_kwargs = {name: {"allow_null": False} for name in (*ENERGY, *SHAPE)}
 
 
-@example("Calculated", CALCULATED, response_only=True)
 @example("By hand", MANUAL, response_only=True)
+@example("Calculated", CALCULATED, response_only=True)
 class GoalSerializer(StrictModelSerializer):
     """Daily targets. In a manual goal the metrics, and what is calculated from them, are null."""
 
@@ -201,16 +201,16 @@ class DateQuery(QuerySerializer):
     date = DayField()
 
 
-WEIGHT = {"date": "2025-02-05", "weight_kg": 72.5}
-WATER = {"date": "2025-02-05", "ml": 250}
+WEIGHT = {
+    "id": "9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d",
+    "date": "2025-02-05",
+    "weight_kg": 72.5,
+}
+WATER = {"id": "1b2c3d4e-5f6a-4b7c-8d9e-0f1a2b3c4d5e", "date": "2025-02-05", "ml": 250}
 
 
 @example("A weighing", WEIGHT, request_only=True)
-@example(
-    "A weighing",
-    {"id": "9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d", **WEIGHT, **TIMESTAMPS},
-    response_only=True,
-)
+@example("A weighing", WEIGHT | TIMESTAMPS, response_only=True)
 class BodyWeightSerializer(StrictModelSerializer):
     """A body's weight on a day. A day has one weight."""
 
@@ -225,11 +225,7 @@ class BodyWeightQuery(RangeMixin, PageQuery):
 
 
 @example("A glass", WATER, request_only=True)
-@example(
-    "A glass",
-    {"id": "1b2c3d4e-5f6a-4b7c-8d9e-0f1a2b3c4d5e", **WATER, **TIMESTAMPS},
-    response_only=True,
-)
+@example("A glass", WATER | TIMESTAMPS, response_only=True)
 class WaterEntrySerializer(StrictModelSerializer):
     """Water drunk on a day."""
 

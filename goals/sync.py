@@ -12,7 +12,7 @@ from countonme.api.fields import StrictModelSerializer
 from goals.formulas import GRAMS
 from goals.models import ENERGY, SHAPE, TARGETS, Goal, GoalType, grams_for
 from goals.serializers import (
-    CALCULATED,
+    MANUAL,
     OPTIONAL,
     WATER,
     WEIGHT,
@@ -91,7 +91,7 @@ class GoalChanges(SingleRowChanges):
         # They may be left out of a calculated goal.
         extra_kwargs=dict.fromkeys(TARGETS, OPTIONAL),
     )
-    example = CALCULATED
+    example = MANUAL
 
     def read(self, key: UUID, record: dict[str, Any]) -> dict[str, Any]:
         """Return the columns that a record decides, and those that follow from them."""
@@ -127,10 +127,10 @@ class BodyWeightChanges(SingleRowChanges):
     """A day has one weight: of two, the later one stays."""
 
     serializer = record_serializer(BodyWeightSerializer)
-    example = {"id": "9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d", **WEIGHT}
+    example = WEIGHT
 
 
 @register
 class WaterEntryChanges(TableChanges):
     serializer = record_serializer(WaterEntrySerializer)
-    example = {"id": "1b2c3d4e-5f6a-4b7c-8d9e-0f1a2b3c4d5e", **WATER}
+    example = WATER

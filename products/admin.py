@@ -22,6 +22,8 @@ from products.nutrients import COLUMNS_100G
 
 @admin.register(Product)
 class ProductAdmin(ModeratedAdmin):
+    icon = "nutrition"
+    is_in_search = True
     list_display = ["name", "brand", "state", "kcal_100g", "barcode", "owner", "created_at"]
     search_help_text = "A part of the name, the starts of words of name or brand, or a barcode"
     own_readonly = ("unit", "servings", "cooked_grams")
@@ -49,6 +51,7 @@ class ProductAdmin(ModeratedAdmin):
 
 @admin.register(Portion)
 class PortionAdmin(ModeratedAdmin):
+    icon = "straighten"
     list_display = ["name", "state", "grams", "is_default", "product", "owner", "created_at"]
     list_filter = [DeletedFilter, "is_default", "created_at", DeviceFilter, NamesFilter]
     list_select_related = ["device", "product"]
@@ -65,6 +68,7 @@ class PortionAdmin(ModeratedAdmin):
 
 @admin.register(RecipeItem)
 class RecipeItemAdmin(ScopedAdmin):
+    icon = "skillet"
     list_filter = [DeletedFilter, "created_at", DeviceFilter, NamesFilter]
     list_display = ["ingredient", "state", "grams", "product", "owner", "created_at"]
     list_select_related = ["device", "product", "ingredient"]

@@ -44,6 +44,19 @@ PRODUCT = {
     "created_at": "2025-02-05T08:30:00Z",
     "updated_at": None,
 }
+RICE = {
+    "id": "7c1e4b2a-5d6f-4a8b-9c3d-2e1f0a9b8c7d",
+    "name": "Rice, raw",
+    "brand": "Farm",
+    "unit": "g",
+    **PER_100G,
+    "kcal_100g": 365,
+    "protein_100g": 7.1,
+    "carbs_100g": 80,
+    "fat_100g": 0.7,
+    "barcode": "96385074",
+}
+DISH = {"id": "2b9c7d1e-4f5a-4c6b-8d7e-9f0a1b2c3d4e", "name": "Chicken and rice", "kcal_100g": 0}
 ITEM = {
     "id": "3f6d2c1b-8a7e-4d5f-9b0c-1e2d3c4b5a69",
     "ingredient_id": PRODUCT["id"],
@@ -66,7 +79,7 @@ class BarcodeField(TextField):
 
 
 @example("100 g", PORTION, response_only=True)
-@example("A piece", {"name": "1 piece", "grams": 174}, request_only=True)
+@example("A piece", {"id": PORTION["id"], "name": "1 piece", "grams": 174}, request_only=True)
 class PortionSerializer(StrictModelSerializer):
     """A measure of a product."""
 
@@ -79,12 +92,13 @@ class PortionSerializer(StrictModelSerializer):
 
 
 @example("Chicken Breast", PRODUCT, response_only=True)
-@example("Chicken Breast", {"name": "Chicken Breast", "kcal_100g": 165}, request_only=True)
 @example(
-    "With a barcode",
-    {"name": "Chicken Breast", "brand": "Farm", "unit": "g", **PER_100G, "barcode": "96385074"},
+    "Chicken Breast",
+    {"id": PRODUCT["id"], "name": "Chicken Breast", "kcal_100g": 165},
     request_only=True,
 )
+@example("With all values and a barcode", RICE, request_only=True)
+@example("A dish, which its recipe is sent for", DISH, request_only=True)
 class ProductSerializer(StrictModelSerializer):
     """A food. Energy and nutrients are per 100 g, or per 100 ml of a drink (`unit` is `ml`)."""
 
@@ -144,12 +158,8 @@ class RecipeItemSerializer(StrictModelSerializer):
         "servings": 4,
         "cooked_grams": 1400,
         "items": [
-            {"ingredient_id": PRODUCT["id"], "grams": 300},
-            {
-                "ingredient_id": "7c1e4b2a-5d6f-4a8b-9c3d-2e1f0a9b8c7d",
-                "portion_id": "1d2c3b4a-5e6f-4a7b-8c9d-0e1f2a3b4c5d",
-                "quantity": 2,
-            },
+            {"ingredient_id": RICE["id"], "grams": 300},
+            {"ingredient_id": PRODUCT["id"], "portion_id": PORTION["id"], "quantity": 2},
         ],
     },
     request_only=True,

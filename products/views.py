@@ -30,6 +30,7 @@ from products.models import (
     unmake_recipe,
 )
 from products.serializers import (
+    DISH,
     IncludeQuery,
     PortionSerializer,
     ProductQuery,
@@ -130,6 +131,7 @@ class RecipeView(ViewSetMixin, DeviceView):
 
     serializer_class = RecipeSerializer
     path_model = Product
+    path_example = str(DISH["id"])
     methods_with_body = ("PUT",)
     put_is_whole = True
     answers = {

@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.test import Client
 
@@ -19,6 +18,7 @@ from goals.models import BodyWeight, Goal, WaterEntry
 from products.models import Portion, Product, RecipeItem
 from products.nutrients import COLUMNS_100G
 from tests.helpers.api import Api
+from tests.helpers.operators import logged
 from tests.helpers.phones import get_code, get_key, pair
 
 PAGES: dict[Any, str] = {
@@ -156,7 +156,7 @@ def test_a_corrected_name_is_kept_as_a_phones_is(operator: Client, phone: Api, m
     assert correct(operator, row, name=typed).status_code == 302
     row.refresh_from_db()
     assert row.name == "Crème fraîche"
-    assert LogEntry.objects.get().change_message.endswith("→ Crème fraîche")
+    assert logged().get().change_message.endswith("→ Crème fraîche")
 
 
 @pytest.mark.parametrize("searched", ["042100005264", "04252614", "0-425261-4", "0 42100 00526 4"])
@@ -325,7 +325,7 @@ def test_a_product_is_not_restored_past_the_quota(
 
 def test_actions_stand_in_the_log(operator: Client, world: Any) -> None:
     act(operator, "soft_delete", world[FoodEntry])
-    assert LogEntry.objects.get().change_message == "Soft-deleted: -."
+    assert logged().get().change_message == "Soft-deleted: -."
 
 
 def test_nothing_is_added_or_deleted_for_ever(operator: Client, world: Any) -> None:

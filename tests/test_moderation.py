@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 import pytest
-from django.contrib.admin.models import LogEntry
 
 from countonme.operators import moderation
 from countonme.operators.names import change_url
@@ -17,6 +16,7 @@ from tests.helpers.operators import (
     CONFIRMED,
     MODERATION,
     PRODUCTS,
+    logged,
     moderated,
     operator,
     operator_again,
@@ -44,7 +44,7 @@ class TestModeration:
         assert Product.objects.across_devices().count() == 4
         client.post(MODERATION, sent | CONFIRMED)
         assert {row["name"] for row in phone.get("/v1/products").json()} == {"Rice"}
-        messages = LogEntry.objects.values_list("change_message", flat=True)
+        messages = logged().values_list("change_message", flat=True)
         assert list(messages) == ["Soft-deleted by moderation: spam."] * 2
 
     def test_it_needs_a_reason_and_a_name(self, phone: Api) -> None:

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, User
 from django.db import OperationalError, connection
 from django.test import Client
@@ -20,6 +19,7 @@ from catalog.models import Correction, Food, Report, Source, food_id
 from countonme.operators.names import change_url, name_of
 from countonme.scope.exceptions import Conflict, Missing
 from products.gtin import to_gtin_14
+from tests.helpers.operators import logged
 
 FOODS = "/admin/catalog/food/"
 CORRECTIONS = "/admin/catalog/correction/"
@@ -125,7 +125,7 @@ class TestCorrecting:
 
     def test_it_stands_in_the_log(self, food: Food) -> None:
         correct(food, name="Cocoa powder")
-        entry = LogEntry.objects.get()
+        entry = logged().get()
         assert entry.object_id == str(food.pk)
         assert entry.change_message == "name: Cocoa → Cocoa powder. Reason: The label says so"
 
@@ -142,7 +142,7 @@ class TestCorrecting:
         assert "Constraint" not in page
         assert (fetch("1").protein_100g, fetch("1").fat_100g) == (20, 10)
         assert not Correction.objects.exists()
-        assert not LogEntry.objects.exists()
+        assert not logged().exists()
 
     @pytest.mark.parametrize("wrong", [{"barcode": "04252615"}, {"kcal_100g": "1001"}])
     def test_a_value_no_product_may_have_is_an_error(self, food: Food, wrong: Any) -> None:
@@ -156,7 +156,7 @@ class TestCorrecting:
 
     def test_a_reason_alone_is_no_correction(self, food: Food) -> None:
         assert "Nothing is changed" in correct(food).content.decode()
-        assert not LogEntry.objects.exists()
+        assert not logged().exists()
 
     def test_what_an_import_changed_meanwhile_is_not_changed_back(self, food: Food) -> None:
         client = operator()
@@ -183,7 +183,7 @@ class TestCorrecting:
         correct(food, protein_100g="21.5")
         correct(food, protein_100g="20")
         assert in_force(food) == {}
-        assert "protein_100g: 21.50 → 20" in LogEntry.objects.latest("pk").change_message
+        assert "protein_100g: 21.50 → 20" in logged().latest("pk").change_message
 
     def test_a_food_whose_energy_fits_now_doubtful_no_longer(self, food: Food) -> None:
         correct(food, kcal_100g="210")
@@ -211,7 +211,7 @@ class TestUndoing:
         assert fetch("1").protein_100g == Decimal(20)
         correction = Correction.objects.get()
         assert (correction.undone_by, correction.state) == (user("Moderator"), "undone")
-        assert LogEntry.objects.latest("pk").change_message == "Undone."
+        assert logged().latest("pk").change_message == "Undone."
 
     def test_twice_is_refused(self, food: Food) -> None:
         correct(food, name="Carob")
@@ -275,7 +275,7 @@ class TestReviewing:
         assert "Kept: 1 correction." in act(CORRECTIONS, "keep", correction)
         assert Correction.objects.get().state == "in force"
         assert fetch("1").name == "Carob"
-        assert LogEntry.objects.latest("pk").change_message == "Kept."
+        assert logged().latest("pk").change_message == "Kept."
 
     def test_what_is_not_up_for_review_is_not_kept(self, correction: Correction) -> None:
         act(CORRECTIONS, "keep", correction)
@@ -303,7 +303,7 @@ class TestHiding:
         with pytest.raises(Missing):
             Food.fetch(food.pk)
         assert in_force(food) == {"is_hidden": (True, False)}
-        assert LogEntry.objects.get().change_message == "Hidden: Spam."
+        assert logged().get().change_message == "Hidden: Spam."
         assert "Everybody finds" in act(page, "unhide", food)
         act(page, "unhide", food, confirmed="yes", reason="It is none")
         assert Food.fetch(food.pk) == food
@@ -338,7 +338,7 @@ class TestReports:
         assert "Closed: 1 report." in act(REPORTS, "close", report(food))
         closed = Report.objects.get()
         assert closed.closed_by == user("Moderator")
-        assert LogEntry.objects.get().change_message == "Closed."
+        assert logged().get().change_message == "Closed."
 
     def test_closed_twice_it_keeps_the_first_closer(self, food: Food) -> None:
         row = report(food)
@@ -516,7 +516,7 @@ class TestSources:
         after = Source.objects.get()
         assert (after.licence, after.foods) == ("ODbL 1.0", 1)
         assert after.revision == row.revision + 1
-        assert LogEntry.objects.get().change_message == "licence: CC0 → ODbL 1.0"
+        assert logged().get().change_message == "licence: CC0 → ODbL 1.0"
 
     def test_foods_counted_meanwhile_stay_counted(self, source: Source) -> None:
         add("1")

@@ -12,6 +12,7 @@ from django.core.exceptions import DisallowedHost, SuspiciousOperation
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db import Error, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions, status
@@ -145,10 +146,15 @@ def _validation_errors(detail: Any, loc: tuple[str | int, ...]) -> Iterator[dict
         yield {"loc": list(loc), "msg": str(detail), "type": detail.code}
 
 
+def is_for_operators(request: HttpRequest) -> bool:
+    """Return whether a request is for a page of the operators' site."""
+    return request.path.startswith("/admin/")
+
+
 @csrf_exempt
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 404 to an unknown route: JSON, but an HTML page in the operators' site."""
-    if request.path.startswith("/admin/") and exception is not None:
+    if is_for_operators(request) and exception is not None:
         return defaults.page_not_found(request, exception)
     return _answer(404, "Not found", {"Cache-Control": "no-store"})
 
@@ -162,6 +168,10 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer an exception outside of the API's views: 503 if it is transient, else 500."""
     error = sys.exc_info()[1]
-    if isinstance(error, Error) and is_transient(error):
+    is_unavailable = isinstance(error, Error) and is_transient(error)
+    if is_for_operators(request):
+        code = 503 if is_unavailable else 500
+        return HttpResponse(render_to_string(f"{code}.html"), status=code)
+    if is_unavailable:
         return _answer(503, UNAVAILABLE, RETRY_AFTER)
     return _answer(500, "Internal server error")

@@ -43,13 +43,9 @@ CONDITIONAL_HEADERS = {
     "Cache-Control": header("`private, no-cache`."),
     "Vary": header("Names `Authorization`."),
 }
-PATH_PARAMETERS = {
-    "{id}": OpenApiParameter(
-        "id",
-        {"type": "string", "format": "uuid", **StrictUUIDField().schema_keywords},
-        OpenApiParameter.PATH,
-    ),
-    "{date}": OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH),
+PATH_PARAMETERS: dict[str, Any] = {
+    "id": {"type": "string", "format": "uuid", **StrictUUIDField().schema_keywords},
+    "date": OpenApiTypes.DATE,
 }
 # What the calls of every `DeviceViewSet` do, and what is to know about them.
 SUMMARIES = {
@@ -70,6 +66,16 @@ DESCRIPTIONS = {
     "destroy": "Every client learns of it by its next sync. A second call is 404.",
 }
 ARTICLES = {"a", "an", "the"}
+# What a required parameter of the query may be, and by model the id in paths: that of the first
+# example of its serializer. So the examples of all calls fit each other.
+QUERY_EXAMPLES: dict[str, Any] = {
+    "date": "2025-02-05",
+    "from": "2025-02-01",
+    "to": "2025-02-28",
+    "search": "chicken",
+    "last_pulled_at": 1,
+}
+EXAMPLE_IDS: dict[Any, str] = {}
 LINK_HEADER = {
     "Link": header(
         'The neighbouring pages, where there are any: `rel="next"`, `rel="prev"`.', required=False
@@ -160,8 +166,26 @@ class ApiSchema(AutoSchema):
     def get_override_parameters(self) -> list[Any]:
         """Describe the parameters in the query and in the path."""
         query = getattr(self.view, f"{self.action}_query_class", None)
-        path = [parameter for name, parameter in PATH_PARAMETERS.items() if name in self.path]
+        path = [
+            OpenApiParameter(name, schema, OpenApiParameter.PATH)
+            for name, schema in PATH_PARAMETERS.items()
+            if f"{{{name}}}" in self.path
+        ]
         return [*path, query] if query else path
+
+    def _add_examples(self, parameters: list[dict[str, Any]]) -> None:
+        """Give what a call needs in path and query an example: those of all calls fit together."""
+        view = self.view
+        in_path = {"id": view.path_example or EXAMPLE_IDS.get(self._path_model())}
+        for parameter in parameters:
+            name = parameter["name"]
+            if parameter.get("required") or name in view.query_examples:
+                value = in_path.get(name) or QUERY_EXAMPLES.get(name)
+                if value is not None:
+                    parameter["example"] = value
+
+    def _path_model(self) -> Any:
+        return self.view.path_model or getattr(self.view, "model", None)
 
     def get_request_serializer(self) -> Any:
         """Describe PUT like PATCH: both may leave fields out, unless it sends the whole."""
@@ -209,6 +233,7 @@ class ApiSchema(AutoSchema):
             return None
         if "requestBody" in operation:
             operation["requestBody"]["required"] = not self.view.body_is_optional
+        self._add_examples(operation.get("parameters", []))
         responses = operation["responses"]
         if getattr(self.view, "is_conditional", False) and self.method == "GET":
             headers = CONDITIONAL_HEADERS | (LINK_HEADER if self._is_list_view() else {})
@@ -271,7 +296,7 @@ class ApiSchema(AutoSchema):
         if "security" in operation:
             errors[401] = ["Invalid or expired token"]
         if "{" in self.path:
-            model = self.view.path_model or getattr(self.view, "model", None)
+            model = self._path_model()
             errors[404] = [str(Missing(model)) if model else "Not found"]
         if "requestBody" in operation:
             errors |= {
@@ -319,6 +344,9 @@ def example(name: str, value: dict[str, Any], **kwargs: Any) -> Callable[[S], S]
     def add(serializer: S) -> S:
         own = vars(serializer).get("_spectacular_annotation", {}).get("examples", [])
         first = OpenApiExample(name, value=value, **kwargs)
+        model = getattr(getattr(serializer, "Meta", None), "model", None)
+        if model is not None and "id" in value:
+            EXAMPLE_IDS[model] = value["id"]
         return extend_schema_serializer(examples=[first, *own])(serializer)
 
     return add

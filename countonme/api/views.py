@@ -53,6 +53,10 @@ class ApiView(APIView):
     methods_with_body: ClassVar[Sequence[str]] = ("POST", "PUT", "PATCH")
     response_class: ClassVar[type[serializers.BaseSerializer[Any]] | None] = None
     path_model: ClassVar[type[Model] | None] = None
+    # The id in the path of examples, unless it is that of the model's.
+    path_example: ClassVar[str | None] = None
+    # Parameters of the query that have an example, beside those that are required.
+    query_examples: ClassVar[Sequence[str]] = ()
     answers: ClassVar[Mapping[str, Mapping[int, Sequence[str]]]] = {}
     # The tag, unless it is the first part of the path after `/v1`.
     tag: ClassVar[str] = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -16,7 +16,7 @@ from django.contrib.admin.models import CHANGE, DELETION
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.forms.models import construct_instance
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
@@ -29,6 +29,7 @@ from unfold.views import ChangeList
 
 from countonme.operators.acts import BROKEN_RULES, Act, counted, sentence
 from countonme.operators.names import NamedRow, change_url, key_of, log, name_of
+from countonme.operators.site import DIARIES
 from countonme.scope.keys import ScopedForeignKey
 from countonme.scope.models import DeviceScoped
 from countonme.scope.query import DeviceScopedQuerySet
@@ -119,7 +120,34 @@ class ScopedForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the s
             row.change(**{name: self.cleaned_data[name] for name in self.changed_data})
 
 
-class OperatorAdmin(ModelAdmin):  # type: ignore[misc]  # unfold comes without types
+class Listed:
+    """Where the sidebar has a list, and whether the search there finds its rows."""
+
+    group = DIARIES
+    icon = "table_rows"
+    is_in_search = False
+    # The title of the list, if it is not the plural of the model's name.
+    list_title = ""
+
+    def __init__(self, model: type[Model], admin_site: admin.AdminSite) -> None:
+        super().__init__(model, admin_site)  # type: ignore[call-arg]  # ModelAdmin's
+        self.list_title = self.list_title or str(model._meta.verbose_name_plural).capitalize()
+
+    def found(self, request: HttpRequest, term: str, most: int) -> Iterable[Model]:
+        """Return rows that the sidebar's search finds."""
+        admin_: Any = self
+        rows = admin_.get_search_results(request, admin_.get_queryset(request), term)[0]
+        return rows[:most] if self.is_in_search else ()
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Show the list under its own title."""
+        view: Any = super()
+        return view.changelist_view(request, {"title": self.list_title, **(extra_context or {})})
+
+
+class OperatorAdmin(Listed, ModelAdmin):  # type: ignore[misc]  # unfold comes without types
     """A model's pages. Rows are not added; actions delete and change them, and log that."""
 
     list_per_page = 50
@@ -128,6 +156,11 @@ class OperatorAdmin(ModelAdmin):  # type: ignore[misc]  # unfold comes without t
     actions_selection_counter = True
     # Above the form of a row: its state, what names it, and what can be done to it.
     change_form_outer_before_template = "operators/acts.html"
+
+    @display(description=ModelAdmin.action_checkbox.short_description)
+    def action_checkbox(self, obj: Model) -> SafeString:
+        attributes = {"class": "action-select", "aria-label": f"Select {obj}"}
+        return forms.CheckboxInput(attributes).render(ACTION_CHECKBOX_NAME, name_of(obj))
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -309,10 +342,6 @@ class ScopedAdmin(OperatorAdmin):
         except ValueError:
             return None
 
-    @display(description=ModelAdmin.action_checkbox.short_description)
-    def action_checkbox(self, obj: DeviceScoped) -> str:
-        return super().action_checkbox(NamedRow(obj))
-
     def response_action(self, request: HttpRequest, queryset: Any) -> Any:
         """Find the rows that were ticked by their names. Django expects ids in the request."""
         chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
@@ -369,13 +398,9 @@ class ScopedAdmin(OperatorAdmin):
         view = f"admin:{device._meta.app_label}_{device._meta.model_name}_change"
         return link(view, str(row.device_id)[:13] + "…", row.device_id)
 
-    @display(
-        description="state",
-        ordering="deleted_at",
-        label={"live": "success", "deleted": "danger"},
-    )
-    def state(self, row: DeviceScoped) -> str:
-        return "live" if row.deleted_at is None else "deleted"
+    @display(description="state", ordering="deleted_at")
+    def state(self, row: DeviceScoped) -> SafeString:
+        return badge("live", "good") if row.deleted_at is None else badge("deleted", "bad")
 
     def in_the_way(self, row: DeviceScoped) -> list[SafeString]:
         """Link to the lists of what names a row, but for what would be deleted with it."""
@@ -440,6 +465,11 @@ def link(view: str, text: object, *args: object, query: str = "") -> SafeString:
     return format_html(
         '<a class="operators-link" href="{}{}">{}</a>', reverse(view, args=args), query, text
     )
+
+
+def badge(text: str, kind: str) -> SafeString:
+    """Return a word that stands out: `good`, `bad`, `odd` or `dull`."""
+    return format_html('<span class="badge badge-{}">{}</span>', kind, text)
 
 
 def id_range(start: str) -> tuple[UUID, UUID] | None:

@@ -224,7 +224,7 @@ class _Server:
         with (
             self.log.open("ab") as log,
             subprocess.Popen(
-                [*self._become, str(_programs() / name), *args],
+                [*self._become, str(programs() / name), *args],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -267,7 +267,7 @@ class _Server:
         user = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
         for capability in ("dac_read_search", "dac_override"):
             words = [*user, f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"]
-            test = [*words, str(_programs() / "postgres"), "--version"]
+            test = [*words, str(programs() / "postgres"), "--version"]
             if shutil.which("setpriv") and not subprocess.run(test, capture_output=True).returncode:
                 return words
         raise EmbeddedError(
@@ -276,7 +276,7 @@ class _Server:
         )
 
 
-def _programs() -> Path:
+def programs() -> Path:
     """Return the wheel's folder of programs, without importing the wheel.
 
     Raises:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, User
+from django.db.models import QuerySet
 from django.test import Client
 
 from countonme.operators.names import name_of
@@ -41,3 +43,8 @@ def act(client: Client, page: str, action: str, row: Any, **values: str) -> Any:
 def moderated(model: Any = Product) -> Any:
     """Return the pages on which rows of a model are moderated."""
     return admin.site.get_model_admin(model)
+
+
+def logged() -> QuerySet[LogEntry]:
+    """Return what stands in the log beside sign-ins."""
+    return LogEntry.objects.exclude(change_message__startswith="Signed ")

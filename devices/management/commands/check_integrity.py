@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from countonme.scope.models import DeviceScoped, device_scoped_models
-from devices.models import Device
+from devices.models import Device, MaintenanceRun
 
 LISTED = 20
 
@@ -30,6 +30,8 @@ class Command(BaseCommand):
                 if len(listed) > LISTED:
                     self.stdout.write("... and more")
                 broken += bool(listed)
+        said = f"{broken} rules are broken." if broken else "Every rule holds."
+        MaintenanceRun.note("check_integrity", said)
         if broken:
-            raise CommandError(f"{broken} rules are broken.")
-        self.stdout.write("Every rule holds.")
+            raise CommandError(said)
+        self.stdout.write(said)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from countonme.scope.models import device_scoped_models
 from devices import maintenance
 from devices.management.arguments import age
-from devices.models import Phone
+from devices.models import MaintenanceRun, Phone
 
 
 class Command(BaseCommand):
@@ -55,4 +55,7 @@ class Command(BaseCommand):
             counts["phones"] = maintenance.forget_phones()
         verb = "would be removed" if options["dry_run"] else "removed"
         listed = ", ".join(f"{count} {table}" for table, count in counts.items() if count)
-        self.stdout.write(f"Rows {verb}: {listed or 'none'}.")
+        said = f"Rows {verb}: {listed or 'none'}."
+        if not options["dry_run"]:
+            MaintenanceRun.note("purge_deleted", said)
+        self.stdout.write(said)

@@ -1,33 +1,54 @@
-"""The figures and charts on the operators' front page. Each links to the list that it counts."""
+"""The operators' front page: what needs somebody, the last acts, figures and charts.
+
+Each figure and chart links to the list that it counts. Days are in UTC.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import orjson
+from django.contrib.admin.models import LogEntry
 from django.db import connection, models
 from django.db.models import Count, Min, Q, QuerySet
 from django.db.models.functions import TruncDate
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.timesince import timesince
 
+from catalog.models import Correction, Report
+from countonme.admin import to_what, what
 from countonme.scope.models import device_scoped_models
-from devices.models import Device, Phone
+from devices.models import Device, MaintenanceRun, Phone
 from devices.throttling import RegisterThrottle
 
 DAYS = 30
 # A larger table takes too long to count: PostgreSQL's estimate is shown instead.
 COUNTED_EXACTLY = 100_000
+MAX_ACTS = 8
+# How many days after its last run a command is due again.
+MAINTENANCE = {
+    "purge_deleted": ("Last purge", 8),
+    "check_integrity": ("Last integrity check", 8),
+    "check_backup": ("Last backup check", 35),
+}
+# Blocks of so many days are worth another look.
+RECENT = 7
 
 
 class Figure(NamedTuple):
+    """A figure with a link; `needs` is whether somebody should look at it."""
+
     label: str
     value: str
     url: str
+    note: str = ""
+    needs: bool = False
 
 
 class Chart(NamedTuple):
@@ -44,16 +65,51 @@ def add_to_context(request: HttpRequest, context: dict[str, Any]) -> dict[str, A
 
 
 def dashboard(now: datetime) -> dict[str, Any]:
-    """Return the figures by section, and charts of the last 30 days; days are in UTC."""
+    """Return the figures by section, the last acts, and charts of the last 30 days."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     return {
-        "sections": {
-            "Devices": device_figures(midnight),
-            "Rows": row_figures(),
-            "To look at": waiting_figures(),
-        },
+        "waiting": list(waiting_figures(now)),
+        "acts": last_acts(),
+        "sections": {"Devices": device_figures(midnight), "Rows": row_figures()},
         "charts": charts(midnight - timedelta(days=DAYS - 1)),
     }
+
+
+def waiting_figures(now: datetime) -> Iterator[Figure]:
+    """Yield what may need somebody: reports, corrections, blocks, throttles, maintenance."""
+    reports = Report.objects.filter(closed_at=None).count()
+    url = f"{changelist_url(Report)}?state=open"
+    yield Figure("Open reports", f"{reports:,}", url, needs=reports > 0)
+    review = Correction.objects.filter(review_since__isnull=False).count()
+    url = f"{changelist_url(Correction)}?state=review"
+    yield Figure("Corrections to review", f"{review:,}", url, needs=review > 0)
+    blocked = Device.objects.filter(blocked_at__gte=now - timedelta(days=RECENT)).count()
+    url = f"{changelist_url(Device)}?state=blocked"
+    yield Figure(f"Blocked in {RECENT} days", f"{blocked:,}", url, needs=blocked > 0)
+    throttled = RegisterThrottle.refused_today()
+    url = since_url(Device, now.replace(hour=0, minute=0, second=0, microsecond=0))
+    yield Figure("Registrations throttled today", f"{throttled:,}", url, needs=throttled > 0)
+    runs = {run.command: run for run in MaintenanceRun.objects.all()}
+    url = changelist_url(MaintenanceRun)
+    for command, (label, days) in MAINTENANCE.items():
+        run = runs.get(command)
+        if run is None:
+            yield Figure(label, "Never", url, f"manage.py {command}", needs=True)
+        else:
+            ago = timesince(run.finished_at, now, depth=1)
+            is_due = now - run.finished_at > timedelta(days=days)
+            yield Figure(label, f"{ago} ago", url, run.said, needs=is_due)
+
+
+def last_acts() -> list[dict[str, Any]]:
+    """Return the last acts of operators: `when`, `who`, `what` and `to_what`."""
+    entries = LogEntry.objects.select_related("user", "content_type").order_by(
+        "-action_time", "-pk"
+    )
+    return [
+        {"when": entry.action_time, "who": entry.user, "what": what(entry), "to": to_what(entry)}
+        for entry in entries[:MAX_ACTS]
+    ]
 
 
 def device_figures(midnight: datetime) -> list[Figure]:
@@ -77,7 +133,7 @@ def device_figures(midnight: datetime) -> list[Figure]:
 
 
 def row_figures() -> list[Figure]:
-    """Return the number of live rows of each model; of large tables an estimate."""
+    """Return the live rows of each model, of large tables an estimate, and the deleted ones."""
     figures = []
     for model in device_scoped_models():
         rows = estimated_rows(model)
@@ -85,25 +141,14 @@ def row_figures() -> list[Figure]:
             value = f"≈ {rows:,}"
         else:
             value = f"{model.objects.across_devices().count():,}"
-        figures.append(Figure(plural(model), value, f"{changelist_url(model)}?deleted=no"))
-    return figures
-
-
-def waiting_figures() -> list[Figure]:
-    """Return the deleted rows of each model, the oldest of them, and throttled registrations."""
-    figures = []
-    oldest: tuple[datetime, str] | None = None
-    for model in device_scoped_models():
         deleted = model.all_objects.across_devices().filter(deleted_at__isnull=False)
         found = deleted.aggregate(count=Count("pk"), oldest=Min("deleted_at"))
-        url = f"{changelist_url(model)}?deleted=yes"
-        figures.append(Figure(f"Deleted {plural(model).lower()}", f"{found['count']:,}", url))
-        if found["oldest"] and (oldest is None or found["oldest"] < oldest[0]):
-            oldest = found["oldest"], url
-    if oldest:
-        figures.append(Figure("Oldest unpurged", f"{oldest[0]:%Y-%m-%d}", oldest[1]))
-    throttled = f"{RegisterThrottle.refused_today():,}"
-    return [*figures, Figure("Throttled registrations today", throttled, changelist_url(Device))]
+        note = ""
+        if found["oldest"]:
+            note = f"{found['count']:,} deleted, since {found['oldest']:%Y-%m-%d}"
+        url = f"{changelist_url(model)}?deleted=no"
+        figures.append(Figure(plural(model), value, url, note))
+    return figures
 
 
 def charts(first: datetime) -> list[Chart]:
@@ -127,9 +172,14 @@ def per_day(rows: QuerySet[Any], field: str, first: datetime) -> Counter[date]:
 
 
 def chart(title: str, url: str, counts: Counter[date], first: datetime) -> Chart:
-    """Return a bar chart of 30 days, with the total in its title."""
+    """Return a bar chart of 30 days with both its scales, and the total in its title."""
     days = [first.date() + timedelta(days=n) for n in range(DAYS)]
-    bars = {"data": [counts[day] for day in days], "backgroundColor": "var(--color-primary-600)"}
+    bars = {
+        "data": [counts[day] for day in days],
+        "backgroundColor": "var(--color-primary-600)",
+        "displayYAxis": True,
+        "maxTicksXLimit": 8,
+    }
     data = {"labels": [f"{day:%d %b}" for day in days], "datasets": [bars]}
     return Chart(f"{title}: {counts.total():,}", url, orjson.dumps(data).decode())
 
