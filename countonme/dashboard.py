@@ -23,6 +23,7 @@ from django.utils.timesince import timesince
 
 from catalog.models import Correction, Report
 from countonme.admin import to_what, what
+from countonme.operators.site import SIGNED
 from countonme.scope.models import device_scoped_models
 from devices.models import Device, MaintenanceRun, Phone
 from devices.throttling import RegisterThrottle
@@ -102,10 +103,9 @@ def waiting_figures(now: datetime) -> Iterator[Figure]:
 
 
 def last_acts() -> list[dict[str, Any]]:
-    """Return the last acts of operators: `when`, `who`, `what` and `to_what`."""
-    entries = LogEntry.objects.select_related("user", "content_type").order_by(
-        "-action_time", "-pk"
-    )
+    """Return the last acts of operators, without sign-ins: `when`, `who`, `what` and `to`."""
+    acts = LogEntry.objects.exclude(change_message__startswith=SIGNED)
+    entries = acts.select_related("user", "content_type").order_by("-action_time", "-pk")
     return [
         {"when": entry.action_time, "who": entry.user, "what": what(entry), "to": to_what(entry)}
         for entry in entries[:MAX_ACTS]

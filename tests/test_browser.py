@@ -257,6 +257,77 @@ def test_names_are_ticked_counted_deleted_and_restored(tab: Visit) -> None:
     expect(page.get_by_label("Almonds", exact=True)).to_be_visible()
 
 
+def test_what_is_deleted_for_ever_says_how_much_and_has_its_number_typed(tab: Visit) -> None:
+    page = tab.page
+    page.goto("/admin/goals/bodyweight/")
+    for row in (0, 1):
+        page.locator("input.action-select").nth(row).check()
+    page.select_option("select[name=action]", label="Soft-delete…")
+    page.locator("[type=submit][name=index]").click()
+    confirm(page, "Soft-delete 2 body weights")
+    page.goto("/admin/goals/bodyweight/?deleted=yes")
+    page.locator("#action-toggle").check()
+    page.select_option("select[name=action]", label="Delete for ever…")
+    page.locator("[type=submit][name=index]").click()
+    expect(page.get_by_text("This is for ever: nothing brings it back.")).to_be_visible()
+    page.fill("[name=typed]", "3")
+    confirm(page, "Delete 2 body weights for ever")
+    expect(page.get_by_text("Type 2 to go on.")).to_be_visible()
+    page.fill("[name=typed]", "2")
+    confirm(page, "Delete 2 body weights for ever")
+    expect(page.get_by_text("Deleted for ever: 2 body weights.")).to_be_visible()
+
+
+def test_a_product_that_entries_name_says_so_and_leads_to_them(tab: Visit) -> None:
+    page = tab.page
+    page.goto("/admin/products/product/?q=gouda")
+    page.get_by_role("link", name="Gouda", exact=True).click()
+    page.get_by_role("button", name="Soft-delete…").click()
+    confirm(page, "Soft-delete 1 product")
+    expect(page.get_by_text("Soft-deleted: 1 product.")).to_be_visible()
+    page.get_by_role("button", name="Delete for ever…").click()
+    expect(page.get_by_text("This can’t be done")).to_be_visible()
+    page.get_by_role("link", name=re.compile("food entries name it")).click()
+    expect(page).to_have_url(re.compile("/admin/entries/foodentry/"))
+    expect(page.locator("input.action-select").first).to_be_visible()
+    page.goto("/admin/products/product/?q=gouda")
+    page.get_by_role("link", name="Gouda", exact=True).click()
+    page.get_by_role("button", name="Restore").click()
+    expect(page.get_by_text("Restored: 1 product.")).to_be_visible()
+
+
+def test_who_did_what_leads_to_what_it_was_done_to(tab: Visit) -> None:
+    page = tab.page
+    page.goto("/admin/products/product/?q=banana")
+    act(page, "Soft-delete…")
+    confirm(page, "Soft-delete 1 product")
+    page.get_by_role("link", name="Who did what").click()
+    expect(page.get_by_text(re.compile("Signed in from")).first).to_be_visible()
+    first = page.locator("#result_list tbody tr").first
+    expect(first).to_contain_text("admin")
+    expect(first).to_contain_text("Soft-deleted: spam.")
+    tab.look("log")
+    first.get_by_role("link", name="Banana").click()
+    page.get_by_role("button", name="Restore").click()
+    expect(page.get_by_text("Restored: 1 product.")).to_be_visible()
+
+
+def test_the_sidebars_search_leads_to_a_product_and_to_a_device(tab: Visit, site: Site) -> None:
+    page = tab.page
+    for term, shown in (("gouda", "Gouda"), (site.device[:8], site.device)):
+        page.goto("/admin/")
+        page.locator("#nav-filter").press_sequentially(term)
+        page.locator("#search-results a").first.click()
+        expect(page.locator("h1").first).to_contain_text(shown)
+
+
+def test_the_sidebar_is_seen_whole(tab: Visit) -> None:
+    page = tab.page
+    page.goto("/admin/")
+    last = page.locator("#nav-sidebar-apps a").last
+    expect(last).to_be_in_viewport(ratio=1)
+
+
 def test_it_has_a_dark_mode(browser: Browser, site: Site, signed_in: str) -> None:
     colours = []
     for scheme in ("light", "dark"):

@@ -342,7 +342,7 @@ class TestMaintenance:
 
 
 @pytest.mark.parametrize("model", [Device, Product, Portion, FoodEntry])
-def test_a_list_of_fifty_rows_is_small(db: None, model: Any) -> None:
+def test_a_list_of_fifty_rows_is_small_and_none_is_ticked(db: None, model: Any) -> None:
     phone = new_phone()
     for number in range(50):
         product = phone.product(name=f"Product with a name of some length {number}")
@@ -353,6 +353,7 @@ def test_a_list_of_fifty_rows_is_small(db: None, model: Any) -> None:
     page = operator().get(url).content
     rows = len(re.findall(rb'name="_selected_action"', page))
     assert rows == 50
+    assert not re.search(rb"<input[^>]* checked", page)
     assert len(page) < 120_000
 
 

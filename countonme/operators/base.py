@@ -133,6 +133,12 @@ class Listed:
         super().__init__(model, admin_site)  # type: ignore[call-arg]  # ModelAdmin's
         self.list_title = self.list_title or str(model._meta.verbose_name_plural).capitalize()
 
+    def action_checkbox(self, obj: Model) -> SafeString:
+        """Return the box that chooses a row, by its name."""
+        attributes = {"class": "action-select", "aria-label": f"Select {obj}"}
+        box = forms.CheckboxInput(attributes, check_test=lambda value: False)
+        return box.render(ACTION_CHECKBOX_NAME, name_of(obj))
+
     def found(self, request: HttpRequest, term: str, most: int) -> Iterable[Model]:
         """Return rows that the sidebar's search finds."""
         admin_: Any = self
@@ -156,11 +162,6 @@ class OperatorAdmin(Listed, ModelAdmin):  # type: ignore[misc]  # unfold comes w
     actions_selection_counter = True
     # Above the form of a row: its state, what names it, and what can be done to it.
     change_form_outer_before_template = "operators/acts.html"
-
-    @display(description=ModelAdmin.action_checkbox.short_description)
-    def action_checkbox(self, obj: Model) -> SafeString:
-        attributes = {"class": "action-select", "aria-label": f"Select {obj}"}
-        return forms.CheckboxInput(attributes).render(ACTION_CHECKBOX_NAME, name_of(obj))
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.templatetags.static import static
@@ -17,6 +18,7 @@ from unfold.dataclasses import SearchResult
 from unfold.sites import UnfoldAdminSite
 
 from countonme.operators.names import change_url, log
+from countonme.scope.models import DeviceScoped
 
 # The sidebar's groups, in its order.
 OVERVIEW, DIARIES, CATALOG, OPERATORS = "Overview", "Diaries", "Catalog", "Operators"
@@ -38,6 +40,15 @@ class OperatorSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold comes witho
             if shown.has_module_permission(request) and shown.has_view_permission(request)
         ]
 
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Add what the head of a page names: the list to which it belongs."""
+        context: dict[str, Any] = super().each_context(request)
+        # Django notes on each view of an admin which one it is.
+        shown = getattr(getattr(request.resolver_match, "func", None), "model_admin", None)
+        if shown is not None:
+            context["list_of"] = {"title": shown.list_title, "url": list_url(shown)}
+        return context
+
     def search(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -55,7 +66,7 @@ class OperatorSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold comes witho
             if term.lower() in each.list_title.lower()
         )
         rows = (
-            SearchResult(str(row), each.opts.verbose_name, change_url(row), each.icon)
+            SearchResult(str(row), described(row), change_url(row), each.icon)
             for each in admins
             for row in each.found(request, term, MAX_FOUND)
         )
@@ -65,6 +76,12 @@ class OperatorSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold comes witho
             {"results": list(chain(lists, rows))},
             headers={"HX-Trigger": "search", "Cache-Control": "no-store"},
         )
+
+
+def described(row: Model) -> str:
+    """Return what a row is, and whose."""
+    kind = str(row._meta.verbose_name)
+    return f"{kind} of {str(row.device_id)[:8]}…" if isinstance(row, DeviceScoped) else kind
 
 
 def list_url(shown: Any) -> str:
@@ -89,15 +106,19 @@ def address(request: HttpRequest) -> str | None:
     return BaseThrottle().get_ident(Request(request))
 
 
+# How the log's lines about sign-ins begin.
+SIGNED = "Signed "
+
+
 def log_sign_in(sender: Any, request: HttpRequest, user: Any, **more: Any) -> None:
     """Write into the log that an operator signed in; for Django's signal."""
-    log(user.pk, [user], CHANGE, f"Signed in from {address(request) or 'nowhere'}.")
+    log(user.pk, [user], CHANGE, f"{SIGNED}in from {address(request) or 'nowhere'}.")
 
 
 def log_sign_out(sender: Any, request: HttpRequest, user: Any, **more: Any) -> None:
     """The same for signing out. Django also sends it for somebody who was not signed in."""
     if user is not None:
-        log(user.pk, [user], CHANGE, "Signed out.")
+        log(user.pk, [user], CHANGE, f"{SIGNED}out.")
 
 
 def stylesheet(request: HttpRequest) -> str:

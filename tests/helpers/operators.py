@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.test import Client
 
 from countonme.operators.names import name_of
+from countonme.operators.site import SIGNED
 from products.models import Product
 
 DEVICES = "/admin/devices/device/"
@@ -47,4 +48,4 @@ def moderated(model: Any = Product) -> Any:
 
 def logged() -> QuerySet[LogEntry]:
     """Return what stands in the log beside sign-ins."""
-    return LogEntry.objects.exclude(change_message__startswith="Signed ")
+    return LogEntry.objects.exclude(change_message__startswith=SIGNED)
