@@ -74,8 +74,8 @@ def test_a_row_that_breaks_a_rule_is_named(data_dir: Path, dump: Path) -> None:
     # It has the day of a recovery key, and no key.
     query(
         data_dir,
-        "INSERT INTO devices (id, revision, purged_revision, blocked_reason,"
-        " recovery_key_created_at) VALUES (gen_random_uuid(), 1, 0, '', now())",
+        "INSERT INTO devices (id, revision, purged_revision, blocked_reason, created_at,"
+        " recovery_key_created_at) VALUES (gen_random_uuid(), 1, 0, '', now(), now())",
     )
     write_dump(data_dir, dump)
     query(data_dir, "DELETE FROM devices")
