@@ -272,7 +272,7 @@ class Phone:
         return milliseconds, body
 
 
-def time_calls(port: int, samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
+def time_calls(port: int, samples: Sequence[Sample]) -> dict[str, dict[str, Any]]:
     """Return the figures of each call, beside those of the list of products.
 
     All calls come in one order by chance. Each has the list of products before it, so that what
@@ -291,6 +291,7 @@ def time_calls(port: int, samples: Sequence[Sample]) -> dict[str, dict[str, floa
     random.Random(1).shuffle(calls)
     reference: list[float] = []
     seen: dict[str, list[float]] = {kind: [] for kind in (FOUND, CATALOG, BARCODE, COPY)}
+    slowest: dict[str, tuple[float, str]] = dict.fromkeys(seen, (0, ""))
     empty = dict.fromkeys(seen, 0)
     with closing(Phone(port)) as phone:
         for text, language in typed(samples[-WARM_UP:]):
@@ -301,10 +302,15 @@ def time_calls(port: int, samples: Sequence[Sample]) -> dict[str, dict[str, floa
             milliseconds, body = phone.timed(call)
             seen[kind].append(milliseconds)
             empty[kind] += body == b"[]"
+            slowest[kind] = max(slowest[kind], (milliseconds, call.path))
     base = median(reference)
-    found = {"GET /v1/products": figures_of(reference, base)}
+    found: dict[str, dict[str, Any]] = {"GET /v1/products": figures_of(reference, base)}
     for kind, times in seen.items():
-        found[kind] = {**figures_of(times, base), "empty": round(empty[kind] / len(times), 3)}
+        found[kind] = {
+            **figures_of(times, base),
+            "empty": round(empty[kind] / len(times), 3),
+            "slowest": slowest[kind][1],
+        }
     return found
 
 
