@@ -149,10 +149,7 @@ def find(text: str, language: str = "", enough: int = ENOUGH) -> list[Hit]:
     key = name_key(text)
     only_short = all(is_short("".join(pieces)) for pieces in typed)
     with transaction.atomic(), connection.cursor() as cursor:
-        for mistyped in (False, True):
-            cursor.execute(SETTINGS, {"index_scans": "on"})
-            known = lexemes_of(cursor, typed, mistyped=mistyped)
-            cursor.execute(SETTINGS, {"index_scans": "off"})
+        for known, mistyped in _readings(cursor, typed):
             # Many foods have a word that starts with a short one: too many to look all up.
             selective = [
                 pieces
@@ -243,6 +240,27 @@ def find_with_own(
             listed.add(copy.pk)
     ranked.sort(key=lambda row: row[0])
     return [(product, food) for _, product, food in ranked[:limit]]
+
+
+def _readings(
+    cursor: Any, typed: Sequence[Sequence[str]]
+) -> Iterator[tuple[dict[str, list[str]], bool]]:
+    """Yield what is looked up for each word, and whether a letter may be wrong, the likeliest first.
+
+    The words are as they were typed; then those that no food has are mistyped; then any may be. To
+    look for what is like a common word takes long, and is seldom meant.
+    """
+    cursor.execute(SETTINGS, {"index_scans": "on"})
+    known = lexemes_of(cursor, typed)
+    cursor.execute(SETTINGS, {"index_scans": "off"})
+    yield known, False
+    cursor.execute(SETTINGS, {"index_scans": "on"})
+    mistyped = lexemes_of(cursor, typed, mistyped=True)
+    cursor.execute(SETTINGS, {"index_scans": "off"})
+    unknown = {word: mistyped[word] for word, found in known.items() if not found}
+    if 0 < len(unknown) < len(known):
+        yield known | unknown, True
+    yield mistyped, True
 
 
 def lexemes_of(

@@ -232,6 +232,19 @@ def test_right_words_leave_mistyped_ones_out(phone: Api) -> None:
     assert find(phone, "milk") == ["Milk"]
 
 
+def test_a_word_that_foods_have_is_right_beside_one_that_none_has(phone: Api) -> None:
+    new_food("Tomato malt")
+    new_food("Tomato salt")
+    assert find(phone, "nomato salt") == ["Tomato salt"]
+    assert find(phone, "nomato salz") == ["Tomato salt"]
+
+
+def test_words_that_only_others_have_may_be_wrong_too(phone: Api) -> None:
+    new_food("Bread with salt")
+    new_food("Tomato malt")
+    assert find(phone, "nomato salt") == ["Tomato malt"]
+
+
 @pytest.mark.parametrize("text", ["96385074", "0000096385074", " 9638 5074 ", "9638-5074"])
 def test_the_digits_of_a_barcode_are_asked_as_one(phone: Api, text: str) -> None:
     new_food("Soup", barcode="96385074")
