@@ -235,14 +235,13 @@ def test_right_words_leave_mistyped_ones_out(phone: Api) -> None:
 def test_a_word_that_foods_have_is_right_beside_one_that_none_has(phone: Api) -> None:
     new_food("Tomato malt")
     new_food("Tomato salt")
-    assert find(phone, "nomato salt") == ["Tomato salt"]
-    assert find(phone, "nomato salz") == ["Tomato salt"]
+    assert find(phone, "tomado salt") == ["Tomato salt"]
 
 
 def test_words_that_only_others_have_may_be_wrong_too(phone: Api) -> None:
     new_food("Bread with salt")
-    new_food("Tomato malt")
-    assert find(phone, "nomato salt") == ["Tomato malt"]
+    new_food("Tomato sallt")
+    assert find(phone, "tomado salt") == ["Tomato sallt"]
 
 
 @pytest.mark.parametrize("text", ["96385074", "0000096385074", " 9638 5074 ", "9638-5074"])
