@@ -122,6 +122,10 @@ class OperatorUserAdmin(Listed, UserAdmin, ModelAdmin):  # type: ignore[misc, ty
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("groups")
 
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Keep accounts: with one, all that the log says of it would go. Switch Active off."""
+        return False
+
     @display(description="role")
     def role(self, user: User) -> str:
         return role_of(user)

@@ -239,6 +239,17 @@ class TestAccounts:
         assert self.change(client, user, **values).status_code == 302
 
 
+    def test_an_account_stays_because_the_log_names_it(self, phone: Api) -> None:
+        client = operator()
+        act(client, DEVICES, "block", device_of(phone), **CONFIRMED)
+        user = User.objects.get()
+        assert "delete/" not in client.get(f"{USERS}{user.pk}/change/").content.decode()
+        assert client.post(f"{USERS}{user.pk}/delete/", {"post": "yes"}).status_code == 403
+        sent = {"action": "delete_selected", "_selected_action": [str(user.pk)], "post": "yes"}
+        client.post(USERS, sent)
+        assert LogEntry.objects.filter(user=user, change_message="Blocked: spam.").exists()
+
+
 class TestErrors:
     """Error pages say what happened, and lead back."""
 
