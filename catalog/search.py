@@ -163,17 +163,18 @@ def find(text: str, language: str = "", enough: int = ENOUGH) -> list[Hit]:
                 "language": language,
             }
             hits = {*_ask(cursor, WHOLE_NAME, values), *_popular(cursor, values, only_short)}
+            is_slow = False
             try:
                 with transaction.atomic():
                     for part in (KNOWN, OTHERS):
                         if values["query"] and not only_short and len(hits) < enough:
                             hits |= {*_ask(cursor, part, values)}
             except OperationalError:
-                # Too slow: what was found until here is all, and no second is lost on another try.
-                break
-            if hits:
-                break
-    return sorted(_as_if_typed_right(hits, key) if mistyped else hits)
+                # What was found until here is all, and no second is lost on another try.
+                is_slow = True
+            if hits or is_slow:
+                return sorted(_as_if_typed_right(hits, key) if mistyped else hits)
+    return []
 
 
 def _popular(cursor: Any, values: dict[str, Any], only_short: bool) -> list[Hit]:
@@ -245,7 +246,7 @@ def find_with_own(
 def _readings(
     cursor: Any, typed: Sequence[Sequence[str]]
 ) -> Iterator[tuple[dict[str, list[str]], bool]]:
-    """Yield what is looked up for each word, and whether a letter may be wrong, the likeliest first.
+    """Yield what is looked up for each word, and whether letters may be wrong, the likeliest first.
 
     The words are as they were typed; then those that no food has are mistyped; then any may be. To
     look for what is like a common word takes long, and is seldom meant.

@@ -11,9 +11,11 @@ from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
 from unfold.decorators import display
 
+from countonme.operators.acts import counted
 from countonme.operators.base import DeletedFilter, DeviceFilter, NamesFilter, ScopedAdmin
 from countonme.operators.moderation import ModeratedAdmin
 from countonme.operators.names import change_url
+from countonme.scope.query import DeviceScopedQuerySet
 from products import gtin
 from products.models import SEARCHED, Portion, Product, RecipeItem
 from products.names import search_condition
@@ -39,6 +41,14 @@ class ProductAdmin(ModeratedAdmin):
         items = product.items.in_order().select_related("ingredient")
         rows = ((change_url(item), item) for item in items)
         return format_html_join(mark_safe("<br>"), '<a href="{}">{}</a>', rows) or "-"
+
+    def gone_with(self, rows: DeviceScopedQuerySet[Any]) -> list[str]:
+        """Say how many portions, and items of recipes, are deleted along with products."""
+        counts = (
+            (model.objects.across_devices().filter(product__in=rows).count(), model)
+            for model in (Portion, RecipeItem)
+        )
+        return [counted(count, model) for count, model in counts if count]
 
     def name_condition(self, term: str) -> Q:
         return super().name_condition(term) | search_condition(term, "name_words")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from django.utils.html import escape
 
+from countonme.operators import acts
 from countonme.operators.names import change_url, name_of
 from products.models import Portion, Product
 from tests.helpers.api import Api
@@ -45,13 +47,29 @@ class TestActsOfAPage:
         for text, page in links.items():
             url = f"{page}?deleted=no&of={row.device_id}&names={row.pk}"
             assert f'href="{escape(url)}">{text}<' in shown
-            assert "1 result" in client.get(url).content.decode()
+            assert "1 found" in client.get(url).content.decode()
         url, sent = f"{PRODUCTS}?of={row.device_id}", {"from_page": name_of(row)}
         answer = act(client, url, "soft_delete", row, **sent, **CONFIRMED)
         assert answer.redirect_chain == [(change_url(row), 302)]
         assert offered(answer.content.decode()) == ["restore", "hard_delete"]
         act(client, url, "restore", row, **sent)
         assert Product.objects.across_devices().exists()
+
+    def test_an_act_says_when_more_were_chosen_than_it_takes(
+        self, phone: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(acts, "MAX_SELECTED", 2)
+        for number in range(3):
+            phone.product(name=f"Spam {number}")
+        row, client = Product._base_manager.order_by("name").first(), operator()
+        asked = act(client, PRODUCTS, "soft_delete", row, select_across="1").content.decode()
+        assert "Soft-delete 2 products?" in asked
+        assert "At most 2 are taken at a time." in asked
+        asked = act(client, f"{PRODUCTS}?q=spam+0", "soft_delete", row).content.decode()
+        assert "are taken at a time" not in asked
+        two = {"_selected_action": [name_of(each) for each in Product._base_manager.all()[:2]]}
+        sent = {"action": "soft_delete", **two}
+        assert "taken at a time" not in client.post(PRODUCTS, sent).content.decode()
 
     def test_what_is_gone_leads_to_the_list(self, phone: Api) -> None:
         phone.delete(f"/v1/products/{phone.product()['id']}")
@@ -124,7 +142,7 @@ class TestDeletingForEver:
         asked = act(client, PRODUCTS, "hard_delete", row).content.decode()
         url = f"/admin/products/recipeitem/?of={row.device_id}&names={row.pk}"
         assert f'href="{escape(url)}">1 recipe item names it</a>' in asked
-        assert "1 result" in client.get(url).content.decode()
+        assert "1 found" in client.get(url).content.decode()
         for key in (dish["id"], rice["id"]):
             row = Product._base_manager.get(pk=key)
             page = act(client, PRODUCTS, "hard_delete", row, **CONFIRMED).content.decode()

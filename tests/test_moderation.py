@@ -40,6 +40,8 @@ class TestModeration:
         sent = {"pattern": "buy*pil", "name": ["buy pills"]}
         asked = client.post(MODERATION, sent).content.decode()
         assert "Soft-delete 2 products?" in asked
+        assert "2 portions" in asked
+        assert "recipe items" not in asked
         assert "of 2 devices" in asked
         assert Product.objects.across_devices().count() == 4
         client.post(MODERATION, sent | CONFIRMED)
@@ -54,6 +56,12 @@ class TestModeration:
         sent |= {"name": [], "reason": "spam"}
         assert "tick a name first" in client.post(MODERATION, sent, follow=True).content.decode()
         assert Product.objects.across_devices().exists()
+
+    def test_what_no_name_can_be_finds_nothing(self, phone: Api) -> None:
+        phone.product(name="Spam")
+        sent = {"pattern": "spam", "name": ["spam\0"], **CONFIRMED}
+        page = operator().post(MODERATION, sent, follow=True)
+        assert "tick a name first" in page.content.decode()
 
     def test_an_act_is_undone_as_far_as_nothing_changed_since(
         self, phone: Api, other: Api, monkeypatch: pytest.MonkeyPatch

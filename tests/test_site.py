@@ -238,7 +238,6 @@ class TestAccounts:
         User.objects.create_superuser("second")
         assert self.change(client, user, **values).status_code == 302
 
-
     def test_an_account_stays_because_the_log_names_it(self, phone: Api) -> None:
         client = operator()
         act(client, DEVICES, "block", device_of(phone), **CONFIRMED)

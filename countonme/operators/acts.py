@@ -173,7 +173,9 @@ class Act:
     def __call__(
         self, admin: OperatorAdmin, request: HttpRequest, queryset: QuerySet[Any]
     ) -> TemplateResponse | None:
-        selected = list(queryset[:MAX_SELECTED])
+        selected = list(queryset[: MAX_SELECTED + 1])
+        is_cut = len(selected) > MAX_SELECTED
+        selected = selected[:MAX_SELECTED]
         rows = [row for row in selected if self.applies(row)]
         if not rows:
             admin.message_user(request, f"Nothing was done. {self.only}", messages.WARNING)
@@ -182,7 +184,7 @@ class Act:
             self.do(admin, request, rows, "")
             return None
         notes = [self.only] if len(rows) < len(selected) else []
-        if len(selected) == MAX_SELECTED:
+        if is_cut:
             notes.append(f"At most {MAX_SELECTED:,} are taken at a time.")
         confirmation = self.confirmation(admin, request, rows, " ".join(notes))
         reason = confirmation.reason(request)

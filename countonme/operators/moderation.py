@@ -84,6 +84,10 @@ class ModeratedAdmin(ScopedAdmin):
         """Return the condition for rows that can be deleted when all with these names are."""
         return Q(pk__isnull=False)
 
+    def gone_with(self, rows: DeviceScopedQuerySet[Any]) -> list[str]:
+        """Say what is deleted along with rows, for a model that has such."""
+        return []
+
     def deletable(self, names: list[str]) -> DeviceScopedQuerySet[Any]:
         """Return the rows with these folded names that can be deleted."""
         return self.moderated().filter(self.can_go(names), name_folded__in=names)
@@ -223,7 +227,8 @@ class ModeratedAdmin(ScopedAdmin):
         return TemplateResponse(request, "operators/moderation.html", context)
 
     def _ask(self, request: HttpRequest, pattern: str, page: str) -> HttpResponse:
-        names = request.POST.getlist("name")
+        # No name has a NUL, and PostgreSQL takes none.
+        names = [name for name in request.POST.getlist("name") if "\0" not in name]
         count, kept = self.deletable(names).count(), list(self.kept(names)[:MAX_SELECTED])
         if not count and not kept:
             self.message_user(request, "Nothing was done: tick a name first.", messages.WARNING)
@@ -237,7 +242,12 @@ class ModeratedAdmin(ScopedAdmin):
         confirmation = Confirmation(
             button=SOFT_DELETE.label.format(what),
             consequence=f"{SOFT_DELETE.consequence} “Restore these” undoes it.",
-            totals=[what, f"of {counted(devices, device)}"] if count else [],
+            totals=[
+                *(what, *self.gone_with(self.deletable(names))),
+                f"of {counted(devices, device)}",
+            ]
+            if count
+            else [],
             sent=[("pattern", pattern), *(("name", name) for name in names)],
             cancel_url=page,
             rows=first_of([(name, "") for name in shown]),
