@@ -123,7 +123,7 @@ def test_an_accent_hides_no_name(operator: Client, phone: Api, model: Any) -> No
     phone.portion(product, name="Spám Føód")
     phone.entry(name="Spám Føód", kcal=1)
     page = operator.get(f"/admin/{PAGES[model]}/", {"q": "SPAM food"}).content.decode()
-    assert "1 result" in page
+    assert "1 found" in page
 
 
 def test_a_product_is_found_by_its_brand(operator: Client, phone: Api) -> None:
