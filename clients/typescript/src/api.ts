@@ -1,5 +1,5 @@
 // The calls, as openapi-fetch types them, with our failures in the place of the server's errors.
-import createClient, { type Client, type Middleware } from 'openapi-fetch'
+import createClient, { type Client } from 'openapi-fetch'
 
 import { CountOnMeError, failureOf, type Failure, type SignedOut } from './failures.js'
 import type { paths } from './openapi.js'
@@ -33,31 +33,30 @@ const NO_ANSWER = 599
 
 /** Return the calls that are sent by a function, and whose errors are Failures. */
 export function apiOf(server: string, send: Send, why: () => Promise<SignedOut>): FullApi {
-  const api = createClient<Calls<paths>>({ baseUrl: server, fetch: send })
-  api.use({
-    async onResponse({ response }) {
-      if (isOurs(response)) return
-      const failure = response.ok
-        ? noAnswer('Something else than the server answered: does this network want a login?')
-        : await failureOf(response, await why())
-      return answerOf(failure, response.ok ? NO_ANSWER : response.status)
-    },
-    onError({ error, request }) {
+  return createClient<Calls<paths>>({ baseUrl: server, fetch: withFailures(send, why) })
+}
+
+/** Answer what went wrong with a Failure in the body, where openapi-fetch looks for it. */
+function withFailures(send: Send, why: () => Promise<SignedOut>): Send {
+  return async (request) => {
+    try {
+      const answer = await send(request)
+      if (!answer.ok) return answerOf(await failureOf(answer, await why()), answer.status)
+      if (isPage(answer)) throw new Error('A page came: does this network want a login?')
+      return answer
+    } catch (error) {
       // What the app itself has aborted, it knows.
-      if (request.signal.aborted) return
-      if (error instanceof CountOnMeError) return answerOf(error.failure, NO_ANSWER)
-      return answerOf(noAnswer(String(error)), NO_ANSWER)
-    },
-  } satisfies Middleware)
-  return api
+      if (request.signal.aborted) throw error
+      const isKnown = error instanceof CountOnMeError
+      return answerOf(isKnown ? error.failure : noAnswer(String(error)), NO_ANSWER)
+    }
+  }
 }
 
 const noAnswer = (detail: string): Failure => ({ kind: 'no-answer', detail })
 
-/** Return whether the server itself granted the call: where a network wants a login, a page comes. */
-function isOurs(answer: Response): boolean {
-  return answer.ok && !answer.headers.get('Content-Type')?.startsWith('text/html')
-}
+const isPage = (answer: Response) =>
+  answer.headers.get('Content-Type')?.startsWith('text/html') ?? false
 
 function answerOf(failure: Failure, status: number): Response {
   return new Response(JSON.stringify(failure), {
