@@ -34,7 +34,7 @@ export function qrText(code: string, server: string): string {
  */
 export function readQr(scanned: string): (Code & { host: string }) | 'newer' | null {
   const [ours, version, typed, host] = scanned.trim().split(/ +/)
-  if (ours !== 'COUNTONME') return null
+  if (ours !== 'COUNTONME' || !version) return null
   if (version !== '1') return 'newer'
   const code = readCode(typed ?? '')
   return code && host ? { ...code, host: host.toLowerCase() } : null

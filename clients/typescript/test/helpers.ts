@@ -97,6 +97,7 @@ export function emptyDiary(): Database {
       dbName: `diary ${++opened}`,
       useWebWorker: false,
       useIncrementalIndexedDB: true,
+      extraLokiOptions: { autosave: false },
     }),
   )
 }
