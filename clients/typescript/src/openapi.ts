@@ -709,13 +709,13 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Import an export or a diary
+         * Import a diary
          * @description Bring in an export, or the diary of another app.
          *
          *     What is live here already is skipped, what was deleted here comes back, and a bad row is left
          *     out by name. Nothing is worked out anew. A repeated import adds nothing.
          */
-        post: operations["importExportOrDiary"];
+        post: operations["importDiary"];
         delete?: never;
         options?: never;
         head?: never;
@@ -891,14 +891,14 @@ export interface paths {
         put: operations["putRecipe"];
         post?: never;
         /**
-         * Make a recipe a plain product
+         * Delete a recipe
          * @description What is in a product, and from which its values follow. With an item it is a recipe.
          *
          *     A change of an ingredient is worked into the recipes that it is in. Recipes don't nest.
          *
          *     The product gets the values back that it had before. Its portions stay.
          */
-        delete: operations["makeRecipePlainProduct"];
+        delete: operations["deleteRecipe"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1109,14 +1109,6 @@ export interface components {
          * @enum {string}
          */
         ActivityLevelEnum: "sedentary" | "light" | "moderate" | "active" | "very_active";
-        /** @description What the code is for: one phone more, or a new phone in the place of the one that asks. */
-        AskForCodeRequest: {
-            /**
-             * @description Sign the phone that asks out as soon as the new one first uses its token.
-             * @default false
-             */
-            move?: boolean;
-        };
         /** @enum {unknown} */
         BlankEnum: "";
         /**
@@ -1281,7 +1273,7 @@ export interface components {
             /** Format: uuid */
             id: string;
             name: string;
-            brand: (string | null) | string;
+            brand: string | null;
             unit: components["schemas"]["UnitEnum"];
             /** @description In kcal per 100 g. */
             kcal_100g: number;
@@ -2280,6 +2272,14 @@ export interface components {
             /** Format: date-time */
             readonly expires_at: string;
         };
+        /** @description What the code is for: one phone more, or a new phone in the place of the one that asks. */
+        PairingCodeRequest: {
+            /**
+             * @description Sign the phone that asks out as soon as the new one first uses its token.
+             * @default false
+             */
+            move?: boolean;
+        };
         /** @description A body's weight on a day. A day has one weight. */
         PatchedBodyWeightRequest: {
             /**
@@ -2380,7 +2380,7 @@ export interface components {
         /** @description A food. Energy and nutrients are per 100 g, or per 100 ml of a drink (`unit` is `ml`). */
         PatchedProductRequest: {
             name?: string;
-            brand?: (string | null) | string;
+            brand?: string | null;
             unit?: components["schemas"]["UnitEnum"];
             /** @description In kcal per 100 g. */
             kcal_100g?: number;
@@ -2533,7 +2533,7 @@ export interface components {
             /** Format: uuid */
             id: string;
             name: string;
-            brand: (string | null) | string;
+            brand: string | null;
             unit: components["schemas"]["UnitEnum"];
             /** @description In kcal per 100 g. */
             kcal_100g: number;
@@ -2596,7 +2596,7 @@ export interface components {
             /** Format: uuid */
             id: string;
             name: string;
-            brand: (string | null) | string;
+            brand: string | null;
             unit: components["schemas"]["UnitEnum"];
             /** @description In kcal per 100 g. */
             kcal_100g: number;
@@ -2658,7 +2658,7 @@ export interface components {
             /** Format: uuid */
             id: string;
             name: string;
-            brand?: (string | null) | string;
+            brand?: string | null;
             unit?: components["schemas"]["UnitEnum"];
             /** @description In kcal per 100 g. */
             kcal_100g: number;
@@ -2720,7 +2720,7 @@ export interface components {
             /** Format: uuid */
             id: string;
             name: string;
-            brand: (string | null) | string;
+            brand: string | null;
             unit: components["schemas"]["UnitEnum"];
             /** @description In kcal per 100 g. */
             kcal_100g: number;
@@ -2779,7 +2779,7 @@ export interface components {
             /** Format: uuid */
             id: string;
             name: string;
-            brand?: (string | null) | string;
+            brand?: string | null;
             unit?: components["schemas"]["UnitEnum"];
             /** @description In kcal per 100 g. */
             kcal_100g: number;
@@ -2838,7 +2838,7 @@ export interface components {
             /** Format: uuid */
             id?: string | null;
             name: string;
-            brand?: (string | null) | string;
+            brand?: string | null;
             unit?: components["schemas"]["UnitEnum"];
             /** @description In kcal per 100 g. */
             kcal_100g: number;
@@ -2887,7 +2887,7 @@ export interface components {
             /** Format: uuid */
             id: string;
             name: string;
-            brand: (string | null) | string;
+            brand: string | null;
             unit: components["schemas"]["UnitEnum"];
             /** @description In kcal per 100 g. */
             kcal_100g: number;
@@ -3226,6 +3226,11 @@ export interface components {
             /** Format: date-time */
             created_at: string;
         };
+        /** @description The recovery key, if the person has it at hand. */
+        RecoveryKeyRequest: {
+            /** @description A key of the device that is still good. It ends at once, and so does every key made after it. Without one, the present key stays good for seven days. */
+            recovery_key?: string | null;
+        };
         /** @description A phone that begins a diary of its own. */
         RegisterRequest: {
             /**
@@ -3263,11 +3268,6 @@ export interface components {
         Restated: {
             /** @description How many entries changed. */
             restated: number;
-        };
-        /** @description The recovery key, if the person has it at hand. */
-        ShowKeyRequest: {
-            /** @description A key of the device that is still good. It ends at once, and so does every key made after it. Without one, the present key stays good for seven days. */
-            recovery_key?: string | null;
         };
         /** @description Where foods come from: apps name their sources, as the licences ask. */
         Source: {
@@ -3692,7 +3692,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["AskForCodeRequest"];
+                "application/json": components["schemas"]["PairingCodeRequest"];
             };
         };
         responses: {
@@ -4064,7 +4064,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ShowKeyRequest"];
+                "application/json": components["schemas"]["RecoveryKeyRequest"];
             };
         };
         responses: {
@@ -4183,7 +4183,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ShowKeyRequest"];
+                "application/json": components["schemas"]["RecoveryKeyRequest"];
             };
         };
         responses: {
@@ -7965,7 +7965,7 @@ export interface operations {
             };
         };
     };
-    importExportOrDiary: {
+    importDiary: {
         parameters: {
             query?: {
                 /**
@@ -9666,7 +9666,7 @@ export interface operations {
             };
         };
     };
-    makeRecipePlainProduct: {
+    deleteRecipe: {
         parameters: {
             query?: never;
             header?: never;
