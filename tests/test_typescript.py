@@ -68,9 +68,7 @@ def test_its_own_tests_pass(node: str, server: str) -> None:
 
 def test_the_example_comes_from_nothing_to_a_synced_meal(node: str, server: str) -> None:
     *_, said = run_node(node, server, "build/examples/diary.js").splitlines()
-    assert re.fullmatch(
-        r"Chicken .*: 247\.5 kcal\. The server has 247\.5 kcal today\.", said
-    ), said
+    assert re.fullmatch(r"Chicken .*: 247\.5 kcal\. The server has 247\.5 kcal today\.", said), said
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)
