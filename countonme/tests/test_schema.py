@@ -370,8 +370,10 @@ def test_version_is_the_same_everywhere(nobody: Any) -> None:
     changelog = re.findall(
         r"^## (\d\S*\.\d+)\b", (settings.BASE_DIR / "CHANGELOG.md").read_text(), re.M
     )
+    client = settings.BASE_DIR / "clients" / "typescript" / "package.json"
     versions = {
         project["version"],
+        json.loads(client.read_text())["version"],
         changelog[0],
         nobody.get("/openapi.json").json()["info"]["version"],
     }

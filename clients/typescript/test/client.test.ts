@@ -218,7 +218,7 @@ test('a server that is down is no answer', async () => {
   assert.equal((await client.api.GET(products)).error?.kind, 'no-answer')
 })
 
-test('an answer that does not come in time, or breaks off, is no answer', async () => {
+test('an answer that does not come in time, or breaks off, is no answer', async (t) => {
   const { store } = await registered()
   const server = createServer((request, response) => {
     if (!request.url?.includes('limit=2')) return
@@ -226,14 +226,16 @@ test('an answer that does not come in time, or breaks off, is no answer', async 
     response.write('[')
     setImmediate(() => response.destroy())
   }).listen(0)
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
   const { port } = server.address() as AddressInfo
   const client = new CountOnMe({ server: `http://127.0.0.1:${port}`, store, timeoutSeconds: 0.2 })
   const late = await client.api.GET(products)
   assert.match(late.error?.detail ?? '', /No answer within 0.2 seconds/)
   const broken = await client.api.GET(products, { params: { query: { limit: 2 } } })
   assert.deepEqual([late.error?.kind, broken.error?.kind], ['no-answer', 'no-answer'])
-  server.closeAllConnections()
-  server.close()
 })
 
 test('what the app aborts throws, as fetch does', async () => {

@@ -9,27 +9,28 @@ export const SERVER = process.env.COUNTONME_URL ?? ''
 if (!SERVER) throw new Error('Set COUNTONME_URL to the address of a server without throttles')
 
 // What happens to a request: it never leaves, its answer is lost, or it is answered so.
-type Accident = 'leaves' | 'lost' | Response
+type Accident = 'leaves' | 'lost' | Response | undefined
 
 /** A network on which what `befalls` returns befalls a request. It notes each request that leaves. */
 export class Network {
   readonly calls: string[] = []
   readonly statuses: number[] = []
-  befalls: (call: string) => Accident | undefined = () => undefined
+  befalls: (call: string) => Accident | Promise<Accident> = () => undefined
 
-  /** Have an accident happen once, to the next call of that method and path. */
-  once(call: string, accident: Accident) {
-    this.befalls = (each) => {
+  /** Have an accident, or something else, happen once: to the next call of that method and path. */
+  once(call: string, accident: Accident | (() => Promise<unknown>)) {
+    this.befalls = async (each) => {
       if (each !== call) return
       this.befalls = () => undefined
-      return accident
+      if (typeof accident !== 'function') return accident
+      await accident()
     }
   }
 
   readonly fetch: typeof globalThis.fetch = async (input, init) => {
     const request = new Request(input as Request, init)
     const call = `${request.method} ${new URL(request.url).pathname}`
-    const accident = this.befalls(call)
+    const accident = await this.befalls(call)
     if (accident === 'leaves') throw new TypeError('fetch failed')
     this.calls.push(call)
     const answer = accident instanceof Response ? accident : await fetch(request)

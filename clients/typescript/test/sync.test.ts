@@ -84,14 +84,10 @@ test('a 401 in the middle of a sync loses nothing', async () => {
   await synced(diary, second)
   await (await addProduct(diary)).log(150, LUNCH)
   const { phoneId: id } = await unwrap(second.client.phone())
-  let signOut: Promise<unknown> | undefined
-  second.network.befalls = (call) => {
-    if (call !== PUSH || signOut) return
-    signOut = first.client.api.DELETE('/v1/auth/phones/{id}', { params: { path: { id } } })
-    return Response.json({ detail: 'Wait' }, { status: 503, headers: { 'Retry-After': '1' } })
-  }
+  second.network.once(PUSH, () =>
+    first.client.api.DELETE('/v1/auth/phones/{id}', { params: { path: { id } } }),
+  )
   const { error } = await synchronize(diary, second.client)
-  await signOut
   assert.deepEqual(error, { kind: 'signed-out', detail: 'Invalid or expired token', why: 'refused' })
   assert.deepEqual(second.told, ['refused'])
   assert.deepEqual(await entriesOnServer(first), [])
@@ -106,13 +102,9 @@ test('a token that was rotated in the middle of a sync is followed', async () =>
   const phone = await registered()
   const diary = emptyDiary()
   await addProduct(diary)
-  let rotation: Promise<unknown> | undefined
-  phone.network.befalls = (call) => {
-    if (call === PUSH) rotation ??= install({ store: phone.store }).client.rotate()
-    return undefined
-  }
+  phone.network.once(PUSH, () => install({ store: phone.store }).client.rotate())
   assert.deepEqual(await synced(diary, phone), nothing)
-  await rotation
+  assert.deepEqual(phone.network.statuses, [200, 200, 401, 200, 200])
   assert.deepEqual(phone.told, [])
 })
 
@@ -122,16 +114,11 @@ test('a conflict is pulled and pushed again', async () => {
   const rice = await addProduct(diary)
   await synced(diary, phone)
   await diary.write(() => rice.update(() => void (rice.name = 'Brown rice')))
-  let patch: Promise<unknown> | undefined
-  phone.network.befalls = (call) => {
-    if (call !== PUSH || patch) return
-    const path = { id: rice.id }
-    const body = { kcal_100g: 120 }
-    patch = install({ store: phone.store }).client.api.PATCH('/v1/products/{id}', { params: { path }, body })
-    return Response.json({ detail: 'Wait' }, { status: 503, headers: { 'Retry-After': '1' } })
-  }
+  const change = { params: { path: { id: rice.id } }, body: { kcal_100g: 120 } }
+  phone.network.once(PUSH, () =>
+    install({ store: phone.store }).client.api.PATCH('/v1/products/{id}', change),
+  )
   await synced(diary, phone)
-  await patch
   assert.deepEqual(phone.network.statuses.filter((status) => status === 409), [409])
   assert.deepEqual([rice.name, rice.kcal100g], ['Brown rice', 120])
 })
