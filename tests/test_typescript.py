@@ -10,13 +10,24 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from playwright.sync_api import Route
 
+from tests.helpers.chromium import needs_chromium, started_chromium
 from tests.helpers.node import NODE_PROJECT, built_package
 from tests.helpers.processes import ROOT, SERVE, Run, copy_of
 
 pytestmark = pytest.mark.long
 
 GUIDES = [ROOT / "docs" / "sync.md", ROOT / "docs" / "phones.md", NODE_PROJECT / "README.md"]
+# A page with the package in it. Browsers have Web Locks on localhost, and else with HTTPS alone.
+ORIGIN = "http://localhost"
+PAGE = """<!doctype html><script type="importmap">
+{"imports": {"openapi-fetch": "/node_modules/openapi-fetch/dist/index.mjs"}}
+</script><script type="module">
+import { CountOnMe } from '/dist/index.js'
+import { indexedDbStore } from '/build/examples/indexeddb-store.js'
+window.client = new CountOnMe({ server: 'SERVER', store: indexedDbStore })
+</script>"""
 NO_THROTTLES = {"REGISTER_THROTTLE": "", "PAIR_THROTTLE": "", "BCRYPT_ROUNDS": "4"}
 
 
@@ -79,3 +90,46 @@ def test_code_in_a_guide_stands_in_an_example(guide: Path) -> None:
     for code in re.findall(r"^ *```tsx?\n(.*?)^ *```$", guide.read_text(), re.M | re.S):
         for line in dedent(code).splitlines():
             assert line.strip() in lines | {""}, f"{guide.name}: {line}"
+
+
+@needs_chromium
+def test_two_tabs_register_one_device_and_follow_each_others_rotation(
+    node: str, server: str
+) -> None:
+    def serve(route: Route) -> None:
+        path = NODE_PROJECT / route.request.url.removeprefix(f"{ORIGIN}/")
+        if path == NODE_PROJECT:
+            route.fulfill(body=PAGE.replace("SERVER", server), content_type="text/html")
+        else:
+            route.fulfill(path=path, content_type="text/javascript")
+
+    with started_chromium() as browser:
+        # Chromium asks the person before a page calls this machine, but for one that it has served.
+        context = browser.new_context(permissions=["local-network-access"])
+        context.route(f"{ORIGIN}/**", serve)
+        calls: list[str] = []
+        context.on("request", lambda request: calls.append(request.url))
+        tabs = [context.new_page() for _ in range(2)]
+        for tab in tabs:
+            tab.goto(f"{ORIGIN}/")
+            tab.wait_for_function("window.client")
+        # Both tabs wait for the lock, so that both have seen that nothing is stored.
+        tabs[0].evaluate(
+            """server => new Promise(held => navigator.locks.request(
+                `countonme ${server}`, () => new Promise(release => held(window.release = release))
+            )).then(() => null)""",
+            server,
+        )
+        for tab in tabs:
+            tab.evaluate("() => { window.phone = client.phone() }")
+        tabs[0].evaluate("() => release()")
+        phones = [tab.evaluate("() => phone") for tab in tabs]
+        assert phones[0] == phones[1]
+        assert phones[0].get("data"), phones
+        assert calls.count(f"{server}/v1/auth/register") == 1
+
+        for tab in tabs:
+            tab.evaluate("() => { window.rotated = client.rotate() }")
+        answers = [tab.evaluate("() => rotated.then(({ error }) => error)") for tab in tabs]
+        statuses = "() => client.api.GET('/v1/auth/device').then(({ response }) => response.status)"
+        assert (answers, [tab.evaluate(statuses) for tab in tabs]) == ([None] * 2, [200] * 2)
