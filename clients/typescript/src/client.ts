@@ -27,6 +27,9 @@ export interface Options {
   fetch?: typeof globalThis.fetch
 }
 
+// A code is good for ten minutes. The other phone's first call may come a while after it has paired.
+const MOVE_TAKES = 20 * 60_000
+
 /**
  * A phone of CountOnMe. The first call registers a device where nothing is stored. No call and no
  * refusal ever begins a second diary: only `register()` after `signOut()`, `erase()` or `forget()`.
@@ -107,7 +110,7 @@ export class CountOnMe {
     if (error) return { error }
     await this.#update(({ phone, ...rest }) => ({
       ...rest,
-      phone: phone && { ...phone, isMoving: move },
+      phone: phone && { ...phone, movesUntil: move ? Date.now() + MOVE_TAKES : undefined },
     }))
     return { data }
   }
@@ -246,7 +249,7 @@ export class CountOnMe {
   async #whySignedOut(): Promise<SignedOut> {
     const { phone } = await this.#read()
     if (!phone) return 'here'
-    return phone.isMoving ? 'moved' : 'refused'
+    return Date.now() < (phone.movesUntil ?? 0) ? 'moved' : 'refused'
   }
 
   #newId(): string {

@@ -27,8 +27,8 @@ export interface SignedInPhone extends Phone {
   token: string
   /** A new token was asked for; until its answer is stored, this one may ask again. */
   isRotating?: boolean
-  /** The last code that this phone showed signs it out once another phone has used it. */
-  isMoving?: boolean
+  /** Until then (ms), a refusal means that another phone has used the code to move. */
+  movesUntil?: number
 }
 
 /** A request to pair, which may have to be sent again as it was. */

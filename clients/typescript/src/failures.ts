@@ -11,7 +11,7 @@ export interface FieldError {
 
 /**
  * Why the server does not know this phone: it was signed out `here`; it has `moved` to another phone,
- * by a code that it showed; or its token was `refused`, since it was signed out elsewhere, or the
+ * by a code that it has just shown; or its token was `refused`, since it was signed out elsewhere, or the
  * device was erased or blocked. The server does not say which.
  */
 export type SignedOut = 'here' | 'moved' | 'refused'

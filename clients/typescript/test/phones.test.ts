@@ -134,6 +134,17 @@ test('a move signs the old phone out when the new one first calls', async () => 
   assert.deepEqual(old.told, ['moved'])
 })
 
+test('long after a code to move, a refusal is not taken for the move', async (t) => {
+  const first = await registered()
+  const second = await joined(first)
+  await unwrap(second.client.pairingCode({ move: true }))
+  const { phoneId: id } = await unwrap(second.client.phone())
+  await unwrap(first.client.api.DELETE('/v1/auth/phones/{id}', { params: { path: { id } } }))
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 60 * 60_000 })
+  assert.equal(await isSignedIn(second), false)
+  assert.deepEqual(second.told, ['refused'])
+})
+
 test('a code to add a phone takes the place of one to move', async () => {
   const first = await registered()
   await unwrap(first.client.pairingCode({ move: true }))
