@@ -25,7 +25,9 @@ export function readCode(typed: string): Code | null {
 
 /** Return what the QR code of a pairing code or of a printed recovery key holds. */
 export function qrText(code: string, server: string): string {
-  return `COUNTONME 1 ${code.replace(/-/g, '')} ${new URL(server).host}`.toUpperCase()
+  // React Native's URL does not know its host.
+  const host = server.replace(/^https?:\/\//, '').replace(/(:443)?(\/.*)?$/, '')
+  return `COUNTONME 1 ${code.replace(/-/g, '')} ${host}`.toUpperCase()
 }
 
 /**

@@ -4,7 +4,7 @@ import { retryAfter } from './failures.js'
 export type Send = (request: Request) => Promise<Response>
 
 // These carry a whole diary, perhaps over a slow line.
-const LARGE = /\/v1\/(sync|export|import)$/
+const LARGE = /\/v1\/(sync|export|import)(\?|$)/
 const LARGE_TAKES = 10
 // An answer that asks to wait longer goes to the app.
 const LONGEST_WAIT = 10
@@ -19,7 +19,7 @@ const REMEMBERED = 100
  */
 export function withTimeout(fetch: typeof globalThis.fetch, seconds: number): Send {
   return async (request) => {
-    const takes = seconds * (LARGE.test(new URL(request.url).pathname) ? LARGE_TAKES : 1)
+    const takes = seconds * (LARGE.test(request.url) ? LARGE_TAKES : 1)
     // React Native has neither AbortSignal.timeout() nor AbortSignal.any().
     const controller = new AbortController()
     const abort = () => controller.abort(request.signal.reason)

@@ -231,11 +231,14 @@ test('an answer that does not come in time, or breaks off, is no answer', async 
     server.close()
   })
   const { port } = server.address() as AddressInfo
-  const client = new CountOnMe({ server: `http://127.0.0.1:${port}`, store, timeoutSeconds: 0.2 })
+  const client = new CountOnMe({ server: `http://127.0.0.1:${port}`, store, timeoutSeconds: 0.1 })
   const late = await client.api.GET(products)
-  assert.match(late.error?.detail ?? '', /No answer within 0.2 seconds/)
+  assert.match(late.error?.detail ?? '', /No answer within 0.1 seconds/)
   const broken = await client.api.GET(products, { params: { query: { limit: 2 } } })
   assert.deepEqual([late.error?.kind, broken.error?.kind], ['no-answer', 'no-answer'])
+  const params = { query: { last_pulled_at: '0' } }
+  const large = await client.api.GET('/v1/sync', { params })
+  assert.match(large.error?.detail ?? '', /No answer within 1 seconds/)
 })
 
 test('what the app aborts throws, as fetch does', async () => {

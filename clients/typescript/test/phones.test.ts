@@ -116,7 +116,7 @@ test('codes and QR codes are checked before the server is asked', () => {
   for (const foreign of ['https://example.org', 'COUNTONME', 'COUNTONME 1 BCDF', '']) {
     assert.equal(readQr(foreign), null)
   }
-  const printed = readQr(qrText(key, 'https://api.example.org'))
+  const printed = readQr(qrText(key, 'https://api.example.org:443/'))
   assert.deepEqual(printed, { kind: 'recovery-key', text, host: 'api.example.org' })
 })
 
