@@ -8,6 +8,9 @@ INSTALLED := $(VENV)/installed
 BENCH_VENV := .data/bench/venv
 BENCH_INSTALLED := $(BENCH_VENV)/installed
 NEXT_VENV := .data/next/venv
+CLIENT := clients/typescript
+# Empty without Node.
+CLIENT_INSTALLED := $(if $(shell command -v npm),$(CLIENT)/node_modules/installed)
 # The newest Python on this machine, also pyenv's: the newest Django may need a newer one.
 PYENV := $(lastword $(sort $(wildcard $(HOME)/.pyenv/versions/3.1[2-9].*/bin/python)))
 NEXT_PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 $(PYENV) $(BIN)/python; do \
@@ -25,7 +28,7 @@ PIP_COMPILE := CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/pip-compile -q 
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed test test-next attack bench check audit requirements clean FORCE
+.PHONY: help run seed test test-next attack bench check types node audit requirements clean FORCE
 
 help: ## Print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
@@ -38,7 +41,7 @@ seed: $(RUNS) ## Make three demo phones, each with a month of meals; ARGS go to 
 	@$(BIN)/python manage.py start_catalog
 	@$(BIN)/python manage.py seed_demo --devices 3 $(ARGS)
 
-test: $(INSTALLED) ## Run all tests in parallel, on the embedded PostgreSQL or DATABASE_URL; ARGS go to pytest
+test: $(INSTALLED) $(CLIENT_INSTALLED) ## Run all tests in parallel, on the embedded PostgreSQL or DATABASE_URL; ARGS go to pytest
 	@exec $(BIN)/python -m pytest -n auto $(ARGS)
 
 test-next: $(INSTALLED) ## Run the tests on the newest Django for which this machine has a Python; ARGS go to pytest
@@ -60,7 +63,7 @@ bench: $(INSTALLED) $(BENCH_INSTALLED) ## Compare the server with FastAPI and a 
 
 # mypy's plugin and some commands read the settings.
 check: export SECRET_KEY = $(shell $(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))' 2>/dev/null)
-check: $(INSTALLED) ## Lint, formatting, types, imports, migrations, deployment settings, schema
+check: $(INSTALLED) $(CLIENT_INSTALLED) ## Lint, formatting, types, imports, migrations, deployment settings, schema, the client's types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -70,7 +73,24 @@ check: $(INSTALLED) ## Lint, formatting, types, imports, migrations, deployment 
 		CSRF_TRUSTED_ORIGINS=https://api.example.org NUM_PROXIES=1 \
 		DATABASE_URL=postgresql://countonme@db.example.org/countonme \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
-	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+	@mkdir -p $(CLIENT)/build
+	$(BIN)/python manage.py spectacular --validate --fail-on-warn --format openapi-json --file $(CLIENT)/build/openapi.json
+	@if [ -f "$(CLIENT_INSTALLED)" ]; then \
+		npm --prefix $(CLIENT) run --silent types -- --check || { \
+			echo "The TypeScript client's types are stale: run make types." >&2; exit 1; }; \
+	else \
+		echo "Node or its packages are missing: whether the TypeScript client's types are stale was not checked."; \
+		test -z "$(CI)"; \
+	fi
+
+types: export SECRET_KEY = $(shell $(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))' 2>/dev/null)
+types: $(INSTALLED) node ## Generate the TypeScript client's types from the API's document
+	@mkdir -p $(CLIENT)/build
+	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --format openapi-json --file $(CLIENT)/build/openapi.json
+	@npm --prefix $(CLIENT) run --silent types
+
+node: $(or $(CLIENT_INSTALLED),FORCE) ## Install what the TypeScript client's tests and types need, by npm
+	@test -f "$(CLIENT_INSTALLED)" || { echo "Node 20 or newer is missing, or npm found no packages." >&2; exit 1; }
 
 audit: $(INSTALLED) ## Check the pinned requirements for known vulnerabilities, over the network
 	@test -x $(VENV)/audit/bin/pip-audit || { $(BIN)/python -m venv $(VENV)/audit && \
@@ -84,6 +104,7 @@ requirements: $(INSTALLED) ## Compile every requirements*.txt from its requireme
 	$(PIP_COMPILE) $(ARGS) bench/requirements.in
 
 clean: ## Remove what can be made again; never DATA_DIR
+	rm -rf $(CLIENT)/node_modules $(CLIENT)/dist $(CLIENT)/build
 	rm -rf $(VENV) staticfiles .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 	find . -name '.git' -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -109,5 +130,12 @@ $(BENCH_INSTALLED): bench/requirements.txt | $(INSTALLED)
 	@$(BIN)/python -m venv --clear $(BENCH_VENV)
 	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
 	@touch $@
+
+# Python's tests and checks do without it: where no registry can be reached, they say what they left out.
+$(CLIENT)/node_modules/installed: $(CLIENT)/package-lock.json
+	@echo "Installing what the TypeScript client's tests need into $(CLIENT)/node_modules, once …"
+	@rm -f $@
+	@npm ci --prefix $(CLIENT) --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null && touch $@ || \
+		echo "The packages of $(CLIENT) could not be installed."
 
 FORCE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
@@ -128,6 +129,7 @@ class PhoneSerializer(StrictModelSerializer):
         return super().represent(row) | {"is_current": row.id == row.device.phone.id}
 
 
+@extend_schema_serializer(component_name="PairingCode")
 @example("One phone more", {"move": False})
 @example("A new phone in the place of this one", {"move": True})
 class AskForCodeSerializer(Reader):
@@ -150,6 +152,7 @@ class PairingCodeSerializer(serializers.ModelSerializer[Any]):
         fields = ["code", "expires_at"]
 
 
+@extend_schema_serializer(component_name="RecoveryKey")
 @example("Without a key", {})
 @example("With the present key", {"recovery_key": KEY})
 class ShowKeySerializer(Reader):

@@ -122,7 +122,7 @@ class RecipeView(ViewSetMixin, DeviceView):
     summaries = {
         "retrieve": "Get a recipe",
         "update": "Put a recipe",
-        "destroy": "Make a recipe a plain product",
+        "destroy": "Delete a recipe",
     }
     descriptions = {
         "update": "The body is the whole recipe: what it leaves out is gone.",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,26 +11,12 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
+from tests.helpers.chromium import needs_chromium, started_chromium
 from tests.helpers.processes import MANAGE, ROOT, Run, copy_of, environment
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-# Chromium has no sandbox when it runs as root. The other flags keep it from calling Google.
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: install Debian's chromium"),
-    pytest.mark.long,
-]
+pytestmark = [needs_chromium, pytest.mark.long]
 
 
 class Site(NamedTuple):
@@ -66,10 +51,8 @@ def site(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with started_chromium() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

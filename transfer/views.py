@@ -64,7 +64,7 @@ class ImportView(CallerView):
     """
 
     tag = "data"
-    summaries = {"post": "Import an export or a diary"}
+    summaries = {"post": "Import a diary"}
     max_body_bytes = settings.MAX_SYNC_BODY_BYTES
     serializer_class = ImportSerializer
     request_types: ClassVar[Any] = {CSV: OpenApiTypes.STR}

@@ -265,6 +265,9 @@ class ApiSchema(AutoSchema):
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
         """Add the field's own `schema_keywords`."""
         super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]  # theirs
+        # Theirs lists the empty string as an alternative: clients would get a type of two strings.
+        if reads_empty_as_null(field) and "oneOf" in schema:
+            schema.update(schema.pop("oneOf")[0])
         schema.update(getattr(field, "schema_keywords", {}))
         if reads_empty_as_null(field):
             schema.pop("minLength", None)

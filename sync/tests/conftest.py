@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -10,8 +9,9 @@ import pytest
 
 from attacks.client import Phone
 from sync.tests.phones import join
-from sync.tests.replicas import NODE_PROJECT, Replica, Replicas
-from tests.helpers.processes import ROOT, SERVE, Run, copy_of, first_start
+from sync.tests.replicas import Replica, Replicas
+from tests.helpers.node import built_package
+from tests.helpers.processes import SERVE, Run, copy_of, first_start
 
 SETTINGS = {
     "REGISTER_THROTTLE": "",
@@ -24,16 +24,8 @@ SETTINGS = {
 
 @pytest.fixture(scope="session")
 def node() -> str:
-    """Node, with WatermelonDB installed."""
-    program = shutil.which("node")
-    if program and (NODE_PROJECT / "node_modules" / "@nozbe" / "watermelondb").exists():
-        return program
-    reason = (
-        f"WatermelonDB is not installed: run npm ci in {NODE_PROJECT.relative_to(ROOT)}"
-        if program
-        else "Node is not installed"
-    )
-    pytest.skip(reason)
+    """Node, with the TypeScript package built."""
+    return built_package()
 
 
 @pytest.fixture(scope="session")

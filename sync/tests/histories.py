@@ -250,7 +250,7 @@ class History:
         sign_out(replica.phone, by=self.rest)
         error = replica.try_sync().error
         assert error is not None
-        assert error["status"] == 401
+        assert error["kind"] == "signed-out"
         replica.go_on_as(join(self.rest))
 
     def unfold(self, steps: int) -> None:

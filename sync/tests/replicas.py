@@ -1,26 +1,22 @@
-"""Replicas for tests: WatermelonDB under Node, as docs/sync.md has an app use it, over a pipe."""
+"""Replicas for tests: diaries of the TypeScript package under Node, over a pipe."""
 
 from __future__ import annotations
 
 import json
-import re
 import select
 import subprocess
 from dataclasses import dataclass
 from typing import Any
 
 from attacks.client import Phone
+from tests.helpers.node import NODE_PROJECT
 from tests.helpers.processes import ROOT
 
-NODE_PROJECT = ROOT / "sync" / "tests" / "watermelondb"
 PAGE = ROOT / "docs" / "sync.md"
 TABLES = (
     *("products", "portions", "recipe_items", "food_entries"),
     *("goals", "body_weights", "water_entries"),
 )
-
-# A printed module's code, by its comment's words.
-PRINTED = r"^```ts\n// {}\n(.*?)^```$"
 
 Rows = dict[str, dict[str, dict[str, Any]]]
 
@@ -42,23 +38,12 @@ class Synced:
         return [sent["strategy"] for sent in self.requests if sent["method"] == "GET"]
 
 
-def printed(heading: str) -> str:
-    """Return the code that docs/sync.md prints under a comment."""
-    found = re.search(PRINTED.format(re.escape(heading)), PAGE.read_text(), re.M | re.S)
-    assert found, f"{PAGE} prints no {heading}"
-    return found[1]
-
-
-def under_db(modules: dict[str, str]) -> dict[str, str]:
-    return {f"db/{name}": code for name, code in modules.items()}
-
-
 class Replicas:
     """One Node process, and in it any number of replicas that sync with one server."""
 
     def __init__(self, node: str, server: str) -> None:
         self.process = subprocess.Popen(
-            [node, NODE_PROJECT / "replicas.cjs", PAGE, server],
+            [node, NODE_PROJECT / "test" / "replicas.mjs", server],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -82,15 +67,15 @@ class Replicas:
         assert "failed" not in answer, answer["failed"]
         return answer["result"]
 
-    def install(self, phone: Phone, **edits: str) -> Replica:
+    def install(self, phone: Phone, **version: Any) -> Replica:
         """Return an app that was just installed on a phone.
 
         Args:
-            edits: modules that differ from what is printed, by name.
+            version: what its diary has otherwise than the package's.
         """
         self.installed += 1
         replica = Replica(self, f"replica {self.installed}", phone)
-        replica.tell("install", token=phone.token, edits=under_db(edits))
+        replica.tell("install", token=phone.token, device=phone.device_id, **version)
         return replica
 
 
@@ -121,12 +106,12 @@ class Replica:
         return self.tell("call", table=table, id=id, method=method, args=list(args))
 
     def set_goal(self, targets: dict[str, int] | None = None, **values: Any) -> str:
-        """Set a goal as the page has an app do it."""
+        """Set a goal as an app does it."""
         goal: str = self.tell("set_goal", values=values, targets=targets)
         return goal
 
     def aim(self, id: str, **targets: int) -> None:
-        """Change the targets of a goal as the page has an app do it."""
+        """Change the targets of a goal as an app does it."""
         self.tell("aim", id=id, targets=targets)
 
     def try_sync(self, push: str = "") -> Synced:
@@ -157,19 +142,19 @@ class Replica:
         found: dict[str, list[str]] = self.tell("unsynced")
         return found
 
-    def upgrade(self, **edits: str) -> None:
+    def upgrade(self, **version: Any) -> None:
         """Put another version of the app in the place of this one."""
-        self.tell("upgrade", edits=under_db(edits))
+        self.tell("upgrade", **version)
 
     def go_on_as(self, phone: Phone) -> None:
         """Use the token of a phone with the database as it is."""
         self.phone = phone
-        self.tell("set_token", token=phone.token)
+        self.tell("set_token", token=phone.token, device=phone.device_id)
 
     def join(self, phone: Phone) -> None:
         """Take the rows along to the device of a phone, whose token is used from then on."""
         self.phone = phone
-        self.tell("join", token=phone.token)
+        self.tell("join", token=phone.token, device=phone.device_id)
 
     def discard(self, rejected: dict[str, dict[str, str]]) -> None:
         self.tell("give_up", rejected=rejected)

@@ -1,4 +1,4 @@
-"""WatermelonDB on several phones of one device, with the code that docs/sync.md prints."""
+"""WatermelonDB on several phones of one device, with the TypeScript package."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def test_a_phone_that_is_signed_out_in_the_middle_of_a_sync_gets_401_and_nothing
     sign_out(two.phone, by=rest)
     stopped = two.go_on()
     assert stopped.error
-    assert (stopped.error["status"], stopped.pushes) == (401, [401])
+    assert (stopped.error["kind"], stopped.pushes) == ("signed-out", [401])
     assert server_rows(rest) == before
     assert two.unsynced() == {"food_entries": [soup]}
 
@@ -367,7 +367,7 @@ def test_a_new_phone_gets_all_that_the_old_one_had_which_is_signed_out_then(
     one.create("water_entries", date=DAY, ml=500)
     refused = one.try_sync().error
     assert refused
-    assert refused["status"] == 401
+    assert refused["kind"] == "signed-out"
     assert server_rows(phone) == rows
 
 
@@ -500,7 +500,7 @@ def test_a_phone_whose_device_is_gone_takes_its_rows_to_a_new_one(
     assert rest.delete("/v1/auth/device").status == 204
     refused = one.try_sync().error
     assert refused
-    assert refused["status"] == 401
+    assert refused["kind"] == "signed-out"
     one.join(own)
     settle(one)
     assert assert_all_equal(own, one) == rows

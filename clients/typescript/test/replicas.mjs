@@ -1,94 +1,73 @@
-// Replicas for tests, each a WatermelonDB of its own in memory, that run the code which docs/sync.md
-// prints. One command a line comes in as JSON, one answer a line goes out.
-'use strict'
+// Replicas for tests, each a diary of the built package in memory, which pytest tells what to do
+// (sync/tests/replicas.py). One command a line comes in as JSON, one answer a line goes out.
+import readline from 'node:readline'
+import { randomUUID } from 'node:crypto'
+import lokijs from 'lokijs'
+import { Database, Model, appSchema, tableSchema } from '@nozbe/watermelondb'
+import LokiJSAdapter from '@nozbe/watermelondb/adapters/lokijs/index.js'
+import { createTable, schemaMigrations } from '@nozbe/watermelondb/Schema/migrations/index.js'
+import { setGenerator } from '@nozbe/watermelondb/utils/common/randomId/index.js'
+import { CountOnMe, memoryStore } from 'countonme-client'
+import * as diary from 'countonme-client/watermelondb'
 
-const fs = require('node:fs')
-const path = require('node:path')
-const readline = require('node:readline')
-const { randomUUID } = require('node:crypto')
-const typescript = require('typescript')
-const { LokiMemoryAdapter } = require('lokijs')
-const LokiJSAdapter = require('@nozbe/watermelondb/adapters/lokijs').default
-
-const [page, server] = process.argv.slice(2)
+const [server] = process.argv.slice(2)
 
 // Standard output is the answers' alone. What the library complains about is for the tests to judge.
 const complaints = []
 const complain = (...words) => complaints.push(words.map(String).join(' '))
 Object.assign(console, { log() {}, debug() {}, info() {}, warn: complain, error: complain })
 
-// What the page asks of a phone has a stand-in here; all else is as printed.
-const standIns = (disk) => ({
-  'expo-crypto': { randomUUID },
-  '@nozbe/watermelondb/adapters/sqlite': class extends LokiJSAdapter {
-    constructor({ schema, migrations }) {
-      super({
-        schema,
-        migrations,
-        dbName: 'countonme',
-        useWebWorker: false,
-        useIncrementalIndexedDB: true,
-        extraLokiOptions: { autosave: false },
-        _testLokiAdapter: disk,
-      })
-    }
-  },
-})
+const tables = Object.values(diary.schema.tables)
 
-const printed = new Map()
-for (const [, name, code] of fs
-  .readFileSync(page, 'utf8')
-  .matchAll(/^```ts\n\/\/ (db\/\w+)\.ts\n(.*?)^```$/gms)) {
-  printed.set(name, code)
-}
-
-// One app: the printed modules, or `edits` of some, loaded afresh on a phone's disk and network.
-function install(disk, fetch, edits) {
-  const provided = standIns(disk)
-  const loaded = new Map()
-  const load = (name) => {
-    if (!printed.has(name)) throw new Error(`${page} prints no ${name}.ts`)
-    if (!loaded.has(name)) {
-      const module = { exports: {} }
-      loaded.set(name, module)
-      const { outputText } = typescript.transpileModule(edits[name] ?? printed.get(name), {
-        compilerOptions: {
-          module: 'CommonJS',
-          target: 'ES2022',
-          esModuleInterop: true,
-          experimentalDecorators: true,
-          useDefineForClassFields: false,
-        },
-      })
-      const requires = (wanted) =>
-        wanted.startsWith('.')
-          ? load(path.posix.join(path.posix.dirname(name), wanted))
-          : (provided[wanted] ?? require(wanted))
-      const run = new Function('require', 'module', 'exports', 'fetch', outputText)
-      run(requires, module, module.exports, fetch)
+/**
+ * Open a diary on a phone's disk: that of the package, or of another version of it.
+ *
+ * `without` names tables that it lacks, `more` has the columns of tables that it has beside. As of
+ * `version` 2 it migrates from a version without the tables that are `added`.
+ */
+function open(disk, { without = [], more = {}, version = 1, added = [] }) {
+  const kept = tables.filter(({ name }) => !without.includes(name))
+  const others = Object.entries(more).map(([name, columns]) => tableSchema({ name, columns }))
+  const schema = appSchema({ version, tables: [...kept, ...others] })
+  const steps = tables
+    .filter(({ name }) => added.includes(name))
+    .map(({ name, columnArray }) => createTable({ name, columns: columnArray }))
+  const adapter = new LokiJSAdapter.default({
+    schema,
+    migrations: schemaMigrations({ migrations: steps.length ? [{ toVersion: 2, steps }] : [] }),
+    dbName: 'countonme',
+    useWebWorker: false,
+    useIncrementalIndexedDB: true,
+    extraLokiOptions: { autosave: false },
+    _testLokiAdapter: disk,
+  })
+  if (!without.length && !others.length) return diary.openDiary(adapter, randomUUID)
+  setGenerator(randomUUID)
+  const modelOf = (table) =>
+    diary.modelClasses.find((each) => each.table === table) ??
+    class extends Model {
+      static table = table
     }
-    return loaded.get(name).exports
-  }
-  return { ...load('db/index'), ...load('db/models'), ...load('db/sync'), ...load('db/join') }
+  return new Database({ adapter, modelClasses: Object.keys(schema.tables).map(modelOf) })
 }
 
 class Replica {
-  constructor({ token, edits }) {
-    this.token = token
-    this.disk = new LokiMemoryAdapter()
-    this.install({ edits })
-  }
-
-  install({ edits = {} }) {
-    this.app = install(this.disk, (url, init) => this.fetch(url, init), edits)
-    this.database = this.app.database
-    this.runSync = this.app.syncOf(this.database, server, () => this.token)
+  constructor({ token, device, ...version }) {
+    this.store = memoryStore()
+    this.set_token({ token, device })
+    this.disk = new lokijs.LokiMemoryAdapter()
+    this.client = new CountOnMe({
+      server,
+      store: this.store,
+      fetch: (request, init) => this.fetch(request, init),
+    })
+    this.database = open(this.disk, version)
   }
 
   // Another version of the app on what the one before has left.
-  upgrade({ edits }) {
+  upgrade(version) {
     this.database.adapter.underlyingAdapter._driver.loki.close()
-    this.install({ edits })
+    this.database = open(this.disk, version)
   }
 
   record(table, id) {
@@ -127,14 +106,14 @@ class Replica {
     await this.database.write(() => record.markAsDeleted())
   }
 
-  // A method of a printed model.
+  // A method of a model.
   async call({ table, id, method, args = [] }) {
     const result = await (await this.record(table, id))[method](...args)
     return result?.id ?? null
   }
 
   async set_goal({ values, targets }) {
-    const goal = await this.app.setGoal(this.database, (goal) => {
+    const goal = await diary.setGoal(this.database, (goal) => {
       for (const [column, value] of Object.entries(values)) goal._setRaw(column, value)
       if (targets) goal.aim(targets)
     })
@@ -172,17 +151,18 @@ class Replica {
   }
 
   async give_up({ rejected }) {
-    await this.app.discard(this.database, rejected)
+    await diary.discard(this.database, rejected)
   }
 
   // What the app does once it is paired and has rows of its own.
-  async join({ token }) {
-    await this.app.join(this.database)
-    this.token = token
+  async join({ token, device }) {
+    this.set_token({ token, device })
+    await diary.join(this.database)
   }
 
-  set_token({ token }) {
-    this.token = token
+  set_token({ token, device }) {
+    const phone = { token, deviceId: device, phoneId: device }
+    this.store.set(JSON.stringify({ phone }))
   }
 
   // Sync, with an accident to the first push: its answer is "lost"; or it never "leaves"; or the
@@ -190,26 +170,22 @@ class Replica {
   async sync({ push, times = 1 }) {
     const requests = []
     Object.assign(this, { accident: push, requests })
-    try {
-      const [rejected] = await Promise.all(Array.from({ length: times }, () => this.runSync()))
-      return { rejected, error: null, requests }
-    } catch (error) {
-      const { status = 0, retryAfter = 0, message } = error
-      return { rejected: {}, error: { status, retry_after: retryAfter, message }, requests }
-    }
+    const syncs = Array.from({ length: times }, () => diary.synchronize(this.database, this.client))
+    const [{ data, error }] = await Promise.all(syncs)
+    return { rejected: data?.rejected ?? {}, error: error ?? null, requests }
   }
 
-  async fetch(url, init = {}) {
-    const method = init.method ?? 'GET'
+  async fetch(request, init) {
+    const { method } = request
     const happens = method === 'POST' ? this.accident : undefined
     if (happens) this.accident = undefined
-    if (happens === 'leaves') throw new TypeError('Network request failed')
+    if (happens === 'leaves') throw new TypeError('fetch failed')
     if (happens === 'waits') await waiting()
-    const answer = await fetch(url, init)
+    const answer = await fetch(request, init)
     const body = await answer.clone().text()
     const strategy = method === 'GET' && answer.ok ? JSON.parse(body).experimentalStrategy : null
     this.requests.push({ method, status: answer.status, strategy: strategy ?? null })
-    if (happens === 'lost') throw new TypeError('Network request failed')
+    if (happens === 'lost') throw new TypeError('fetch failed')
     return answer
   }
 }

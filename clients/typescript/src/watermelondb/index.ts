@@ -1,0 +1,5 @@
+export { discard, join, openDiary } from './database.js'
+export { migrations } from './migrations.js'
+export * from './models.js'
+export { NUTRIENTS, schema } from './schema.js'
+export { synchronize, type Adjusted, type OtherDevice, type Rejected, type SyncResult, type Synced } from './sync.js'
