@@ -3859,6 +3859,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 3d0f1f52-7a54-4a53-9c1b-2f8f0b5c7e11 */
                 id: string;
             };
             cookie?: never;
@@ -3939,6 +3940,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 3d0f1f52-7a54-4a53-9c1b-2f8f0b5c7e11 */
                 id: string;
             };
             cookie?: never;
@@ -4699,6 +4701,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @example 9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d */
                 id: string;
             };
             cookie?: never;
@@ -4790,6 +4793,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d */
                 id: string;
             };
             cookie?: never;
@@ -4920,6 +4924,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d */
                 id: string;
             };
             cookie?: never;
@@ -4991,6 +4996,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d */
                 id: string;
             };
             cookie?: never;
@@ -5125,7 +5131,10 @@ export interface operations {
                 language?: string;
                 limit?: number;
                 offset?: number;
-                /** @description What was typed; the last word may be half typed. Each word is the start of a word of the name or brand, as in `GET /v1/products`. Where nothing has them, words with one letter wrong count. The digits of a barcode are asked as one. */
+                /**
+                 * @description What was typed; the last word may be half typed. Each word is the start of a word of the name or brand, as in `GET /v1/products`. Where nothing has them, words with one letter wrong count. The digits of a barcode are asked as one.
+                 * @example chicken
+                 */
                 search?: string;
             };
             header?: {
@@ -5227,6 +5236,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @example 2c94a01b-4fe7-5e45-8f16-9e931a58bc50 */
                 id: string;
             };
             cookie?: never;
@@ -5318,6 +5328,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 2c94a01b-4fe7-5e45-8f16-9e931a58bc50 */
                 id: string;
             };
             cookie?: never;
@@ -5458,6 +5469,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 2c94a01b-4fe7-5e45-8f16-9e931a58bc50 */
                 id: string;
             };
             cookie?: never;
@@ -6126,6 +6138,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @example c0a8c1d2-7d3f-4b7e-9a4e-5f6a7b8c9d0e */
                 id: string;
             };
             cookie?: never;
@@ -6217,6 +6230,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example c0a8c1d2-7d3f-4b7e-9a4e-5f6a7b8c9d0e */
                 id: string;
             };
             cookie?: never;
@@ -6347,6 +6361,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example c0a8c1d2-7d3f-4b7e-9a4e-5f6a7b8c9d0e */
                 id: string;
             };
             cookie?: never;
@@ -6418,6 +6433,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example c0a8c1d2-7d3f-4b7e-9a4e-5f6a7b8c9d0e */
                 id: string;
             };
             cookie?: never;
@@ -6919,7 +6935,10 @@ export interface operations {
                 /** @description Two letters. Foods in this language come first among those that match alike. */
                 language?: string;
                 limit?: number;
-                /** @description What was typed so far; see `/v1/catalog/foods`. */
+                /**
+                 * @description What was typed so far; see `/v1/catalog/foods`.
+                 * @example chicken
+                 */
                 search: string;
             };
             header?: {
@@ -7021,6 +7040,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @example 77a8e6a4-3a0d-4d6e-8f0a-2b9f6f0c5d43 */
                 id: string;
             };
             cookie?: never;
@@ -7112,6 +7132,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 77a8e6a4-3a0d-4d6e-8f0a-2b9f6f0c5d43 */
                 id: string;
             };
             cookie?: never;
@@ -7233,6 +7254,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 77a8e6a4-3a0d-4d6e-8f0a-2b9f6f0c5d43 */
                 id: string;
             };
             cookie?: never;
@@ -7304,6 +7326,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 77a8e6a4-3a0d-4d6e-8f0a-2b9f6f0c5d43 */
                 id: string;
             };
             cookie?: never;
@@ -7874,6 +7897,7 @@ export interface operations {
     getProgress: {
         parameters: {
             query: {
+                /** @example 2025-02-05 */
                 date: string;
             };
             header?: {
@@ -8099,6 +8123,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @example 8d7d1a5e-6f3c-4e0a-9a55-2f7b0f6f2a11 */
                 id: string;
             };
             cookie?: never;
@@ -8190,6 +8215,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 8d7d1a5e-6f3c-4e0a-9a55-2f7b0f6f2a11 */
                 id: string;
             };
             cookie?: never;
@@ -8320,6 +8346,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 8d7d1a5e-6f3c-4e0a-9a55-2f7b0f6f2a11 */
                 id: string;
             };
             cookie?: never;
@@ -8400,6 +8427,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 8d7d1a5e-6f3c-4e0a-9a55-2f7b0f6f2a11 */
                 id: string;
             };
             cookie?: never;
@@ -8768,6 +8796,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @example 5b0f0b1e-9a58-4c40-8a3b-0c7f3d2b9e10 */
                 id: string;
             };
             cookie?: never;
@@ -8868,6 +8897,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 5b0f0b1e-9a58-4c40-8a3b-0c7f3d2b9e10 */
                 id: string;
             };
             cookie?: never;
@@ -8998,6 +9028,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 5b0f0b1e-9a58-4c40-8a3b-0c7f3d2b9e10 */
                 id: string;
             };
             cookie?: never;
@@ -9069,6 +9100,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 5b0f0b1e-9a58-4c40-8a3b-0c7f3d2b9e10 */
                 id: string;
             };
             cookie?: never;
@@ -9205,6 +9237,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @example 5b0f0b1e-9a58-4c40-8a3b-0c7f3d2b9e10 */
                 id: string;
             };
             cookie?: never;
@@ -9307,6 +9340,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 5b0f0b1e-9a58-4c40-8a3b-0c7f3d2b9e10 */
                 id: string;
             };
             cookie?: never;
@@ -9450,6 +9484,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @example 2b9c7d1e-4f5a-4c6b-8d7e-9f0a1b2c3d4e */
                 id: string;
             };
             cookie?: never;
@@ -9541,6 +9576,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 2b9c7d1e-4f5a-4c6b-8d7e-9f0a1b2c3d4e */
                 id: string;
             };
             cookie?: never;
@@ -9671,6 +9707,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 2b9c7d1e-4f5a-4c6b-8d7e-9f0a1b2c3d4e */
                 id: string;
             };
             cookie?: never;
@@ -9740,9 +9777,15 @@ export interface operations {
     getDailyTotals: {
         parameters: {
             query: {
-                /** @description First day. */
+                /**
+                 * @description First day.
+                 * @example 2025-02-01
+                 */
                 from: string;
-                /** @description Last day. */
+                /**
+                 * @description Last day.
+                 * @example 2025-02-28
+                 */
                 to: string;
             };
             header?: {
@@ -9842,6 +9885,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @example 2025-02-05 */
                 date: string;
             };
             cookie?: never;
@@ -9931,9 +9975,15 @@ export interface operations {
     getExpenditure: {
         parameters: {
             query: {
-                /** @description First day. */
+                /**
+                 * @description First day.
+                 * @example 2025-02-01
+                 */
                 from: string;
-                /** @description Last day. */
+                /**
+                 * @description Last day.
+                 * @example 2025-02-28
+                 */
                 to: string;
             };
             header?: {
@@ -10028,6 +10078,7 @@ export interface operations {
     getStreak: {
         parameters: {
             query: {
+                /** @example 2025-02-05 */
                 date: string;
             };
             header?: {
@@ -10122,9 +10173,15 @@ export interface operations {
     getWeightTrend: {
         parameters: {
             query: {
-                /** @description First day. */
+                /**
+                 * @description First day.
+                 * @example 2025-02-01
+                 */
                 from: string;
-                /** @description Last day. */
+                /**
+                 * @description Last day.
+                 * @example 2025-02-28
+                 */
                 to: string;
             };
             header?: {
@@ -10296,7 +10353,10 @@ export interface operations {
     pushChanges: {
         parameters: {
             query: {
-                /** @description The `timestamp` of the pull before this push. */
+                /**
+                 * @description The `timestamp` of the pull before this push.
+                 * @example 1
+                 */
                 last_pulled_at: number;
             };
             header?: never;
@@ -10655,6 +10715,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @example 1b2c3d4e-5f6a-4b7c-8d9e-0f1a2b3c4d5e */
                 id: string;
             };
             cookie?: never;
@@ -10746,6 +10807,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 1b2c3d4e-5f6a-4b7c-8d9e-0f1a2b3c4d5e */
                 id: string;
             };
             cookie?: never;
@@ -10876,6 +10938,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 1b2c3d4e-5f6a-4b7c-8d9e-0f1a2b3c4d5e */
                 id: string;
             };
             cookie?: never;
@@ -10947,6 +11010,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 1b2c3d4e-5f6a-4b7c-8d9e-0f1a2b3c4d5e */
                 id: string;
             };
             cookie?: never;

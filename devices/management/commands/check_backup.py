@@ -16,7 +16,6 @@ from django.db import DatabaseError, connection
 from psycopg import sql
 
 from countonme.server import embedded
-from countonme.settings import database_url
 from devices.models import MaintenanceRun
 
 
@@ -34,9 +33,10 @@ class Command(BaseCommand):
         dump: Path = options["dump"]
         if not dump.is_file():
             raise CommandError(f"There is no file {dump}.")
+        own = os.environ.get("DATABASE_URL") or embedded.database_url(settings.DATA_DIR)
         pg_restore = program()
         name = f"countonme_backup_{secrets.token_hex(4)}"
-        url = urlsplit(database_url())._replace(path=f"/{name}").geturl()
+        url = urlsplit(own)._replace(path=f"/{name}").geturl()
         manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
         self.execute_sql("CREATE DATABASE {} TEMPLATE template0", name)
         try:
