@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any
 
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE
 from django.db.models import Model
@@ -33,10 +34,11 @@ class OperatorSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold comes witho
     index_title = "Dashboard"
 
     def shown(self, request: HttpRequest) -> list[Any]:
-        """Return the admins whose lists the operator may see, as they were registered."""
+        """Return the admins whose lists the operator may see, in the order of apps and models."""
+        registered = map(self.get_model_admin, filter(self.is_registered, apps.get_models()))
         return [
             shown
-            for shown in self._registry.values()
+            for shown in registered
             if shown.has_module_permission(request) and shown.has_view_permission(request)
         ]
 

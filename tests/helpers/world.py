@@ -18,7 +18,7 @@ from django.utils import timezone
 from catalog.models import Food, Report
 from countonme.scope.models import device_scoped_models
 from devices import maintenance
-from devices.models import Device
+from devices.models import Device, MaintenanceRun
 from goals import demo
 from tests.helpers.api import Api, new_phone
 from tests.helpers.catalog import record, run_import
@@ -74,6 +74,7 @@ def fill() -> World:
     _operate(_device(kinds["blocked"]))
     caches["shared"].set("registrations", 1)
     _fill_catalog(User.objects.get(username="root"))
+    MaintenanceRun.note("check_integrity", "Every rule holds.")
 
     for model in (LogEntry, Session, User, AccessAttempt, *_own_models()):
         assert model._base_manager.exists(), f"no {model._meta.label}"

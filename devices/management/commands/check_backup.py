@@ -8,7 +8,7 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -36,7 +36,8 @@ class Command(BaseCommand):
         own = os.environ.get("DATABASE_URL") or embedded.database_url(settings.DATA_DIR)
         pg_restore = program()
         name = f"countonme_backup_{secrets.token_hex(4)}"
-        url = urlsplit(own)._replace(path=f"/{name}").geturl()
+        scheme, place, _, query, _ = urlsplit(own)
+        url = urlunsplit((scheme, place, f"/{name}", query, ""))
         manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
         self.execute_sql("CREATE DATABASE {} TEMPLATE template0", name)
         try:
