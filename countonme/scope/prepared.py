@@ -151,8 +151,8 @@ class Prepared(Statement):
 class PreparedInsert(Statement):
     """The INSERT of one row of each of some models, as one statement.
 
-    The database checks what it writes: triggers row by row, foreign keys at the end. PostgreSQL
-    runs the last INSERT first, so that its errors come before those of the others.
+    Each model comes after those that it refers to. PostgreSQL checks foreign keys at the end, but a
+    sharded database runs one INSERT after the other.
     """
 
     def __init__(self, *models: type[Model]) -> None:
