@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from django.db import connections, models
+from django.db import IntegrityError, InternalError, connections, models
 
 # All CHECKs and foreign keys of a table: name, kind, condition of a CHECK, and of a foreign key its
 # columns, the table that it refers to, and the columns there.
@@ -55,12 +55,20 @@ class BulkRows:
         self.given = f"unnest({arrays}) AS given ({self.columns})"
 
     def insert(self) -> None:
-        """Insert the rows."""
-        self._execute(
-            f"INSERT INTO {self.table} ({self.columns}, device_id) "  # noqa: S608  # our names
-            f"SELECT given.*, %s FROM {self.given}",
-            [self.device_id, *self.values],
-        )
+        """Insert the rows.
+
+        Raises:
+            IntegrityError: the database refuses one.
+        """
+        try:
+            self._execute(
+                f"INSERT INTO {self.table} ({self.columns}, device_id) "  # noqa: S608  # our names
+                f"SELECT given.*, %s FROM {self.given}",
+                [self.device_id, *self.values],
+            )
+        except InternalError as error:
+            # Citus copies the rows to their shard, and reports what that refuses as XX000.
+            raise IntegrityError(*error.args) from error
 
     def update(self) -> None:
         """Write the rows over those of the device with the same id."""

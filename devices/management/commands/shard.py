@@ -56,12 +56,11 @@ class Command(BaseCommand):
 
 def statements() -> dict[str, str]:
     """Return by table the statement that shards it, each after the tables that it refers to."""
-    owned = [Phone, PairingCode, RecoveryKey, *device_scoped_models()]
+    owned: list[Any] = [Phone, PairingCode, RecoveryKey, *device_scoped_models()]
     devices = Device._meta.db_table
-    found = {devices: f"SELECT create_distributed_table('{devices}', 'id')"}  # noqa: S608  # our names
+    found = {devices: f"SELECT create_distributed_table('{devices}', 'id')"}
     for model in owned:
         table = model._meta.db_table
-        found[table] = (
-            f"SELECT create_distributed_table('{table}', 'device_id', colocate_with => '{devices}')"  # noqa: S608  # likewise
-        )
+        arguments = f"'{table}', 'device_id', colocate_with => '{devices}'"
+        found[table] = f"SELECT create_distributed_table({arguments})"
     return found
