@@ -134,7 +134,7 @@ database = postgresql(database_url())
 options = {"connect_timeout": 5} | database.pop("OPTIONS", {})
 # The folder of a Unix socket comes as an option, but dbshell reads HOST.
 database["HOST"] = options.pop("host", database["HOST"])
-# A connection prepares a statement when it runs it for the second time. Some poolers can't have that.
+# A connection prepares a statement when it runs it for the second time; not every pooler allows it.
 PREPARED_STATEMENTS = flag("PREPARED_STATEMENTS", True)
 options |= {"server_side_binding": True, "prepare_threshold": 1 if PREPARED_STATEMENTS else None}
 DATABASES = {"default": database | {"CONN_MAX_AGE": None, "OPTIONS": options}}

@@ -1,4 +1,4 @@
-"""The server behind PgBouncer in transaction mode, where each transaction has another connection."""
+"""The server behind PgBouncer in transaction mode: each transaction has another connection."""
 
 from __future__ import annotations
 

@@ -31,10 +31,9 @@ from products.models import Product
 from tests.helpers.api import Api
 from tests.helpers.calls import PAIR, VALUES, calls, create_rows
 from tests.helpers.catalog import new_food
-from tests.helpers.migrations import own_migrations
+from tests.helpers.migrations import ALTER, own_migrations, parts, plain, sql_of
 from tests.helpers.phones import get_code, get_key, try_pair
 from tests.helpers.sql import sql
-from tests.test_migration_rules import ALTER, parts, plain, sql_of
 
 SHARDED = set(shard.statements())
 DEVICES = Device._meta.db_table
