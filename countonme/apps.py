@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 
 from countonme.server import timeouts
@@ -23,3 +24,8 @@ class CountOnMeConfig(AppConfig):
         # Django sends the signal only for apps with models, and this app has none.
         owner = apps.get_model(settings.DEVICE_MODEL)._meta.app_config
         post_migrate.connect(timeouts.set_on_role, sender=owner)
+        if settings.METRICS_ADDRESS:
+            from countonme.server import metrics
+
+            settings.DATABASES["default"]["OPTIONS"]["cursor_factory"] = metrics.MeasuredCursor
+            connection_created.connect(metrics.count_connection)

@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from countonme import __version__
 from countonme.server.environment import (
+    address,
     env,
     flag,
     log_level,
@@ -94,6 +95,10 @@ MIDDLEWARE = [
     "countonme.middleware.BrowsersCorsMiddleware",
     "countonme.middleware.PagesMiddleware",
 ]
+# Where /metrics is served to Prometheus, beside the API; see countonme.server.metrics.
+METRICS_ADDRESS = address("METRICS_ADDRESS")
+if METRICS_ADDRESS:
+    MIDDLEWARE.insert(0, "countonme.server.metrics.MetricsMiddleware")
 # For pages, not for the API. The checks silenced below look for these in MIDDLEWARE.
 PAGES_MIDDLEWARE = [
     "countonme.middleware.ContentSecurityPolicyMiddleware",
