@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import MutableMapping
 from datetime import timedelta
@@ -51,6 +54,12 @@ forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
 
+# Each worker writes its figures into this folder, from which the exporter reads them.
+METRICS = "METRICS_ADDRESS"
+FIGURES = "PROMETHEUS_MULTIPROC_DIR"
+if os.environ.get(METRICS) and FIGURES not in os.environ:
+    os.environ[FIGURES] = tempfile.mkdtemp(prefix="countonme-metrics-", dir=worker_tmp_dir)
+
 loglevel = os.environ.get("LOG_LEVEL", "info").lower()
 accesslog = "-"
 access_log_format = '%(t)s %(h)s %({x-request-id}o)s "%(m)s %(U)s" %(s)s %(B)s B %(M)s ms'
@@ -91,6 +100,19 @@ def when_ready(server: Arbiter) -> None:
         # Started from a terminal: when that is closed, stop; don't reload.
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+    if os.environ.get(METRICS):
+        # Kept there, because a reload runs this file again.
+        vars(server)["exporter"] = subprocess.Popen(
+            [sys.executable, "-m", "countonme.server.exporter"]
+        )
+
+
+def child_exit(server: Arbiter, worker: Worker) -> None:
+    """Forget what a worker that ended has under way."""
+    if os.environ.get(METRICS):
+        from prometheus_client import multiprocess
+
+        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # theirs
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
@@ -111,6 +133,10 @@ def post_worker_init(worker: Worker) -> None:
 
 def on_exit(server: Arbiter) -> None:
     """Give the share back: the last user of the embedded PostgreSQL stops it."""
+    if exporter := vars(server).get("exporter"):
+        exporter.terminate()
+        exporter.wait()
+        shutil.rmtree(os.environ[FIGURES], ignore_errors=True)
     if "EMBEDDED_SHARE" in os.environ:
         from countonme.server import embedded
 

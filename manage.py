@@ -8,7 +8,7 @@ import sys
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
-from django.db import ProgrammingError
+from django.db import OperationalError, ProgrammingError
 from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from countonme.server import embedded, serve, timeouts
@@ -33,6 +33,10 @@ def main() -> None:
                 execute_from_command_line(sys.argv)
     except (ImproperlyConfigured, embedded.EmbeddedError, serve.ServeError) as error:
         sys.exit(str(error))
+    except OperationalError as error:
+        if not timeouts.is_refused(error):
+            raise
+        sys.exit(timeouts.THROUGH_A_POOLER)
     except ProgrammingError as error:
         if not isinstance(error.__cause__, UndefinedTable | UndefinedColumn):
             raise

@@ -4,6 +4,7 @@ from django.apps import AppConfig, apps
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.core import checks
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 
 from countonme.server import timeouts
@@ -27,3 +28,8 @@ class CountOnMeConfig(AppConfig):
         # Django sends the signal only for apps with models, and this app has none.
         owner = apps.get_model(settings.DEVICE_MODEL)._meta.app_config
         post_migrate.connect(timeouts.set_on_role, sender=owner)
+        if settings.METRICS_ADDRESS:
+            from countonme.server import metrics
+
+            settings.DATABASES["default"]["OPTIONS"]["cursor_factory"] = metrics.MeasuredCursor
+            connection_created.connect(metrics.count_connection)

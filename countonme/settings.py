@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from countonme import __version__
 from countonme.server.environment import (
+    address,
     env,
     flag,
     log_level,
@@ -95,6 +96,10 @@ MIDDLEWARE = [
     "countonme.middleware.BrowsersCorsMiddleware",
     "countonme.middleware.PagesMiddleware",
 ]
+# Where /metrics is served to Prometheus, beside the API; see countonme.server.metrics.
+METRICS_ADDRESS = address("METRICS_ADDRESS")
+if METRICS_ADDRESS:
+    MIDDLEWARE.insert(0, "countonme.server.metrics.MetricsMiddleware")
 # For pages, not for the API. The checks silenced below look for these in MIDDLEWARE.
 PAGES_MIDDLEWARE = [
     "countonme.middleware.ContentSecurityPolicyMiddleware",
@@ -135,8 +140,9 @@ database = postgresql(database_url())
 options = {"connect_timeout": 5} | database.pop("OPTIONS", {})
 # The folder of a Unix socket comes as an option, but dbshell reads HOST.
 database["HOST"] = options.pop("host", database["HOST"])
-# A connection prepares a statement when it runs it for the second time.
-options |= {"server_side_binding": True, "prepare_threshold": 1}
+# A connection prepares a statement when it runs it for the second time; not every pooler allows it.
+PREPARED_STATEMENTS = flag("PREPARED_STATEMENTS", True)
+options |= {"server_side_binding": True, "prepare_threshold": 1 if PREPARED_STATEMENTS else None}
 DATABASES = {"default": database | {"CONN_MAX_AGE": None, "OPTIONS": options}}
 # In seconds; see countonme.server.timeouts.
 DATABASE_TIMEOUTS = {

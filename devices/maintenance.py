@@ -73,18 +73,17 @@ def forget_phones() -> int:
 
 def erase_inactive(since: datetime) -> Iterator[int]:
     """Erase the devices not registered and not seen since a moment; yield each batch's size."""
-    while True:
+    inactive = Device.objects.inactive_since(since)
+    for ids in _id_batches(inactive):
+        erased = 0
         with transaction.atomic():
-            found = Device.objects.inactive_since(since).order_by("pk")
-            batch = list(found.select_for_update(skip_locked=True, no_key=True)[:BATCH])
-            erased = 0
-            for device in batch:
-                # Asked again under the lock: a phone may have called since they were found.
-                if Device.objects.inactive_since(since).filter(pk=device.pk).exists():
+            for device_id in ids:
+                own = Device.objects.filter(pk=device_id)
+                device = own.select_for_update(skip_locked=True, no_key=True).first()
+                # Asked again under the lock: a phone may have called since it was found.
+                if device is not None and inactive.filter(pk=device_id).exists():
                     device.erase()
                     erased += 1
-        if not batch:
-            return
         yield erased
 
 
@@ -125,20 +124,19 @@ def _purge_in_batches(rows: Rows) -> Iterator[int]:
 
 
 def _delete_in_batches(rows: QuerySet[Any]) -> int:
-    """Delete rows that are no rows of a diary; return their number.
+    """Delete rows of phones that are no rows of a diary, device by device; return their number.
 
     Rows that somebody else has locked are left for the next time: to wait for them, while others
     wait for rows of this batch, could be a deadlock.
     """
     total = 0
-    while True:
+    for ids in _id_batches(Device.objects.filter(pk__in=rows.values("device"))):
         with transaction.atomic():
-            batch = list(
-                rows.select_for_update(skip_locked=True).values_list("pk", flat=True)[:BATCH]
-            )
-            total += rows.filter(pk__in=batch).delete()[0]
-        if len(batch) < BATCH:
-            return total
+            for device_id in ids:
+                own = rows.filter(device=device_id)
+                free = list(own.select_for_update(skip_locked=True).values_list("pk", flat=True))
+                total += own.filter(pk__in=free).delete()[0]
+    return total
 
 
 def _after(rows: Rows, device_id: UUID, pk: UUID) -> Rows:

@@ -16,11 +16,7 @@ from django.db.models.functions import Now
 
 from countonme.scope.keys import ScopedForeignKey
 from countonme.scope.migrations import DeviceScopedForeignKey, DeviceScopedTable
-from tests.helpers.migrations import own_migrations
-
-BODY = re.compile(r"\$(\w*)\$.*?\$\1\$", re.DOTALL)
-TEXT = re.compile(r"'(?:[^']|'')*'")
-COMMENT = re.compile(r"--.*?$|/\*.*?\*/", re.MULTILINE | re.DOTALL)
+from tests.helpers.migrations import ALTER, own_migrations, parts, plain, sql_of
 
 # The table that a statement locks against readers or writers.
 CREATED = re.compile(r"CREATE (?:UNLOGGED )?TABLE (\w+)", re.I)
@@ -29,7 +25,6 @@ TABLE = re.compile(
     r" (\w+)",
     re.I,
 )
-ALTER = re.compile(r"ALTER TABLE(?: ONLY)? \w+ (.*)", re.I)
 # Statements that wait for no writer, block none, and change nothing that the old code uses.
 HARMLESS = re.compile(
     r"CREATE (?:UNIQUE )?INDEX CONCURRENTLY|DROP INDEX CONCURRENTLY"
@@ -96,34 +91,6 @@ def is_harmless_action(action: str) -> bool:
     else:
         can_be_left_out = DEFAULT.fullmatch(default) is not None
     return can_be_left_out and not MORE_THAN_A_COLUMN.search(action)
-
-
-def sql_of(migration: migrations.Migration, state: ProjectState) -> str:
-    with connection.schema_editor(collect_sql=True, atomic=migration.atomic) as editor:
-        migration.apply(state.clone(), editor, collect_sql=True)
-    collected: list[str] = editor.collected_sql
-    return ";\n".join(collected)
-
-
-def plain(sql: str) -> Iterator[str]:
-    """Yield each statement on one line, without string literals, comments and function bodies."""
-    for pattern, instead in ((BODY, ""), (TEXT, "''"), (COMMENT, "")):
-        sql = pattern.sub(instead, sql)
-    for statement in sql.replace('"', "").split(";"):
-        if statement.strip():
-            yield " ".join(statement.split())
-
-
-def parts(actions: str) -> list[str]:
-    """Split the actions of ALTER TABLE at commas outside of parentheses."""
-    found, depth = [""], 0
-    for character in actions:
-        depth += (character == "(") - (character == ")")
-        if character == "," and not depth:
-            found.append("")
-        else:
-            found[-1] += character
-    return [part.strip() for part in found]
 
 
 @pytest.fixture

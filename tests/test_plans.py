@@ -27,8 +27,8 @@ INSERT INTO phones (device_id, id, token_hash, token_hmac, created_at, joined_by
     FROM devices, generate_series(1, 2) AS n ON CONFLICT DO NOTHING;
 INSERT INTO pairing_codes (device_id, phone_id, is_move, digest, expires_at)
     SELECT id, id, false, id::text, now() + interval '1 hour' FROM devices;
-INSERT INTO recovery_keys (device_id, digest, created_at, expires_at)
-    SELECT devices.id, devices.id::text || n, now(),
+INSERT INTO recovery_keys (device_id, id, digest, created_at, expires_at)
+    SELECT devices.id, n, devices.id::text || n, now(),
         CASE WHEN n > 1 THEN now() + interval '1 hour' END
     FROM devices, generate_series(1, 3) AS n;
 INSERT INTO products
@@ -229,7 +229,7 @@ def test_every_write_begins_at_the_device(phone: Api, filled: dict[str, str]) ->
 
 
 def test_a_code_or_key_is_found_by_its_digest(phone: Api, filled: dict[str, str]) -> None:
-    by_digest = {"pairing_codes_digest", "recovery_keys_digest", "phones_by_code"}
+    by_digest = {"pairing_codes_by_digest", "recovery_keys_by_digest", "phones_by_code"}
     code, key = get_code(phone), get_key(phone)
     for typed in (code, key, "BCDF-GHJK-LMNP", "x"):
         used = set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from math import ceil
@@ -24,6 +25,8 @@ from countonme.scope.exceptions import ID_IN_USE, Conflict, DeviceGone, NotFound
 
 logger = logging.getLogger(__name__)
 
+# Of a shard it has the shard's number.
+PRIMARY_KEY = re.compile(r"_pkey(_\d+)?$")
 UNAVAILABLE = "Service temporarily unavailable"
 RETRY_AFTER = {"Retry-After": "2"}
 
@@ -90,7 +93,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
             return _answer(404, str(error))
         case Conflict():
             return _answer(409, str(error))
-        case IntegrityError() if _constraint(error).endswith("_pkey"):
+        case IntegrityError() if PRIMARY_KEY.search(_constraint(error)):
             # A device sent the same id twice in the same moment.
             return _answer(409, ID_IN_USE)
         case Error() if is_transient(error):

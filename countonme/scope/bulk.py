@@ -1,4 +1,4 @@
-"""Many rows of one model at once: the database writes them, or judges them, as arrays."""
+"""Many rows of one device at once: the database writes them, or judges them, as arrays."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from django.db import connections, models
+from django.db import IntegrityError, InternalError, connections, models
 
 # All CHECKs and foreign keys of a table: name, kind, condition of a CHECK, and of a foreign key its
 # columns, the table that it refers to, and the columns there.
@@ -24,17 +24,27 @@ FROM pg_constraint WHERE conrelid = %s::regclass AND contype IN ('c', 'f') ORDER
 
 
 class BulkRows:
-    """Rows of one model, their values prepared once, as Django's `save()` does.
+    """Rows of one model and device, their values prepared once, as Django's `save()` does.
+
+    The device is no array, but one value: a sharded database finds its shard by that.
 
     Args:
+        device_id: the device that all rows belong to.
         insert: whether the rows are new; it says which values are prepared.
     """
 
     def __init__(
-        self, model: type[models.Model], rows: Sequence[models.Model], using: str, *, insert: bool
+        self,
+        model: type[models.Model],
+        device_id: uuid.UUID,
+        rows: Sequence[models.Model],
+        using: str,
+        *,
+        insert: bool,
     ) -> None:
         self.db: Any = connections[using]
-        fields = model._meta.concrete_fields
+        self.device_id = device_id
+        fields = [field for field in model._meta.concrete_fields if field.name != "device"]
         self.table = self.db.ops.quote_name(model._meta.db_table)
         self.values = [
             [field.get_db_prep_save(field.pre_save(row, insert), self.db) for row in rows]
@@ -45,15 +55,27 @@ class BulkRows:
         self.given = f"unnest({arrays}) AS given ({self.columns})"
 
     def insert(self) -> None:
-        """Insert the rows."""
-        self._execute(f"INSERT INTO {self.table} ({self.columns}) SELECT * FROM {self.given}")  # noqa: S608  # our names
+        """Insert the rows.
+
+        Raises:
+            IntegrityError: the database refuses one.
+        """
+        try:
+            self._execute(
+                f"INSERT INTO {self.table} ({self.columns}, device_id) "  # noqa: S608  # our names
+                f"SELECT given.*, %s FROM {self.given}",
+                [self.device_id, *self.values],
+            )
+        except InternalError as error:
+            # Citus copies the rows to their shard, and reports what that refuses as XX000.
+            raise IntegrityError(*error.args) from error
 
     def update(self) -> None:
-        """Write the rows over those with the same device and id."""
+        """Write the rows over those of the device with the same id."""
         self._execute(
             f"UPDATE {self.table} AS stored SET ({self.columns}) = ROW (given.*) "  # noqa: S608  # likewise
-            f"FROM {self.given} "
-            "WHERE stored.id = given.id AND stored.device_id = given.device_id"
+            f"FROM {self.given} WHERE stored.id = given.id AND stored.device_id = %s",
+            [*self.values, self.device_id],
         )
 
     def refused(self) -> dict[uuid.UUID, str]:
@@ -62,8 +84,12 @@ class BulkRows:
         A foreign key is compared with what is stored by now.
         """
         broken = " ".join(f"WHEN {condition} THEN {name}" for name, condition in self._broken)
-        query = f"SELECT id, CASE {broken} END FROM {self.given}"  # noqa: S608  # likewise
-        found = self._execute(f"SELECT * FROM ({query}) AS judged (id, broken) WHERE broken <> ''")  # noqa: S608  # likewise
+        given = f"(SELECT given.*, %s AS device_id FROM {self.given}) AS given"  # noqa: S608  # likewise
+        query = f"SELECT id, CASE {broken} END FROM {given}"  # noqa: S608  # likewise
+        found = self._execute(
+            f"SELECT * FROM ({query}) AS judged (id, broken) WHERE broken <> ''",  # noqa: S608  # likewise
+            [self.device_id, *self.values],
+        )
         return dict(found)
 
     @cached_property
@@ -87,7 +113,7 @@ class BulkRows:
                 condition = f"{named} AND NOT EXISTS ({found})"
             yield text.replace("%", "%%"), condition.replace("%", "%%")
 
-    def _execute(self, query: str) -> list[tuple[Any, ...]]:
+    def _execute(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         with self.db.cursor() as cursor:
-            cursor.execute(query, self.values)
+            cursor.execute(query, values)
             return list(cursor.fetchall()) if cursor.description else []

@@ -91,9 +91,23 @@ class DeviceScoped(models.Model):
             rows = rows.for_device(self.device_id)
         super().refresh_from_db(using, fields, rows)
 
-    def _do_update(self, base_qs: models.QuerySet[Any], *args: Any) -> Any:
-        """Update the row of this device only: others may have one with the same id."""
-        return super()._do_update(base_qs.filter(device_id=self.device_id), *args)
+    def _do_update(
+        self,
+        base_qs: models.QuerySet[Any],
+        using: str | None,
+        pk_val: Any,
+        values: Iterable[Any],
+        *args: Any,
+    ) -> Any:
+        """Update the row of this device only: others may have one with the same id.
+
+        The device itself is not set, even to what it is: a sharded database refuses that.
+        """
+        rows = base_qs.filter(device_id=self.device_id)
+        changed = [value for value in values if value[0].name != "device"]
+        if not changed:
+            return rows.filter(pk=pk_val).exists()
+        return super()._do_update(rows, using, pk_val, changed, *args)
 
     @classmethod
     def fetch(cls, device_id: uuid.UUID, id: uuid.UUID, *, deleted: bool = False) -> Self:
@@ -151,8 +165,7 @@ class DeviceScoped(models.Model):
 
     def insert(self) -> None:
         """Save as a new row, whose checks are done, with those that it comes with."""
-        # The row itself last: it is inserted first, so that a taken id is what is refused.
-        rows = [*self.comes_with(), self]
+        rows = [self, *self.comes_with()]
         self._insertion(*map(type, rows)).run(*rows)
 
     def comes_with(self) -> list[DeviceScoped]:

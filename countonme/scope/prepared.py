@@ -151,22 +151,27 @@ class Prepared(Statement):
 class PreparedInsert(Statement):
     """The INSERT of one row of each of some models, as one statement.
 
-    The database checks what it writes: triggers row by row, foreign keys at the end. PostgreSQL
-    runs the last INSERT first, so that its errors come before those of the others.
+    Each model comes after those that it refers to, and its INSERT reads the one before: so these
+    run in order, also on a sharded database, and the first error is that of the first.
     """
 
     def __init__(self, *models: type[Model]) -> None:
         self.fields = [model._meta.concrete_fields for model in models]
-        *first, last = map(self._insert, models)
-        others = ", ".join(f"i{number} AS ({sql})" for number, sql in enumerate(first))
-        self.sql = f"WITH {others} {last}".encode() if first else last.encode()
+        first, *others = models
+        statements = [self._insert(first, "VALUES ({})")]
+        for number, model in enumerate(others):
+            statements.append(self._insert(model, f"SELECT {{}} FROM i{number}"))  # noqa: S608  # likewise
+        *before, last = statements
+        named = ", ".join(f"i{number} AS ({sql} RETURNING 1)" for number, sql in enumerate(before))
+        self.sql = f"WITH {named} {last}".encode() if before else last.encode()
 
     @staticmethod
-    def _insert(model: type[Model]) -> str:
+    def _insert(model: type[Model], source: str) -> str:
         quote = connections[DEFAULT_DB_ALIAS].ops.quote_name
         columns = [quote(str(field.column)) for field in model._meta.concrete_fields]
         slots = ", ".join("%s" for _ in columns)
-        return f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(columns)}) VALUES ({slots})"  # noqa: S608  # our names
+        table = quote(model._meta.db_table)
+        return f"INSERT INTO {table} ({', '.join(columns)}) {source.format(slots)}"  # our names
 
     def run(self, *rows: Model) -> None:
         """Insert rows, one of each model, their values prepared as Django's `save()` does.

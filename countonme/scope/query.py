@@ -18,7 +18,7 @@ from countonme.scope.bulk import BulkRows
 from countonme.scope.derived import DerivedField
 from countonme.scope.exceptions import UnscopedQuery
 from countonme.scope.owner import Owner
-from countonme.scope.prepared import Slot
+from countonme.scope.prepared import Prepared, Slot
 
 if TYPE_CHECKING:
     from countonme.scope.models import DeviceScoped
@@ -86,6 +86,12 @@ class GroupingByKey:
 @cache
 def _grouping_by_key(compiler: type[Any]) -> type[Any]:
     return type(compiler.__name__, (GroupingByKey, compiler), {})
+
+
+@cache
+def _device_lock(devices: Any) -> Prepared:
+    rows = devices._base_manager.select_for_update(no_key=True).values_list("pk")
+    return Prepared(lambda pk: rows.filter(pk=pk), "pk")
 
 
 class ScopedQuery(sql.Query):
@@ -312,11 +318,13 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
         return super(DeviceScopedQuerySet, self._without_joins())._raw_delete(using)
 
     def lock_devices(self) -> None:
-        """Lock the devices of these rows, always in the same order, to avoid deadlocks."""
-        owners = set(self.order_by().values_list("device_id", flat=True))
-        devices: Any = self.model._meta.get_field("device").related_model
-        rows = devices._base_manager.filter(pk__in=owners)
-        list(rows.select_for_update(no_key=True).order_by("pk"))
+        """Lock the devices of these rows, always in the same order, to avoid deadlocks.
+
+        One statement locks one device: a sharded database locks no rows of several at once.
+        """
+        lock = _device_lock(self.model._meta.get_field("device").related_model)
+        for device_id in sorted(set(self.order_by().values_list("device_id", flat=True))):
+            lock.rows(pk=device_id)
 
     def in_same_scope(self, model: type[DeviceScoped]) -> DeviceScopedQuerySet[Any]:
         """Return the live rows of another model, in the same scope as this queryset."""
@@ -394,7 +402,7 @@ class DeviceScopedQuerySet(models.QuerySet[M]):
     def _bulk(self, rows: Sequence[M], *, insert: bool) -> BulkRows:
         for row in rows:
             row.device_id = self._owner(row.device_id)  # type: ignore[assignment]  # never None here
-        return BulkRows(self.model, rows, self.db, insert=insert)
+        return BulkRows(self.model, self.device_id, rows, self.db, insert=insert)
 
     def raw(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse raw SQL: nothing can check that it is scoped.

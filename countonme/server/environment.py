@@ -112,6 +112,20 @@ def postgresql(url: str) -> dict[str, Any]:
     return found
 
 
+def address(name: str) -> tuple[str, int] | None:
+    """Return a host and a port, such as `127.0.0.1:9464`; None if it is not set.
+
+    Raises:
+        ImproperlyConfigured: it is no address.
+    """
+    text = os.environ.get(name, "")
+    host, _, port = text.rpartition(":")
+    is_port = port.isascii() and port.isdecimal() and 0 < int(port) <= 65535
+    if text and not (host and is_port):
+        raise ImproperlyConfigured(f"{name} must be a host and a port, 127.0.0.1:9464, not {text}.")
+    return (host.strip("[]"), int(port)) if text else None
+
+
 def redis_url(name: str = "CACHE_URL") -> str:
     """Return the URL of a Redis, or an empty text for none. It may hold a password, too.
 

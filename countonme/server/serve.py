@@ -188,6 +188,8 @@ def prepare() -> None:
     try:
         call_command("migrate", interactive=False, verbosity=0)
     except OperationalError as error:
+        if timeouts.is_refused(error):
+            raise ServeError(timeouts.THROUGH_A_POOLER) from error
         reason = str(error).strip().partition("\n")[0]
         raise ServeError(f"The database can't be used: {reason}.") from error
     collect_static()

@@ -16,6 +16,12 @@ from django.db import connections
 from psycopg import sql
 
 LIFTED = "-c statement_timeout=0 -c idle_in_transaction_session_timeout=0"
+# What PgBouncer says to a connection for which timeouts are lifted.
+REFUSED = "unsupported startup parameter"
+THROUGH_A_POOLER = (
+    "DATABASE_URL leads to a pooler, such as PgBouncer. Commands need a connection of their own, "
+    "without the timeouts of requests: set DATABASE_URL to PostgreSQL itself for them."
+)
 
 
 def set_on_role(using: str = "default", **kwargs: Any) -> None:
@@ -36,6 +42,11 @@ def set_on_role(using: str = "default", **kwargs: Any) -> None:
                 cursor.execute(
                     statement.format(database, sql.Identifier(name), sql.Literal(f"{seconds}s"))
                 )
+
+
+def is_refused(error: Exception) -> bool:
+    """Return whether a connection failed because a pooler would not lift its timeouts."""
+    return REFUSED in str(error)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ REFUSED: list[tuple[Read, list[str]]] = [
     (lambda: environment.log_level("SOME"), ["foo", "10"]),
     (lambda: environment.strings("SOME", ["*"]), ["[x", "[1]", '["a"']),
     (lambda: environment.redis_url("SOME"), ["foo", "http://host", "redis://host:port"]),
+    (lambda: environment.address("SOME"), ["9464", ":9464", "host", "host:", "host:0", "host:x"]),
 ]
 READ: list[tuple[Read, str, Any]] = [
     (lambda: environment.whole_number("SOME", 5, 1, 9), "9", 9),
@@ -32,6 +33,9 @@ READ: list[tuple[Read, str, Any]] = [
     (lambda: environment.strings("SOME", ["*"]), "a,b", ["a", "b"]),
     (lambda: environment.strings("SOME", ["*"]), '["a", "b"]', ["a", "b"]),
     (lambda: environment.redis_url("SOME"), "rediss://host:1/0", "rediss://host:1/0"),
+    (lambda: environment.address("SOME"), "127.0.0.1:9464", ("127.0.0.1", 9464)),
+    (lambda: environment.address("SOME"), "[::1]:9464", ("::1", 9464)),
+    (lambda: environment.address("SOME"), "", None),
 ]
 
 

@@ -8,6 +8,8 @@ from django.db import migrations, models
 # A device's revision rises once a transaction, not once a row: one UPDATE of the same row per row
 # written would walk an ever longer chain of its versions. `revised_in` alone (the transaction's id)
 # could meet its like in a restored backup; together with the transaction's time it can't.
+#
+# Each statement in them is about one device, named by its id: so they also run on a shard.
 FUNCTIONS = """
 CREATE FUNCTION stamp_revision() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -36,21 +38,24 @@ BEGIN
 END $$;
 
 CREATE FUNCTION guard_hard_delete() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    purged record;
 BEGIN
-    IF EXISTS (
-        SELECT FROM gone JOIN devices ON devices.id = gone.device_id
-            WHERE gone.deleted_at IS NULL AND devices.erased_at IS NULL
-    ) THEN
-        RAISE EXCEPTION 'a live row is deleted softly first'
-            USING ERRCODE = 'integrity_constraint_violation', TABLE = TG_TABLE_NAME;
-    END IF;
-    UPDATE devices
-        SET revision = devices.revision + 1,
-            purged_revision = greatest(devices.purged_revision, purged.revision),
-            revised_in = pg_current_xact_id()::text::bigint,
-            revised_at = transaction_timestamp()
-        FROM (SELECT device_id, max(revision) AS revision FROM gone GROUP BY device_id) AS purged
-        WHERE devices.id = purged.device_id AND devices.erased_at IS NULL;
+    FOR purged IN
+        SELECT device_id, max(revision) AS revision, bool_or(deleted_at IS NULL) AS has_live
+            FROM gone GROUP BY device_id ORDER BY device_id
+    LOOP
+        UPDATE devices
+            SET revision = devices.revision + 1,
+                purged_revision = greatest(devices.purged_revision, purged.revision),
+                revised_in = pg_current_xact_id()::text::bigint,
+                revised_at = transaction_timestamp()
+            WHERE id = purged.device_id AND erased_at IS NULL;
+        IF FOUND AND purged.has_live THEN
+            RAISE EXCEPTION 'a live row is deleted softly first'
+                USING ERRCODE = 'integrity_constraint_violation', TABLE = TG_TABLE_NAME;
+        END IF;
+    END LOOP;
     RETURN NULL;
 END $$;
 """

@@ -140,30 +140,41 @@ class Migration(migrations.Migration):
                 ),
                 ("phone_id", models.UUIDField(editable=False)),
                 ("is_move", models.BooleanField(editable=False)),
-                ("digest", models.CharField(editable=False, max_length=73, unique=True)),
+                ("digest", models.CharField(editable=False, max_length=73)),
                 ("expires_at", models.DateTimeField(editable=False)),
             ],
-            options={"db_table": "pairing_codes", "default_permissions": ()},
+            options={
+                "db_table": "pairing_codes",
+                "default_permissions": (),
+                "indexes": [models.Index(fields=["digest"], name="pairing_codes_by_digest")],
+            },
         ),
         migrations.CreateModel(
             name="RecoveryKey",
             fields=[
                 (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "device_id",
+                        "id",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
                     ),
                 ),
+                ("id", models.BigIntegerField(editable=False)),
                 (
                     "device",
                     models.ForeignKey(
+                        db_index=False,
                         editable=False,
                         on_delete=models.CASCADE,
                         related_name="recovery_keys",
                         to="devices.device",
                     ),
                 ),
-                ("digest", models.CharField(editable=False, max_length=64, unique=True)),
+                ("digest", models.CharField(editable=False, max_length=64)),
                 (
                     "created_at",
                     models.DateTimeField(default=django.utils.timezone.now, editable=False),
@@ -180,6 +191,7 @@ class Migration(migrations.Migration):
                         name="recovery_keys_one_present",
                     )
                 ],
+                "indexes": [models.Index(fields=["digest"], name="recovery_keys_by_digest")],
             },
         ),
         migrations.RunSQL(ROOM_AND_KEY, WITHOUT_ROOM_AND_KEY),

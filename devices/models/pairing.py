@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Max, Q
 from django.utils import timezone
 
 from countonme.scope.exceptions import ID_IN_USE, Conflict, DeviceGone, NotFound
@@ -36,7 +36,7 @@ class PairingCode(models.Model):
     # The phone that asked for it; with `is_move` it is signed out when the new one is there.
     phone_id = models.UUIDField(editable=False)
     is_move = models.BooleanField(editable=False)
-    digest = models.CharField(max_length=73, unique=True, editable=False)
+    digest = models.CharField(max_length=73, editable=False)
     expires_at = models.DateTimeField(editable=False)
 
     objects: ClassVar[Any] = models.Manager()
@@ -44,6 +44,7 @@ class PairingCode(models.Model):
     class Meta:
         db_table = "pairing_codes"
         default_permissions = ()
+        indexes = [models.Index(fields=["digest"], name="pairing_codes_by_digest")]
 
     def __str__(self) -> str:
         return f"of {self.device_id}"
@@ -79,8 +80,13 @@ class RecoveryKey(models.Model):
     out.
     """
 
-    device = models.ForeignKey(Device, models.CASCADE, related_name="recovery_keys", editable=False)
-    digest = models.CharField(max_length=64, unique=True, editable=False)
+    pk = models.CompositePrimaryKey("device_id", "id")
+    device = models.ForeignKey(
+        Device, models.CASCADE, related_name="recovery_keys", db_index=False, editable=False
+    )
+    # Of two keys of a device, the later one has the greater id.
+    id = models.BigIntegerField(editable=False)
+    digest = models.CharField(max_length=64, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, editable=False)
 
@@ -89,6 +95,7 @@ class RecoveryKey(models.Model):
     class Meta:
         db_table = "recovery_keys"
         default_permissions = ()
+        indexes = [models.Index(fields=["digest"], name="recovery_keys_by_digest")]
         constraints = [
             models.UniqueConstraint(
                 fields=["device"],
@@ -115,7 +122,8 @@ class RecoveryKey(models.Model):
         """
         cls.withdraw(device, shown)
         key = codes.new_key()
-        row = cls.objects.create(device=device, digest=codes.key_digest(key))
+        last = cls.objects.filter(device=device).aggregate(id=Max("id"))["id"] or 0
+        row = cls.objects.create(device=device, id=last + 1, digest=codes.key_digest(key))
         _note_present(device, row.created_at)
         return row, codes.printed_key(key)
 
@@ -133,7 +141,7 @@ class RecoveryKey(models.Model):
             key = cls.good().filter(device=device, digest=codes.key_digest(shown) or "").first()
             if key is None:
                 raise Conflict("Not the device's recovery key")
-            cls.objects.filter(device=device, pk__gte=key.pk).delete()
+            cls.objects.filter(device=device, id__gte=key.id).delete()
         now = timezone.now()
         present = cls.objects.filter(device=device, expires_at=None)
         present.update(expires_at=now + KEY_GRACE)
@@ -152,8 +160,9 @@ class RecoveryKey(models.Model):
 
         Those may be a thief's: an older key outranks them.
         """
-        RecoveryKey.objects.filter(device=self.device_id, pk__gt=self.pk).delete()
-        RecoveryKey.objects.filter(pk=self.pk).update(expires_at=None)
+        keys = RecoveryKey.objects.filter(device=self.device_id)
+        keys.filter(id__gt=self.id).delete()
+        keys.filter(id=self.id).update(expires_at=None)
         _note_present(self.device, self.created_at)
 
 
@@ -183,11 +192,13 @@ def pair(
         RecoveryKey.good().filter(digest__in=digests).values("device"),
         _joining(digests).filter(id=phone_id).values("device"),
     ]
-    device = Device.objects.filter(
+    devices = Device.objects.filter(
         pk__in=found[0].union(*found[1:], all=True), blocked_at=None, erased_at=None
-    ).first()
-    if device is None:
+    )[:2]
+    # Nothing keeps two devices from having the same code by chance: then it is nobody's.
+    if len(devices) != 1:
         raise UnknownCode
+    [device] = devices
     # bcrypt is slow: done before the row is locked.
     phone, token = Phone.with_new_token(device, phone_id, name=name)
     try:

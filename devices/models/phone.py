@@ -130,7 +130,7 @@ class Phone(models.Model):
         )
         try:
             with transaction.atomic():
-                _registration().run(phone, device)
+                _registration().run(device, phone)
         except IntegrityError as error:
             raise taken from error
         return phone, token
@@ -323,4 +323,4 @@ _CREDENTIALS = Prepared(
 
 @cache
 def _registration() -> PreparedInsert:
-    return PreparedInsert(Phone, Device)
+    return PreparedInsert(Device, Phone)

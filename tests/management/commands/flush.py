@@ -22,7 +22,7 @@ class Command(flush.Command):
         """Delete where there are rows, past the triggers, which refuse to."""
         connection = connections[options["database"]]
         tables = connection.introspection.django_table_names(only_existing=True)
-        asked = [f"SELECT '{name}' WHERE EXISTS (SELECT FROM {name})" for name in tables]
+        asked = [f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {name})" for name in tables]
         with transaction.atomic(options["database"]), connection.cursor() as cursor:
             cursor.execute(" UNION ALL ".join(asked))
             filled = {name for (name,) in cursor.fetchall()} - KEPT
