@@ -14,7 +14,7 @@ from typing import Any
 
 import django
 
-from bench import auth, catalog, compare, endurance, scale, sync, transfer
+from bench import auth, catalog, compare, endurance, scale, sizing, sync, transfer
 from bench.load import CONNECTIONS, BenchError, require_programs
 from bench.servers import DATA_DIR, WORKERS, connect
 from countonme.server import embedded, serve
@@ -27,6 +27,7 @@ VERBS = {
     "compare": "ours, FastAPI and the limit on every endpoint; authentication (about 10 minutes)",
     "quick": f"the same in one short round, into {QUICK_RESULTS.name}: does the bench work?",
     "scale": "latencies with 200 and with 200,000 devices, the triggers' cost (about 15 minutes)",
+    "sizing": "what a call and a row cost, and what a million devices ask (a minute)",
     "sync": "a push of 5,000 entries, the same again, a pull of 20,000 rows, one with nothing new",
     "transfer": "an export of 40,000 entries, as JSON and CSVs, and an import of 100,000 rows",
     "memory": "a worker's memory after 10,000 and 100,000 requests",
@@ -89,6 +90,8 @@ def run(asked: argparse.Namespace) -> dict[str, Any]:
     match asked.verb:
         case "scale":
             return scale.measure(rounds, seconds)
+        case "sizing":
+            return sizing.measure(seconds)
         case "sync":
             return {"sync_ms": sync.measure()}
         case "transfer":

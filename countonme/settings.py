@@ -137,7 +137,14 @@ TEMPLATES = [
 ]
 
 database = postgresql(database_url())
-options = {"connect_timeout": 5} | database.pop("OPTIONS", {})
+# In seconds, but the last in milliseconds: a server whose power is cut says no goodbye.
+bounds = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+}
+options = bounds | {"tcp_user_timeout": 10_000} | database.pop("OPTIONS", {})
 # The folder of a Unix socket comes as an option, but dbshell reads HOST.
 database["HOST"] = options.pop("host", database["HOST"])
 # A connection prepares a statement when it runs it for the second time; not every pooler allows it.

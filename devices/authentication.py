@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import uuid
 
-from django.db import OperationalError, connection
+from django.db import OperationalError
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
+from countonme.scope.connection import drop_if_dead
 from devices import tokens
 from devices.models import Device, Phone, TokenSlot
 from devices.throttling import RekeyThrottle
@@ -66,10 +67,8 @@ class DeviceTokenAuthentication(BaseAuthentication):
         try:
             return Phone.by_ids(device_id, phone_id)
         except OperationalError:
-            refused = connection.connection is None
-            if refused or connection.in_atomic_block or connection.is_usable():
+            if not drop_if_dead():
                 raise
-            connection.close()
             return Phone.by_ids(device_id, phone_id)
 
     @staticmethod

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.core.exceptions import DisallowedHost, SuspiciousOperation
 from django.core.exceptions import ValidationError as ModelValidationError
-from django.db import Error, IntegrityError, InterfaceError, OperationalError
+from django.db import Error, IntegrityError, InterfaceError, OperationalError, connection
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.views import defaults
@@ -97,6 +97,9 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
             # A device sent the same id twice in the same moment.
             return _answer(409, ID_IN_USE)
         case Error() if is_transient(error):
+            if is_read_only(error) and not connection.in_atomic_block:
+                # The next call looks for the new primary.
+                connection.close()
             logger.warning("Database unavailable: %s", type(error.__cause__ or error).__name__)
             return _answer(503, UNAVAILABLE, RETRY_AFTER)
         case _:
@@ -107,6 +110,11 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
 def is_deadlock(error: Exception) -> bool:
     """Return whether PostgreSQL ended a transaction to resolve a deadlock."""
     return getattr(error.__cause__, "sqlstate", None) == "40P01"
+
+
+def is_read_only(error: Exception) -> bool:
+    """Return whether the server accepts no writes, such as a former primary."""
+    return getattr(error.__cause__, "sqlstate", None) == "25006"
 
 
 def is_transient(error: Error) -> bool:

@@ -28,6 +28,7 @@ from countonme.api.errors import (
 from countonme.api.fields import StrictModelSerializer, parse_id
 from countonme.api.json import JSONAnswer
 from countonme.api.query import PageQuery, fetch_page
+from countonme.scope.connection import drop_if_dead
 from countonme.scope.exceptions import Missing
 from countonme.scope.models import DeviceScoped
 from countonme.scope.owner import Owner
@@ -65,7 +66,13 @@ class ApiView(APIView):
     descriptions: ClassVar[Mapping[str, str]] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Authenticate and throttle, without DRF's versions and content negotiation."""
+        """Authenticate and throttle, without DRF's versions and content negotiation.
+
+        No call fails because its connection died while it was idle: authentication asks again then,
+        and a call without it makes sure first.
+        """
+        if not self.authentication_classes:
+            drop_if_dead()
         self.perform_authentication(request)
         self.check_permissions(request)
         self.check_throttles(request)

@@ -73,3 +73,10 @@ def test_no_sentence_shows_a_password() -> None:
     with pytest.raises(ImproperlyConfigured) as error:
         environment.postgresql("postgres://user:secret@host:port/name")
     assert "secret" not in str(error.value)
+
+
+def test_a_database_may_have_several_hosts() -> None:
+    url = "postgresql://user:secret@one:5433,two:5434/name?target_session_attrs=read-write"
+    found = environment.postgresql(url)
+    assert (found["HOST"], found["PORT"], found["NAME"]) == ("one,two", "5433,5434", "name")
+    assert found["OPTIONS"] == {"target_session_attrs": "read-write"}
