@@ -15,9 +15,14 @@ from products.nutrients import NAMES
 
 PORT = int(os.environ["ATTACKED_PORT"])
 ANSWERS = os.environ["ATTACK_ANSWERS"]
-# They end the token, or delete what other calls need: each gets a device of its own.
-OWN_DEVICE = {"POST /v1/auth/rotate", "DELETE /v1/auth/device", "DELETE /v1/data"}
-OF_A_GOAL = {"GET /v1/goals/{id}", "DELETE /v1/goals/{id}"}
+# They end the token, delete what other calls need, or may be sent a few times a day: each gets a
+# device of its own.
+OWN_DEVICE = {
+    "POST /v1/auth/rotate",
+    "POST /v1/catalog/foods/{id}/reports",
+    "DELETE /v1/auth/device",
+    "DELETE /v1/data",
+}
 # What is invalid in their bodies is left out by name, and the rest is accepted.
 LEAVE_OUT_BY_NAME = {"POST /v1/sync", "POST /v1/import"}
 # Fields that follow from a product or a portion: they are ignored if the body names one.
@@ -53,12 +58,12 @@ class Token:
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
     """Create the product and the portion that a diary entry names.
 
-    Also create the goal that is to be read or deleted, because a later goal replaces each goal, the
+    Also create the goal that is asked for, because a later goal replaces each goal, the
     phone that is to be signed out, and the code or key of an example. Name a food that exists, and
     pull before a push, to send a current timestamp. A portion that is to be deleted is in turn one
     of two and the last of its product, which is refused. A recipe is a new one.
     """
-    if case.operation.label in OF_A_GOAL and is_id(case.path_parameters.get("id")):
+    if case.operation.path == "/v1/goals/{id}" and is_id(case.path_parameters.get("id")):
         case.path_parameters["id"] = device.post("/v1/goals/manual", GOAL).json()["id"]
     if case.operation.label == "DELETE /v1/auth/phones/{id}" and is_id(
         case.path_parameters.get("id")

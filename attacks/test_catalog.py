@@ -13,7 +13,7 @@ from attacks.client import Phone
 from attacks.servers import check_integrity
 from tests.helpers.processes import MANAGE, ROOT, Run, environment, query
 
-FOODS = 30_000
+FOODS = 60_000
 FOODS_OF_A_BATCH = 5_000
 DESCRIBED = ["--source=own", "--name=Own foods", "--licence=CC0 1.0", "--url=https://own.example"]
 VERSIONS = "SELECT id, ctid FROM catalog_foods WHERE source = 'own' ORDER BY id"

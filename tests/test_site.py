@@ -284,7 +284,9 @@ class TestErrors:
         client = operator()
         client.raise_request_exception = False
         with mock.patch.object(dashboard, "dashboard", side_effect=error):
-            assert 'href="/admin/"' in self.page(client.get("/admin/"), status)
+            response = client.get("/admin/")
+        assert 'href="/admin/"' in self.page(response, status)
+        assert ("Retry-After" in response.headers) is (status == 503)
 
 
 class TestDashboard:

@@ -181,8 +181,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
     error = sys.exc_info()[1]
     is_unavailable = isinstance(error, Error) and is_transient(error)
     if is_for_operators(request):
-        code = 503 if is_unavailable else 500
-        return HttpResponse(render_to_string(f"{code}.html"), status=code)
+        code, headers = (503, RETRY_AFTER) if is_unavailable else (500, {})
+        return HttpResponse(render_to_string(f"{code}.html"), status=code, headers=headers)
     if is_unavailable:
         return _answer(503, UNAVAILABLE, RETRY_AFTER)
     return _answer(500, "Internal server error")
