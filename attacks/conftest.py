@@ -17,6 +17,16 @@ from tests.helpers.nginx import NGINX, Deployed
 from tests.helpers.processes import Run, first_start
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run what takes minutes, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only `--long` asks for."""
+    if not config.getoption("long"):
+        items[:] = [item for item in items if item.get_closest_marker("only_long") is None]
+
+
 @pytest.fixture(scope="session")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data folder of a server that ran once. Others start with a copy of it."""
