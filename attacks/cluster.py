@@ -54,6 +54,7 @@ class Node:
                     "retry_timeout": 3,
                     # A primary that was killed is not waited for.
                     "primary_start_timeout": 0,
+                    "master_start_timeout": 0,
                     "synchronous_mode": True,
                     "postgresql": {"use_pg_rewind": True, "parameters": {"max_connections": 60}},
                 },
@@ -78,6 +79,9 @@ class Node:
         (folder / f"{name}.yml").write_text(json.dumps(config))
 
     def start(self) -> None:
+        """Run Patroni, or run it again after it was killed."""
+        if self.process is not None:
+            self.process.wait(10)
         with (self.folder / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.become, str(PROGRAMS["patroni"]), str(self.folder / f"{self.name}.yml")],

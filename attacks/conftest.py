@@ -18,13 +18,7 @@ from tests.helpers.processes import Run, first_start
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="run what takes minutes, too")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only `--long` asks for."""
-    if not config.getoption("long"):
-        items[:] = [item for item in items if item.get_closest_marker("only_long") is None]
+    parser.addoption("--long", action="store_true", help="fail over three times, not once")
 
 
 @pytest.fixture(scope="session")

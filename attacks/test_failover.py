@@ -1,6 +1,6 @@
-"""The primary fails, in several ways, while phones write: nothing that was acknowledged is lost.
+"""The primary is killed while phones write: nothing that was acknowledged is lost.
 
-`make attack ARGS="-k failover"` kills it once; with `--long` three times, and freezes it as well.
+`make attack ARGS="-k failover"` kills it once; with `--long` three times.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from attacks.client import Phone
-from attacks.cluster import IS_INSTALLED, TTL, Cluster, Node
+from attacks.cluster import IS_INSTALLED, Cluster, Node
 from attacks.servers import UNTHROTTLED, Report
 from tests.helpers.nginx import free_port
 from tests.helpers.processes import MANAGE, ROOT, Run, environment, wait_until
@@ -149,6 +149,12 @@ def stored(cluster: Cluster) -> set[str]:
         return {str(key) for (key,) in connection.execute("SELECT id FROM food_entries")}
 
 
+def writable_port(cluster: Cluster) -> int:
+    """Return the port of the server that takes writes; Patroni's own word may be a second old."""
+    with psycopg.connect(cluster.url()) as connection:
+        return int(connection.info.port)
+
+
 def fail(cluster: Cluster, load: Load) -> tuple[Node, float]:
     primary = cluster.wait_until_whole().primary()
     assert primary is not None
@@ -163,26 +169,13 @@ def test_failover_after_a_kill(
     gaps = []
     for _ in range(3 if request.config.getoption("long") else 1):
         primary, begun = fail(cluster, load)
-        primary.signal(signal.SIGKILL, patroni=False)
+        # With its Patroni, which would only start it again: the lease has to end.
+        primary.signal(signal.SIGKILL)
         gaps.append(load.wait_for_writes(begun + 0.5, WITHIN) + 0.5)
-        assert cluster.primary() is not primary
+        assert writable_port(cluster) != primary.port
+        primary.start()
     acknowledged = load.end()
     lost = acknowledged - stored(cluster)
     seen = ", ".join(f"{gap:.1f}" for gap in gaps)
     report(f"killed: writes again after {seen} s; {len(lost)} of {len(acknowledged)} lost")
-    assert lost == set()
-
-
-@pytest.mark.only_long
-def test_failover_of_a_frozen_primary(cluster: Cluster, load: Load, report: Report) -> None:
-    primary, begun = fail(cluster, load)
-    primary.signal(signal.SIGSTOP)
-    cluster.wait(lambda: cluster.primary() not in (None, primary), TTL + 20)
-    time.sleep(5)
-    primary.signal(signal.SIGCONT)
-    gap = load.wait_for_writes(begun + 0.5, 90) + 0.5
-    cluster.wait_until_whole()
-    acknowledged = load.end()
-    lost = acknowledged - stored(cluster)
-    report(f"frozen: writes again after {gap:.1f} s; {len(lost)} of {len(acknowledged)} lost")
     assert lost == set()
