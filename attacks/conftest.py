@@ -17,6 +17,10 @@ from tests.helpers.nginx import NGINX, Deployed
 from tests.helpers.processes import Run, first_start
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="fail over three times, not once")
+
+
 @pytest.fixture(scope="session")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data folder of a server that ran once. Others start with a copy of it."""
