@@ -96,7 +96,8 @@ COLUMNS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "barcode": barcodes(),
         "catalog_id": st.one_of(st.none(), st.just(""), st.uuids().map(str)),
         "servings": optional(numbers(0.01, 99)),
-        "cooked_grams": optional(numbers(5000, 99999)),
+        # No less than all items of a dish can weigh: it would have more than 1000 kcal in 100 g.
+        "cooked_grams": optional(numbers(12_500, 99_999)),
     },
     "portions": {"name": names(), "grams": numbers(1, 9999), "is_default": st.booleans()},
     "recipe_items": {
