@@ -251,13 +251,9 @@ def _readings(
     The words are as they were typed; then those that no food has are mistyped; then any may be. To
     look for what is like a common word takes long, and is seldom meant.
     """
-    cursor.execute(SETTINGS, {"index_scans": "on"})
     known = lexemes_of(cursor, typed)
-    cursor.execute(SETTINGS, {"index_scans": "off"})
     yield known, False
-    cursor.execute(SETTINGS, {"index_scans": "on"})
     mistyped = lexemes_of(cursor, typed, mistyped=True)
-    cursor.execute(SETTINGS, {"index_scans": "off"})
     unknown = {word: mistyped[word] for word, found in known.items() if not found}
     if 0 < len(unknown) < len(known):
         yield known | unknown, True
@@ -288,10 +284,13 @@ def lexemes_of(
                 (starts if word == last else wholes)[word].extend(forms)
     most = 1 if mistyped else MOST_WORDS
     values = {"starts": [*chain(*starts.values())], "wholes": [*chain(*wholes.values())]}
+    # Words are found by their index, and after this foods by bitmaps alone.
+    cursor.execute(SETTINGS, {"index_scans": "on"})
     cursor.execute(WORDS, values | {"most": most})
     found: dict[str | None, list[str]] = defaultdict(list)
     for start, word in cursor.fetchall():
         found[start].append(word)
+    cursor.execute(SETTINGS, {"index_scans": "off"})
 
     def lexemes(word: str) -> Iterator[str]:
         for start in starts[word]:

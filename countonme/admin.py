@@ -17,7 +17,7 @@ from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from countonme.operators.base import Listed, OperatorAdmin, link
+from countonme.operators.base import Listed, ReadOnlyAdmin, link
 from countonme.operators.site import OPERATORS, OVERVIEW
 
 admin.site.unregister([User, Group])
@@ -77,10 +77,9 @@ class WithRole(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
 
     def save(self, commit: bool = True) -> Any:
         """Let the account sign in if it has a role, and do everything if that is a superuser's."""
-        if "role" in self.changed_data or not self.instance.pk:
-            role = self.cleaned_data["role"]
-            self.instance.is_staff = role != NO_ROLE
-            self.instance.is_superuser = role == SUPERUSER
+        role = self.cleaned_data["role"]
+        self.instance.is_staff = role != NO_ROLE
+        self.instance.is_superuser = role == SUPERUSER
         return super().save(commit)
 
     def _save_m2m(self) -> None:
@@ -173,15 +172,13 @@ class SubjectFilter(admin.SimpleListFilter):
 
 
 @admin.register(LogEntry)
-class LogEntryAdmin(OperatorAdmin):
-    """Who did what: the log of operators' acts and sign-ins; read only."""
+class LogEntryAdmin(ReadOnlyAdmin):
+    """Who did what: the log of operators' acts and sign-ins."""
 
     group = OVERVIEW
     icon = "history"
     list_title = "Who did what"
     list_display = ["action_time", "who", "what", "to_what"]
-    # What an act was done to has a page of its own, and an act has nothing more to show.
-    list_display_links = None
     list_filter: ClassVar[Any] = [OperatorFilter, SubjectFilter, "action_time"]
     list_select_related = ["user", "content_type"]
     search_fields = ["object_repr", "object_id", "change_message"]
@@ -189,16 +186,6 @@ class LogEntryAdmin(OperatorAdmin):
     ordering = ["-action_time", "-id"]
     sortable_by = ["action_time"]
     fields = ["action_time", "who", "what", "to_what"]
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Let every operator who sees devices read what was done to them."""
-        return request.user.has_perm("devices.view_device")
 
     @display(description="who", ordering="user")
     def who(self, entry: LogEntry) -> SafeString:
@@ -217,8 +204,7 @@ class LogEntryAdmin(OperatorAdmin):
 
 def what(entry: LogEntry) -> str:
     """Return in words what was done."""
-    verb = {1: "Added.", 2: "Changed.", 3: "Deleted."}
-    return entry.get_change_message() or verb[entry.action_flag]
+    return entry.get_change_message() or entry.get_action_flag_display()
 
 
 def to_what(entry: LogEntry) -> SafeString:

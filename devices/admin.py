@@ -24,7 +24,7 @@ from django.views.decorators.debug import sensitive_variables
 from unfold.decorators import display
 
 from countonme.operators.acts import Act, Confirmation, counted, sentence
-from countonme.operators.base import OperatorAdmin, badge, id_range, link
+from countonme.operators.base import OperatorAdmin, ReadOnlyAdmin, badge, id_range, link
 from countonme.operators.site import OVERVIEW
 from countonme.scope.exceptions import Conflict, DeviceGone
 from countonme.scope.models import DeviceScoped, device_scoped_models
@@ -396,26 +396,15 @@ class DeviceAdmin(OperatorAdmin):
 
 
 @admin.register(MaintenanceRun)
-class MaintenanceRunAdmin(OperatorAdmin):
-    """When each command of maintenance last came to its end; read only."""
+class MaintenanceRunAdmin(ReadOnlyAdmin):
+    """When each command of maintenance last came to its end."""
 
     group = OVERVIEW
     icon = "build"
     list_title = "Maintenance"
     list_display = ["command", "finished_at", "said"]
-    list_display_links = None
     ordering = ["command"]
     sortable_by: ClassVar[Any] = []
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Let every operator who sees devices read it."""
-        return request.user.has_perm("devices.view_device")
 
 
 def _phone_to_renew(device: Device, phone_id: UUID) -> Phone:

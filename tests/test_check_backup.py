@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from countonme.server import embedded
@@ -30,6 +32,12 @@ def dump(data_dir: Path, tmp_path: Path) -> Path:
     file = tmp_path / "countonme.dump"
     write_dump(data_dir, file)
     return file
+
+
+def query_alone(data_dir: Path, statement: str) -> None:
+    """Run a statement that no transaction may have around it."""
+    with psycopg.connect(embedded.database_url(data_dir), autocommit=True) as connection:
+        connection.execute(statement.encode())
 
 
 def write_dump(data_dir: Path, file: Path) -> None:
@@ -68,6 +76,41 @@ def test_what_is_no_backup_is_said_and_not_noted(data_dir: Path, dump: Path) -> 
     assert "Traceback" not in cut_off.stderr
     assert databases(data_dir) == before
     assert noted(data_dir) == []
+
+
+def test_what_a_killed_check_left_is_removed(data_dir: Path, dump: Path) -> None:
+    before = databases(data_dir)
+    query_alone(data_dir, "CREATE DATABASE countonme_backup_check")
+    assert check_backup(data_dir, dump).returncode == 0
+    assert databases(data_dir) == before
+
+
+def test_one_runs_at_a_time(data_dir: Path, dump: Path) -> None:
+    with psycopg.connect(embedded.database_url(data_dir)) as other:
+        other.execute("SELECT pg_advisory_lock(hashtext('check_backup'))")
+        done = check_backup(data_dir, dump)
+    assert (done.returncode, "Another check of a backup is running." in done.stderr) == (1, True)
+
+
+def test_no_command_shows_the_password(data_dir: Path, dump: Path, tmp_path: Path) -> None:
+    words = tmp_path / "words"
+    program = tmp_path / "pg_restore"
+    program.write_text(f'#!/bin/sh\necho "$@" "$PGPASSWORD" >{words}\nexit 1\n')
+    program.chmod(0o755)
+    url = embedded.database_url(data_dir).replace("postgres@", "postgres:s%40cret@")
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    values = {"DATABASE_URL": url, "PATH": path, "SECRET_KEY": "only for tests, " * 4}
+    done = subprocess.run(
+        [*MANAGE, "check_backup", str(dump)],
+        cwd=ROOT,
+        env=environment(data_dir, **values),
+        capture_output=True,
+        text=True,
+    )
+    assert "Restoring failed" in done.stderr
+    assert "cret" not in done.stdout + done.stderr
+    *shown, password = words.read_text().split()
+    assert (password, "cret" in " ".join(shown)) == ("s@cret", False)
 
 
 def test_a_row_that_breaks_a_rule_is_named(data_dir: Path, dump: Path) -> None:

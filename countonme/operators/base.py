@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, DELETION
@@ -141,9 +142,11 @@ class Listed:
 
     def found(self, request: HttpRequest, term: str, most: int) -> Iterable[Model]:
         """Return rows that the sidebar's search finds."""
-        admin_: Any = self
-        rows = admin_.get_search_results(request, admin_.get_queryset(request), term)[0]
-        return rows[:most] if self.is_in_search else ()
+        if not self.is_in_search:
+            return ()
+        shown: Any = self
+        rows = shown.get_search_results(request, shown.get_queryset(request), term)[0]
+        return list(rows[:most])
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -242,6 +245,23 @@ class OperatorAdmin(Listed, ModelAdmin):  # type: ignore[misc]  # unfold comes w
         if is_done and self.get_object(request, name) is not None:
             return HttpResponseRedirect(self.page_url(name))
         return response
+
+
+class ReadOnlyAdmin(OperatorAdmin):
+    """A list that nobody changes, and that every operator reads who may see devices."""
+
+    # Its rows have nothing more to show on a page of their own.
+    list_display_links = None
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        app_label, model = settings.DEVICE_MODEL.lower().split(".")
+        return bool(request.user.has_perm(f"{app_label}.view_{model}"))
 
 
 def live_cascade(rows: Sequence[Any]) -> list[str]:

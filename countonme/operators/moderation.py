@@ -238,16 +238,13 @@ class ModeratedAdmin(ScopedAdmin):
         device = self.model._meta.get_field("device").related_model
         spelt = self.deletable(names).order_by().values("name_folded").annotate(name=Min("name"))
         shown = spelt.order_by("name_folded").values_list("name", flat=True)[: MAX_NAMED + 1]
+        gone_with = self.gone_with(self.deletable(names))
+        totals = [what, *gone_with, f"of {counted(devices, device)}"]
         why = self.why_kept
         confirmation = Confirmation(
             button=SOFT_DELETE.label.format(what),
             consequence=f"{SOFT_DELETE.consequence} “Restore these” undoes it.",
-            totals=[
-                *(what, *self.gone_with(self.deletable(names))),
-                f"of {counted(devices, device)}",
-            ]
-            if count
-            else [],
+            totals=totals if count else [],
             sent=[("pattern", pattern), *(("name", name) for name in names)],
             cancel_url=page,
             rows=first_of([(name, "") for name in shown]),

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import subprocess
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -35,21 +34,41 @@ class Command(BaseCommand):
             raise CommandError(f"There is no file {dump}.")
         own = os.environ.get("DATABASE_URL") or embedded.database_url(settings.DATA_DIR)
         pg_restore = program()
-        name = f"countonme_backup_{secrets.token_hex(4)}"
+        self.lock()
+        name = f"{connection.settings_dict['NAME'][:40]}_backup_check"
         scheme, place, _, query, _ = urlsplit(own)
-        url = urlunsplit((scheme, place, f"/{name}", query, ""))
+        url = urlsplit(urlunsplit((scheme, place, f"/{name}", query, "")))
         manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
+        # Everybody on the machine sees the words of a command: the password goes another way.
+        shown = url.geturl().replace(f":{url.password}@", "@", 1)
+        environment = {"DATABASE_URL": url.geturl()}
+        if url.password:
+            environment["PGPASSWORD"] = unquote(url.password)
+        # A check that was killed left it.
+        self.execute_sql("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
         self.execute_sql("CREATE DATABASE {} TEMPLATE template0", name)
         try:
-            restore = [pg_restore, "--exit-on-error", "--no-owner", f"--dbname={url}", str(dump)]
-            self.run("Restoring", restore, url)
-            self.run("Migrating", [*manage, "migrate", "--no-input", "--verbosity", "0"], url)
-            self.run("Checking", [*manage, "check_integrity"], url)
+            restore = [pg_restore, "--exit-on-error", "--no-owner", f"--dbname={shown}", str(dump)]
+            self.run("Restoring", restore, environment)
+            migrate = ["migrate", "--no-input", "--verbosity", "0"]
+            self.run("Migrating", [*manage, *migrate], environment)
+            self.run("Checking", [*manage, "check_integrity"], environment)
         finally:
             self.execute_sql("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
         said = f"{dump.name} can be restored, and every rule holds in it."
         MaintenanceRun.note("check_backup", said)
         self.stdout.write(said)
+
+    def lock(self) -> None:
+        """Have no other check run beside this one; it ends with the connection.
+
+        Raises:
+            CommandError: another one runs.
+        """
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(hashtext('check_backup'))")
+            if cursor.fetchone() != (True,):
+                raise CommandError("Another check of a backup is running.")
 
     def execute_sql(self, statement: str, name: str) -> None:
         try:
@@ -58,7 +77,7 @@ class Command(BaseCommand):
         except DatabaseError as error:
             raise CommandError(f"PostgreSQL says: {error}") from error
 
-    def run(self, doing: str, command: list[str], url: str) -> None:
+    def run(self, doing: str, command: list[str], environment: dict[str, str]) -> None:
         """Run a step with the restored database.
 
         Raises:
@@ -67,11 +86,10 @@ class Command(BaseCommand):
         self.stdout.write(f"{doing} …")
         self.stdout.flush()
         step = subprocess.run(  # noqa: S603  # our own commands
-            command, env=os.environ | {"DATABASE_URL": url}, capture_output=True, text=True
+            command, env=os.environ | environment, capture_output=True, text=True
         )
         if step.returncode:
-            said = (step.stdout + step.stderr).strip().replace(url, "the database")
-            raise CommandError(f"{doing} failed:\n{said}")
+            raise CommandError(f"{doing} failed:\n{(step.stdout + step.stderr).strip()}")
 
 
 def program() -> str:
