@@ -96,6 +96,11 @@ class TestSearch:
         Product._base_manager.update(name_folded="porridge", name_words=" porridge")
         assert "Muesli" not in self.search(client, "muesli")
 
+    def test_it_asks_no_list_whose_rows_it_does_not_show(self, phone: Api) -> None:
+        foods = "catalog.admin.FoodAdmin.get_search_results"
+        with mock.patch(foods, side_effect=AssertionError("asked")):
+            self.search(operator(), "chicken")
+
     def test_one_letter_is_no_search(self, phone: Api) -> None:
         phone.product()
         assert self.search(operator(), "c") == ""
@@ -216,6 +221,12 @@ class TestAccounts:
         user.refresh_from_db()
         assert not user.is_staff
         assert not user.groups.exists()
+
+    def test_who_has_no_role_cannot_sign_in_once_that_is_saved(self, db: None) -> None:
+        user = User.objects.create_user("new", is_staff=True)
+        assert self.change(operator(), user, role="").status_code == 302
+        user.refresh_from_db()
+        assert not user.is_staff
 
     def test_several_groups_stay_unless_another_role_is_chosen(self, db: None) -> None:
         client = operator()
