@@ -17,6 +17,7 @@ from typing import Any
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
+from gunicorn.http import parser
 from gunicorn.workers.base import Worker
 
 # Each thread keeps one connection to PostgreSQL, which allows 100 unless told otherwise: hence no
@@ -46,6 +47,10 @@ MEMORY = "/dev/shm"  # noqa: S108 - gunicorn makes its files there safely
 worker_tmp_dir = MEMORY if os.access(MEMORY, os.W_OK) else None
 # Otherwise gunicorn would write a socket into the home folder.
 control_socket_disable = True
+
+# So much of a body that was not read, as where a token is wrong, gunicorn reads before it closes, for
+# at most 5 seconds. By default it is 64 KiB. Then nginx may still be sending, and would answer 503.
+vars(parser)["_DRAIN_MAX_BYTES"] = 32 * 1024 * 1024
 
 # gunicorn reads no proxy headers. Only Django does: X-Forwarded-Proto with HTTPS=true, and
 # X-Forwarded-For as far as NUM_PROXIES says. gunicorn always trusts a client on a Unix socket, but

@@ -173,6 +173,16 @@ def test_a_sync_and_an_import_alone_may_be_larger(
         assert set(json.load(response)) == {"detail"}
 
 
+def test_a_large_body_that_is_refused_unread_gets_the_apps_own_answer(server: Deployed) -> None:
+    """If gunicorn closed while nginx is sending, some of the answers would be nginx's 503."""
+    headers, seen = {"Content-Type": "application/json"}, set()
+    for _ in range(60):
+        with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)) as phone:
+            phone.request("POST", "/v1/sync?last_pulled_at=0", b" " * 2 * MIB, headers)
+            seen.add(phone.getresponse().status)
+    assert seen == {401}
+
+
 def test_nginx_gives_a_body_of_unknown_length_a_length(wire: Wire) -> None:
     wire.send(REGISTER + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
     assert wire.answer()[0] in (422, 429)

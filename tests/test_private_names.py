@@ -85,6 +85,8 @@ NAMES = {
     "drf_spectacular.openapi:AutoSchema._is_list_view": "countonme.api.schema",
     "drf_spectacular.openapi:AutoSchema._map_basic_serializer": "countonme.api.schema",
     "drf_spectacular.plumbing:force_instance": "countonme.api.schema",
+    # Bodies that were not read.
+    "gunicorn.http.parser:_DRAIN_MAX_BYTES": "gunicorn.conf.py",
     # The access log.
     "gunicorn.glogging:Logger.atoms": "gunicorn.conf.py",
     "gunicorn.glogging:Logger.now": "gunicorn.conf.py",
