@@ -48,8 +48,8 @@ worker_tmp_dir = MEMORY if os.access(MEMORY, os.W_OK) else None
 # Otherwise gunicorn would write a socket into the home folder.
 control_socket_disable = True
 
-# So much of a body that was not read, as where a token is wrong, gunicorn reads before it closes, for
-# at most 5 seconds. By default it is 64 KiB. Then nginx may still be sending, and would answer 503.
+# So much of a body that was not read, as where a token is wrong, gunicorn reads before it closes,
+# for at most 5 seconds. By default it is 64 KiB. Then nginx may still be sending: it answers 503.
 vars(parser)["_DRAIN_MAX_BYTES"] = 32 * 1024 * 1024
 
 # gunicorn reads no proxy headers. Only Django does: X-Forwarded-Proto with HTTPS=true, and
